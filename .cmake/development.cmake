@@ -1,0 +1,90 @@
+# What only our own tests, examples and benchmarks see.
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release, RelWithDebInfo or MinSizeRel" FORCE)
+endif()
+
+find_program(ccache ccache)
+if(ccache AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  # Without this sloppiness ccache refuses whatever uses a precompiled header.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+    ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${ccache}")
+endif()
+
+set(CMAKE_CXX_EXTENSIONS OFF)
+find_package(Threads REQUIRED)
+
+add_library(tweedie_development INTERFACE)
+target_link_libraries(tweedie_development INTERFACE tweedie::tweedie Threads::Threads)
+if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+  target_compile_options(tweedie_development INTERFACE
+    -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+endif()
+
+find_package(Freetype QUIET)
+find_package(PNG QUIET)
+find_package(ZLIB QUIET)
+find_package(nlohmann_json QUIET)
+find_package(xtensor QUIET)
+find_path(cxxopts_dir cxxopts.hpp)
+mark_as_advanced(ccache cxxopts_dir)
+if(cxxopts_dir AND NOT TARGET cxxopts::cxxopts)
+  add_library(cxxopts::cxxopts INTERFACE IMPORTED)
+  set_target_properties(cxxopts::cxxopts PROPERTIES
+    INTERFACE_INCLUDE_DIRECTORIES "${cxxopts_dir}")
+endif()
+
+# Each optional library: what an #include of it looks like, and the target to link.
+set(optional_libraries
+  "^ft2build\\.h=Freetype::Freetype"
+  "^png\\.h=PNG::PNG"
+  "^zlib\\.h=ZLIB::ZLIB"
+  "^cxxopts\\.hpp=cxxopts::cxxopts"
+  "^nlohmann/|^tweedie/interop/huggingface=nlohmann_json::nlohmann_json"
+  "^xtensor/|^tweedie/interop/xtensor=xtensor")
+
+# The optional libraries that these sources include, directly or through files of the project that
+# they include in quotes: those to link in `found`, those this machine lacks in `missing`.
+function(find_optional_libraries found missing)
+  set(queue ${ARGN})
+  set(seen)
+  set(link)
+  set(lack)
+  while(queue)
+    list(POP_FRONT queue file)
+    if(file IN_LIST seen)
+      continue()
+    endif()
+    list(APPEND seen "${file}")
+    get_filename_component(folder "${file}" DIRECTORY)
+    file(STRINGS "${file}" lines REGEX "^ *# *include")
+    foreach(line IN LISTS lines)
+      if(line MATCHES "\"(.+)\"")
+        foreach(base "${folder}" "${CMAKE_CURRENT_SOURCE_DIR}")
+          if(EXISTS "${base}/${CMAKE_MATCH_1}")
+            get_filename_component(next "${base}/${CMAKE_MATCH_1}" ABSOLUTE)
+            list(APPEND queue "${next}")
+          endif()
+        endforeach()
+      elseif(line MATCHES "<(.+)>")
+        set(header "${CMAKE_MATCH_1}")
+        foreach(library IN LISTS optional_libraries)
+          string(REGEX MATCH "^(.*)=(.*)$" library "${library}")
+          set(pattern "${CMAKE_MATCH_1}")
+          set(target "${CMAKE_MATCH_2}")
+          if(header MATCHES "${pattern}")
+            if(TARGET "${target}")
+              list(APPEND link "${target}")
+            else()
+              list(APPEND lack "${target}")
+            endif()
+          endif()
+        endforeach()
+      endif()
+    endforeach()
+  endwhile()
+  list(REMOVE_DUPLICATES link)
+  list(REMOVE_DUPLICATES lack)
+  set(${found} "${link}" PARENT_SCOPE)
+  set(${missing} "${lack}" PARENT_SCOPE)
+endfunction()

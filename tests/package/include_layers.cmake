@@ -1,0 +1,56 @@
+# cmake -D include=<folder> -P include_layers.cmake
+# Fails when a header includes a layer that does not stand before its own.
+cmake_minimum_required(VERSION 3.22)
+
+# Each layer may include itself and these.
+set(schedule_may)
+set(process_may schedule)
+set(grid_may schedule)
+set(program_may schedule process grid)
+set(sampler_may ${program_may} program)
+set(tensor_may ${program_may} program)
+set(solve_may ${program_may} program sampler tensor)
+foreach(layer guidance objective oracle metric conditioning discrete)
+  set(${layer}_may ${solve_may} solve)
+endforeach()
+set(interop_may ${solve_may} solve guidance objective oracle metric conditioning discrete)
+
+# These compile in a fraction of a second, since they do without Eigen ...
+set(scalar_layers schedule process grid program sampler)
+# ... but for these headers, which act on tensors.
+set(tensor_headers)
+
+set(failures)
+file(GLOB_RECURSE headers RELATIVE "${include}/tweedie" "${include}/tweedie/*/*.hpp")
+list(LENGTH headers count)
+if(count EQUAL 0)
+  message(FATAL_ERROR "no headers in ${include}/tweedie")
+endif()
+foreach(header IN LISTS headers)
+  string(REGEX MATCH "^[^/]+" layer "${header}")
+  if(NOT DEFINED ${layer}_may AND NOT layer STREQUAL "schedule")
+    list(APPEND failures "${header}: unknown layer ${layer}")
+    continue()
+  endif()
+  file(STRINGS "${include}/tweedie/${header}" lines REGEX "^ *# *include")
+  foreach(line IN LISTS lines)
+    if(line MATCHES "\"")
+      list(APPEND failures "${header}: ${line}; must be written <tweedie/...>")
+    elseif(line MATCHES "<tweedie/([^/>]+)/")
+      if(NOT CMAKE_MATCH_1 STREQUAL layer AND NOT CMAKE_MATCH_1 IN_LIST ${layer}_may)
+        list(APPEND failures "${header}: ${line}; ${layer} may include: ${${layer}_may}")
+      endif()
+    elseif(line MATCHES "<tweedie/tweedie.hpp>")
+      list(APPEND failures "${header}: ${line}; the umbrella is for users")
+    elseif(line MATCHES "<(Eigen|unsupported/Eigen|xtensor|nlohmann)/"
+           AND layer IN_LIST scalar_layers AND NOT header IN_LIST tensor_headers)
+      list(APPEND failures "${header}: ${line}; ${layer} does without Eigen")
+    endif()
+  endforeach()
+endforeach()
+
+if(failures)
+  list(JOIN failures "\n" failures)
+  message(FATAL_ERROR "${failures}")
+endif()
+message(STATUS "${count} headers keep the order of the layers")

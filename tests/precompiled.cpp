@@ -1,0 +1,1 @@
+// Carries the header that all tests share in precompiled form.
