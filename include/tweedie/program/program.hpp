@@ -1,0 +1,105 @@
+// A sampler as data: the straight-line program that every sampler in use turns out to be.
+//
+//   stage = [ask the network]  then one linear pass over tensors  then [a mark: a step is done]
+//
+// All weights are doubles that depend on the schedule and the walk of times only. A program holds
+// no tensor and no state: it is immutable, shared freely between threads, printed, costed and
+// proved (program/moments.hpp) without touching data, and executed by solve/sampling.hpp or by
+// anybody's own kernels, since every weight is public.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "tweedie/schedule/schedule.hpp"
+
+namespace tweedie {
+
+/// Where a pass reads from.
+enum class source {
+  stored,  ///< register `index`, kept between stages
+  clean,   ///< x0 estimate of this stage's evaluation, after clipping or thresholding if any
+  noise,   ///< z estimate of this stage's evaluation, from the network's own output (never clipped)
+  output,  ///< the network's raw output in this stage
+  draw     ///< standard normal tensor number `index`
+};
+
+/// One input of a pass.
+struct operand {
+  source from = source::stored;
+  int index = 0;  ///< register or draw number; 0 for the products of an evaluation
+  friend bool operator==(const operand&, const operand&) = default;
+};
+
+/// A request to the network: evaluate at register `state`, which satisfies
+/// x = alpha x0 + sigma z with `at.level`, and tell the network the time `at.time`.
+struct evaluation {
+  int state = 0;
+  node at;
+};
+
+/// One linear pass: register outputs[j] = sum_i weights[j * inputs.size() + i] * inputs[i].
+/// Outputs may name registers that are also inputs: all inputs are read before any is written.
+struct linear_pass {
+  std::vector<operand> inputs;
+  std::vector<int> outputs;
+  std::vector<double> weights;
+
+  double weight(std::size_t output, std::size_t input) const {
+    return weights[output * inputs.size() + input];
+  }
+};
+
+/// A finished step: register `state` holds the sample at noise level `at`.
+struct step_mark {
+  int state = 0;
+  node at;
+};
+
+/// Evaluate (optional), mix, mark (optional).
+struct stage {
+  std::optional<evaluation> evaluate;
+  linear_pass pass;
+  std::optional<step_mark> mark;
+};
+
+/// How a draw is made. A plain draw is N(0, I), independent of all others.
+struct draw_kind {
+  /// Brownian clock interval [from, to] whose normalised increment (W(to) - W(from)) /
+  /// sqrt(|to - from|) this draw is. Equal ends: no interval, simply an independent draw.
+  double from = 0;
+  double to = 0;
+  /// Elementwise standard deviation exp(log_variance / 2) taken from the network's second output v:
+  /// log_variance = ((1 + v) log_upper + (1 - v) log_lower) / 2 (Nichol and Dhariwal 2021, eq. 15,
+  /// with v rescaled from [-1, 1]).
+  bool learned = false;
+  double log_lower = 0;
+  double log_upper = 0;
+
+  friend bool operator==(const draw_kind&, const draw_kind&) = default;
+};
+
+/// The whole program. Register 0 holds the initial sample; `result` holds the final one.
+struct program {
+  std::vector<stage> stages;
+  std::vector<draw_kind> draws;
+  int registers = 1;
+  int result = 0;
+  node start;  ///< level at which register 0 starts
+
+  /// Number of network calls.
+  std::size_t evaluations() const {
+    std::size_t count = 0;
+    for (const stage& s : stages) count += s.evaluate.has_value();
+    return count;
+  }
+  /// Number of marked steps.
+  std::size_t steps() const {
+    std::size_t count = 0;
+    for (const stage& s : stages) count += s.mark.has_value();
+    return count;
+  }
+};
+
+}  // namespace tweedie

@@ -1,0 +1,257 @@
+// Turns a planner's arithmetic into a program.
+//
+//   recorder r(start);
+//   linear x = r.state();
+//   for (each step) {
+//     const estimate e = r.evaluate(x, from);     // x is stored here if it is not yet
+//     x = a * x + b * e.clean + c * r.draw();
+//     r.mark(x, to);
+//   }
+//   return r.finish(x);
+//
+// Whatever a later step still refers to (history of estimates, a shared draw) is kept in registers
+// automatically; registers are reused as soon as nothing refers to them.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "tweedie/program/linear.hpp"
+#include "tweedie/program/program.hpp"
+
+namespace tweedie {
+
+/// What one network call gives: x0, z and the raw output, as terms for further arithmetic.
+struct estimate {
+  linear clean;   ///< x0 estimate, after clipping if the run clips
+  linear noise;   ///< z estimate from the unclipped output
+  linear output;  ///< raw network output, for methods that mix outputs of any kind
+};
+
+/// Records evaluate, draw, arithmetic and marks; `finish` gives the program.
+class recorder {
+ public:
+  /// The initial sample is at `start`.
+  explicit recorder(const node& start) : start_(start) { add_tensor(kind::stored, 0, 0); }
+
+  /// The initial sample.
+  linear state() const { return linear(0); }
+
+  /// Calls the network at x, which stands at noise level `at.level`; the network is told `at.time`.
+  estimate evaluate(linear& x, const node& at) {
+    store(x);
+    begin_stage();
+    stages_.back().evaluate = {x.terms().front().tensor, at};
+    const int now = current();
+    return {linear(add_tensor(kind::clean, now, 0)), linear(add_tensor(kind::noise, now, 0)),
+            linear(add_tensor(kind::output, now, 0))};
+  }
+
+  /// A fresh standard normal tensor.
+  linear draw() { return draw(draw_kind{}); }
+
+  /// A fresh random tensor of the given kind.
+  linear draw(const draw_kind& how) {
+    draws_.push_back(how);
+    return linear(add_tensor(kind::draw, unused, static_cast<int>(draws_.size()) - 1));
+  }
+
+  /// Ends a step: the sample x stands at `at`. x is rewritten to the stored tensor it now names.
+  void mark(linear& x, const node& at) {
+    store(x);
+    stages_[static_cast<std::size_t>(current())].mark = {x.terms().front().tensor, at};
+    begin_stage();
+  }
+
+  /// Keeps x in a register, so that later steps refer to it as one tensor.
+  void store(linear& x) {
+    if (x.is_tensor() && tensors_[index(x)].what == kind::stored) return;
+    const int kept = add_tensor(kind::stored, current(), 0);
+    stages_.back().writes.push_back({kept, std::move(x)});
+    x = linear(kept);
+  }
+
+  /// The program whose result is x.
+  program finish(linear x);
+
+ private:
+  enum class kind { stored, clean, noise, output, draw };
+  static constexpr int unused = -1;
+
+  struct tensor {
+    kind what;
+    int stage;  // where it comes to be; a draw comes to be where it is first used
+    int number;
+  };
+  struct write {
+    int tensor;
+    linear value;
+  };
+  struct recorded_stage {
+    std::pair<int, node> evaluate{unused, {}};
+    std::vector<write> writes;
+    std::pair<int, node> mark{unused, {}};
+  };
+
+  static std::size_t index(const linear& x) {
+    return static_cast<std::size_t>(x.terms().front().tensor);
+  }
+  int current() const { return static_cast<int>(stages_.size()) - 1; }
+  int add_tensor(kind what, int stage, int number) {
+    tensors_.push_back({what, stage, number});
+    return static_cast<int>(tensors_.size()) - 1;
+  }
+  void begin_stage() {
+    const recorded_stage& last = stages_.back();
+    const bool empty =
+        last.evaluate.first == unused && last.writes.empty() && last.mark.first == unused;
+    if (!empty) stages_.emplace_back();
+  }
+
+  void place_draws();
+  void keep_what_later_stages_use();
+  std::vector<int> last_uses(int result) const;
+
+  node start_;
+  std::vector<tensor> tensors_;
+  std::vector<draw_kind> draws_;
+  std::vector<recorded_stage> stages_{1};
+};
+
+inline void recorder::place_draws() {
+  for (std::size_t s = 0; s < stages_.size(); ++s)
+    for (const write& w : stages_[s].writes)
+      for (const linear::term& t : w.value.terms()) {
+        tensor& used = tensors_[static_cast<std::size_t>(t.tensor)];
+        if (used.what == kind::draw && used.stage == unused) used.stage = static_cast<int>(s);
+      }
+}
+
+inline void recorder::keep_what_later_stages_use() {
+  std::vector<int> kept(tensors_.size(), unused);
+  for (std::size_t s = 0; s < stages_.size(); ++s) {
+    for (std::size_t w = 0; w < stages_[s].writes.size(); ++w) {
+      linear value;
+      for (const linear::term& t : stages_[s].writes[w].value.terms()) {
+        const auto used = static_cast<std::size_t>(t.tensor);
+        int name = t.tensor;
+        if (tensors_[used].what != kind::stored && tensors_[used].stage != static_cast<int>(s)) {
+          if (kept[used] == unused) {
+            const int home = tensors_[used].stage;
+            kept[used] = add_tensor(kind::stored, home, 0);
+            kept.resize(tensors_.size(), unused);
+            stages_[static_cast<std::size_t>(home)].writes.push_back(
+                {kept[used], linear(static_cast<int>(used))});
+          }
+          name = kept[used];
+        }
+        value += t.weight * linear(name);
+      }
+      stages_[s].writes[w].value = std::move(value);
+    }
+  }
+}
+
+inline std::vector<int> recorder::last_uses(int result) const {
+  std::vector<int> last(tensors_.size(), unused);
+  const auto use = [&last](int t, std::size_t s) {
+    last[static_cast<std::size_t>(t)] = static_cast<int>(s);
+  };
+  for (std::size_t s = 0; s < stages_.size(); ++s) {
+    if (stages_[s].evaluate.first != unused) use(stages_[s].evaluate.first, s);
+    for (const write& w : stages_[s].writes)
+      for (const linear::term& t : w.value.terms()) use(t.tensor, s);
+    if (stages_[s].mark.first != unused) use(stages_[s].mark.first, s);
+  }
+  use(result, stages_.size());
+  return last;
+}
+
+inline program recorder::finish(linear x) {
+  store(x);
+  const recorded_stage& tail = stages_.back();
+  if (tail.evaluate.first == unused && tail.writes.empty() && tail.mark.first == unused &&
+      stages_.size() > 1)
+    stages_.pop_back();
+  place_draws();
+  keep_what_later_stages_use();
+  const int result = x.terms().front().tensor;
+  const std::vector<int> last = last_uses(result);
+
+  program out;
+  out.draws = draws_;
+  out.start = start_;
+  std::vector<int> home(tensors_.size(), unused);  // register of each stored tensor
+  std::vector<int> free_registers;
+  const auto reg = [&home](int t) { return home[static_cast<std::size_t>(t)]; };
+  const auto last_use = [&last](int t) { return last[static_cast<std::size_t>(t)]; };
+  home[0] = 0;
+  std::vector<int> live{0};
+
+  for (std::size_t s = 0; s < stages_.size(); ++s) {
+    const int now = static_cast<int>(s);
+    stage next;
+    if (const auto& [t, at] = stages_[s].evaluate; t != unused) next.evaluate = evaluation{reg(t), at};
+
+    std::vector<int> read;
+    for (const write& w : stages_[s].writes) {
+      if (last_use(w.tensor) == unused) continue;
+      for (const linear::term& t : w.value.terms()) read.push_back(t.tensor);
+    }
+    std::sort(read.begin(), read.end());
+    read.erase(std::unique(read.begin(), read.end()), read.end());
+    for (const int t : read) {
+      const tensor& used = tensors_[static_cast<std::size_t>(t)];
+      switch (used.what) {
+        case kind::stored: next.pass.inputs.push_back({source::stored, reg(t)}); break;
+        case kind::clean: next.pass.inputs.push_back({source::clean, 0}); break;
+        case kind::noise: next.pass.inputs.push_back({source::noise, 0}); break;
+        case kind::output: next.pass.inputs.push_back({source::output, 0}); break;
+        case kind::draw: next.pass.inputs.push_back({source::draw, used.number}); break;
+      }
+    }
+    // Registers read here for the last time are free for what is written here: a pass reads before
+    // it writes.
+    std::vector<int> still;
+    for (const int t : live) {
+      if (last_use(t) > now) still.push_back(t);
+      else free_registers.push_back(reg(t));
+    }
+    live = std::move(still);
+    std::sort(free_registers.begin(), free_registers.end(), std::greater<>());
+    for (const write& w : stages_[s].writes) {
+      if (last_use(w.tensor) == unused) continue;
+      int r = out.registers;
+      if (free_registers.empty()) {
+        ++out.registers;
+      } else {
+        r = free_registers.back();
+        free_registers.pop_back();
+      }
+      home[static_cast<std::size_t>(w.tensor)] = r;
+      live.push_back(w.tensor);
+      next.pass.outputs.push_back(r);
+      for (const int t : read) {
+        double weight = 0;
+        for (const linear::term& term : w.value.terms())
+          if (term.tensor == t) weight = term.weight;
+        next.pass.weights.push_back(weight);
+      }
+    }
+    if (const auto& [t, at] = stages_[s].mark; t != unused) next.mark = step_mark{reg(t), at};
+    // A tensor whose only use is this stage's mark is free again afterwards.
+    std::vector<int> after;
+    for (const int t : live) {
+      if (last_use(t) > now) after.push_back(t);
+      else free_registers.push_back(reg(t));
+    }
+    live = std::move(after);
+    out.stages.push_back(std::move(next));
+  }
+  out.result = reg(result);
+  return out;
+}
+
+}  // namespace tweedie
