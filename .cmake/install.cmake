@@ -23,8 +23,8 @@ install(FILES
   DESTINATION "${package_dir}")
 
 # pkg-config finds its own prefix from the place of the file, so the tree can be moved.
-file(RELATIVE_PATH pc_to_prefix
-  "/prefix/${CMAKE_INSTALL_DATADIR}/pkgconfig" "/prefix")
+file(RELATIVE_PATH pc_to_prefix "/prefix/${CMAKE_INSTALL_DATADIR}/pkgconfig" "/prefix")
+string(REGEX REPLACE "/$" "" pc_to_prefix "${pc_to_prefix}")
 configure_file(.cmake/tweedie.pc.in "${PROJECT_BINARY_DIR}/tweedie.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/tweedie.pc"
   DESTINATION "${CMAKE_INSTALL_DATADIR}/pkgconfig")
