@@ -102,7 +102,7 @@ class perceptron {
     row output_inverse_deviation;
     std::vector<residual> blocks;
     std::vector<int> labels;
-    matrix gradient, inner, condition_gradient;
+    matrix gradient, inner, outer, condition_gradient;
   };
 
   perceptron(const perceptron_shape& shape, std::uint64_t seed)
@@ -143,7 +143,7 @@ class perceptron {
       const auto& p = layout_.blocks[k];
       auto& b = a.blocks[k];
       normalise(a.state, b.normal, b.inverse_deviation);
-      b.before.noalias() = weight(p.first) * b.normal;
+      a.outer.noalias() = weight(p.first) * b.normal;
       b.before.noalias() += weight(p.condition) * a.condition;
       b.before.colwise() += bias(p.first_bias);
       b.gate = b.before.array().logistic();
@@ -181,9 +181,9 @@ class perceptron {
       into(p.condition, gradient).noalias() += a.inner * a.condition.transpose();
       into_bias(p.first_bias, gradient) += a.inner.rowwise().sum();
       a.condition_gradient.noalias() += weight(p.condition).transpose() * a.inner;
-      b.before.noalias() = weight(p.first).transpose() * a.inner;
-      denormalise(b.normal, b.inverse_deviation, b.before);
-      a.gradient += b.before;
+      a.outer.noalias() = weight(p.first).transpose() * a.inner;
+      denormalise(b.normal, b.inverse_deviation, a.outer);
+      a.gradient += a.outer;
     }
     into(layout_.input, gradient).noalias() += a.gradient * a.input.transpose();
     into_bias(layout_.input_bias, gradient) += a.gradient.rowwise().sum();
