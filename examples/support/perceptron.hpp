@@ -143,7 +143,7 @@ class perceptron {
       const auto& p = layout_.blocks[k];
       auto& b = a.blocks[k];
       normalise(a.state, b.normal, b.inverse_deviation);
-      a.outer.noalias() = weight(p.first) * b.normal;
+      b.before.noalias() = weight(p.first) * b.normal;
       b.before.noalias() += weight(p.condition) * a.condition;
       b.before.colwise() += bias(p.first_bias);
       b.gate = b.before.array().logistic();
