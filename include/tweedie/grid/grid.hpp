@@ -1,0 +1,106 @@
+// Grids: the times at which a sampler stops, each with its (alpha, sigma).
+//
+// A grid of N steps is N + 1 nodes from the noisy end to the clean end; the last one is the
+// sample. Inversion is the same planner on `reversed` nodes.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tweedie/schedule/schedule.hpp"
+
+namespace tweedie {
+
+/// Nodes in the order in which a sampler visits them.
+using grid = std::vector<node>;
+
+/// Clean data, at time `time` (by convention -1 in discrete schedules).
+inline node clean_node(double time) { return {time, {1, 0}}; }
+
+/// The nodes of `schedule` at `times`.
+template <noise_schedule Schedule>
+grid at_times(const Schedule& schedule, std::span<const double> times) {
+  grid nodes;
+  nodes.reserve(times.size() + 1);
+  for (const double t : times) nodes.push_back(node_at(schedule, t));
+  return nodes;
+}
+
+/// The same nodes, ending in clean data at the schedule's clean time.
+template <noise_schedule Schedule>
+grid ending_clean(const Schedule& schedule, grid nodes) {
+  nodes.push_back(clean_node(schedule.clean_time()));
+  return nodes;
+}
+
+/// Throws unless there is at least one step and every step goes to a strictly lower noise level.
+inline void check_descending(const char* function, const grid& nodes) {
+  if (nodes.size() < 2)
+    detail::fail(function, "nodes", static_cast<double>(nodes.size()),
+                 "valid: at least 2, a start and an end");
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    const signal_noise a = nodes[i].level;
+    const signal_noise b = nodes[i + 1].level;
+    // sigma_b / alpha_b < sigma_a / alpha_a without division by alpha = 0.
+    if (!(b.sigma * a.alpha < a.sigma * b.alpha))
+      detail::fail(function, "noise level of node " + std::to_string(i + 1), noise_level(b),
+                   "valid: strictly below that of node " + std::to_string(i) + ", " +
+                       detail::number(noise_level(a)));
+  }
+}
+
+/// Throws unless there is at least one step and every level is finite and not twice in a row.
+inline void check_walk(const char* function, const grid& nodes) {
+  if (nodes.size() < 2)
+    detail::fail(function, "nodes", static_cast<double>(nodes.size()),
+                 "valid: at least 2, a start and an end");
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const auto [alpha, sigma] = nodes[i].level;
+    if (!(alpha >= 0 && sigma >= 0 && alpha + sigma > 0 && std::isfinite(alpha + sigma)))
+      detail::fail(function, "sigma of node " + std::to_string(i), sigma,
+                   "valid: alpha, sigma finite, >= 0 and not both 0");
+    if (i > 0 && nodes[i - 1].level == nodes[i].level)
+      detail::fail(function, "sigma of node " + std::to_string(i), sigma,
+                   "valid: different from the node before");
+  }
+}
+
+/// The nodes in opposite order: a walk from data to noise.
+inline grid reversed(grid nodes) {
+  std::reverse(nodes.begin(), nodes.end());
+  return nodes;
+}
+
+/// The last nodes from index `first` on: what image-to-image starts in the middle of.
+/// \throws std::invalid_argument if fewer than two nodes would remain.
+inline grid starting_at(const grid& nodes, std::size_t first) {
+  if (first + 2 > nodes.size())
+    detail::fail("starting_at", "first", static_cast<double>(first),
+                 "valid: at most number of nodes - 2 = " +
+                     std::to_string(static_cast<long long>(nodes.size()) - 2));
+  return {nodes.begin() + static_cast<std::ptrdiff_t>(first), nodes.end()};
+}
+
+/// The same noise levels with alpha = 1 (the gauge of EDM and k-diffusion).
+inline grid variance_exploding(grid nodes) {
+  for (node& n : nodes) n.level = to_variance_exploding(n.level);
+  return nodes;
+}
+
+/// The same noise levels with alpha^2 + sigma^2 = 1.
+inline grid variance_preserving(grid nodes) {
+  for (node& n : nodes) n.level = to_variance_preserving(n.level);
+  return nodes;
+}
+
+/// Noise levels sigma/alpha of the nodes.
+inline std::vector<double> noise_levels(const grid& nodes) {
+  std::vector<double> levels;
+  for (const node& n : nodes) levels.push_back(noise_level(n.level));
+  return levels;
+}
+
+}  // namespace tweedie

@@ -1,0 +1,56 @@
+// Ancestral Euler steps (Crowson, k-diffusion): go down too far on the ODE, then renoise.
+// In noise levels u = sigma/alpha, from u to u_s:
+//
+//   up^2 = eta^2 u_s^2 (u^2 - u_s^2)/u^2  (at most u_s^2),   down^2 = u_s^2 - up^2,
+//   y_s = D + (down/u) (y - D) + up z,    y = x/alpha.
+//
+// eta = 1 is DDPM with posterior variance, where down = u_s^2/u in closed form: the difference
+// u_s^2 - up^2 would cancel. eta = 0 is Euler.
+#pragma once
+
+#include <cmath>
+
+#include "tweedie/grid/grid.hpp"
+#include "tweedie/program/recorder.hpp"
+
+namespace tweedie {
+
+/// The level reached on the ODE and the standard deviation of the renoising, both sigma/alpha.
+struct ancestral_levels {
+  double down = 0;
+  double up = 0;
+};
+
+/// Split of a step from noise level u to the lower u_s. eta >= 0.
+inline ancestral_levels ancestral_split(double u, double u_s, double eta = 1) {
+  detail::require(u > u_s && u_s >= 0, "ancestral_split", "u_s", u_s, "valid: 0 <= u_s < u");
+  detail::require(eta >= 0, "ancestral_split", "eta", eta, "valid: eta >= 0");
+  if (u_s == 0) return {0, 0};
+  const double ratio = u_s / u;
+  const double full = u_s * std::sqrt((1 - ratio) * (1 + ratio));
+  if (eta == 1) return {u_s * ratio, full};
+  const double up = std::min(u_s, eta * full);
+  return {std::sqrt((u_s - up) * (u_s + up)), up};
+}
+
+/// Euler ancestral over a grid of falling noise; the last step, to clean data, draws nothing.
+inline program euler_ancestral(const grid& nodes, double eta = 1) {
+  check_descending("euler_ancestral", nodes);
+  detail::require(nodes.front().level.alpha > 0, "euler_ancestral", "alpha of node 0",
+                  nodes.front().level.alpha, "valid: alpha > 0; start from a level with signal");
+  recorder r(nodes.front());
+  linear x = r.state();
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    const signal_noise from = nodes[i].level;
+    const signal_noise to = nodes[i + 1].level;
+    const double u = noise_level(from);
+    const auto [down, up] = ancestral_split(u, noise_level(to), eta);
+    const linear clean = r.evaluate(x, nodes[i]).clean;
+    x = to.alpha * (clean + down / u * (x / from.alpha - clean));
+    if (up > 0) x += to.alpha * up * r.draw();
+    r.mark(x, nodes[i + 1]);
+  }
+  return r.finish(x);
+}
+
+}  // namespace tweedie

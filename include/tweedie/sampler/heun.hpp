@@ -1,0 +1,40 @@
+// Heun's method on the probability-flow ODE in the noise level (Karras et al. 2022, algorithm 1):
+// with y = x/alpha, u = sigma/alpha and d = (y - D)/u,
+//
+//   y' = y + (u_s - u) d,    y_s = y + (u_s - u) (d + d')/2,   d' taken at y' and u_s.
+//
+// Second order, two evaluations a step; a step to clean data (u_s = 0) is an Euler step, since d'
+// does not exist there. N steps ending in clean data: 2N - 1 evaluations. alpha > 0 is required:
+// with no signal there is no noise level.
+#pragma once
+
+#include "tweedie/sampler/ddim.hpp"
+
+namespace tweedie {
+
+inline program heun(const grid& nodes) {
+  check_descending("heun", nodes);
+  detail::require(nodes.front().level.alpha > 0, "heun", "alpha of node 0",
+                  nodes.front().level.alpha, "valid: alpha > 0; start from a level with signal");
+  recorder r(nodes.front());
+  linear x = r.state();
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    const auto [alpha, sigma] = nodes[i].level;
+    const auto [alpha_s, sigma_s] = nodes[i + 1].level;
+    const double u = sigma / alpha;
+    const double u_s = sigma_s / alpha_s;
+    const linear clean = r.evaluate(x, nodes[i]).clean;
+    const linear slope = (x / alpha - clean) / u;
+    linear next = alpha_s * (x / alpha + (u_s - u) * slope);
+    if (u_s > 0) {
+      const linear clean_s = r.evaluate(next, nodes[i + 1]).clean;
+      const linear slope_s = (next / alpha_s - clean_s) / u_s;
+      next = alpha_s * (x / alpha + (u_s - u) / 2 * (slope + slope_s));
+    }
+    x = next;
+    r.mark(x, nodes[i + 1]);
+  }
+  return r.finish(x);
+}
+
+}  // namespace tweedie

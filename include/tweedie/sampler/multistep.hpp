@@ -1,0 +1,290 @@
+// The multistep planner: one network call per step, a polynomial through the last outputs.
+//
+//   x_{i+1} = state * x_i + gain * sum_j c_j P_j,   P_j = p_x x0_j + p_z z_j    (sampler/exponential.hpp)
+//
+// The polynomial is written in the half log-SNR (DPM-Solver, DPM-Solver++, log-rho DEIS), in the
+// variable u of the chart itself (LMS, rho-DEIS, flow-Adams: plain Adams-Bashforth), or in time
+// (t-DEIS). Methods with a name are choices of row, variable, order and stochasticity:
+//
+//   DPM-Solver-k multistep      noise, half log-SNR        Lu et al. 2022a, appendix C; 2022b, section 4.2
+//   DPM-Solver++(2M), (3M)      data, half log-SNR         Lu et al. 2022b, algorithm 2
+//   SDE-DPM-Solver++(2M)        the same with tau = 1      Lu et al. 2022b, appendix E
+//   DEIS tAB-k, rhoAB-k         noise, time or noise level Zhang and Chen 2023, eq. 15
+//   LMS-k                       noise, noise level         k-diffusion
+//   flow-Adams-k                straight velocity, its own time
+//
+// Order k on smooth data; the order-1 method of every row and variable is DDIM. A step to sigma = 0
+// is taken at order 1, which is exact there for the last x0 estimate, and levels at alpha = 0 do not
+// enter polynomials in lambda.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tweedie/grid/grid.hpp"
+#include "tweedie/program/recorder.hpp"
+#include "tweedie/sampler/exponential.hpp"
+
+namespace tweedie {
+
+/// Variable in which the outputs are interpolated.
+enum class polynomial_in {
+  half_log_snr,  ///< lambda = log(alpha / sigma)
+  chart          ///< u of the row: sigma/alpha (noise), sigma/(alpha+sigma) (straight), -alpha/sigma
+};
+
+/// Weight of the slope in a two-point formula; all three give order 2 and agree to O(h^3).
+enum class second_order_term {
+  exact,   ///< exact integral: "heun", "taylor", vary-coefficient UniPC
+  half,    ///< half the weight of the constant: "midpoint", UniPC bh2
+  leading  ///< leading term of the exact weight in h: UniPC bh1, few-step SA-Solver
+};
+
+/// Weight of the second difference in a three-point formula in half log-SNR.
+enum class third_order_term {
+  exact,         ///< order 3
+  published,     ///< half of it, as printed in DPM-Solver(++) and coded in k-diffusion: order 2
+  published_sde  ///< half of (weight - 1), as coded in diffusers for SDE-DPM-Solver++: weak order 1
+};
+
+/// Which z estimate a clipped run uses for rows that contain z.
+enum class noise_estimate {
+  from_output,  ///< what the network said
+  from_clean    ///< (x - alpha x0) / sigma with the clipped x0
+};
+
+/// What is interpolated, in which variable, and how much noise replaces determinism.
+struct multistep_model {
+  plane_row row = clean_row;
+  polynomial_in variable = polynomial_in::half_log_snr;
+  second_order_term second = second_order_term::exact;
+  third_order_term third = third_order_term::exact;
+  noise_estimate noise = noise_estimate::from_output;
+  /// tau at the start of a step; empty for the ODE, which draws nothing.
+  std::function<double(const node& from)> stochasticity = {};
+};
+
+/// Orders 1, 2, ..., order, order, ...: a multistep method starting from nothing.
+inline std::vector<int> ramped_orders(const grid& nodes, int order) {
+  detail::require(order >= 1, "ramped_orders", "order", order, "valid: order >= 1");
+  std::vector<int> orders;
+  for (int i = 1; i < static_cast<int>(nodes.size()); ++i) orders.push_back(std::min(order, i));
+  return orders;
+}
+
+/// The multistep planner with one order per step. An order above the number of known outputs is
+/// lowered to it.
+inline program multistep(const grid& nodes, std::span<const int> orders,
+                         const multistep_model& model);
+
+/// DPM-Solver++ in data prediction, orders 1, 2 (2M), 3 (3M) and above (Lu et al. 2022b).
+inline program dpm_solver_plus_plus(const grid& nodes, int order,
+                                    second_order_term second = second_order_term::half,
+                                    third_order_term third = third_order_term::exact) {
+  return multistep(nodes, ramped_orders(nodes, order), {.second = second, .third = third});
+}
+
+/// DPM-Solver in noise prediction, multistep (Lu et al. 2022a; 2022b, appendix B).
+inline program dpm_solver_multistep(const grid& nodes, int order,
+                                    second_order_term second = second_order_term::half,
+                                    third_order_term third = third_order_term::exact) {
+  return multistep(nodes, ramped_orders(nodes, order),
+                   {.row = noise_row, .second = second, .third = third});
+}
+
+/// SDE-DPM-Solver++ of orders 1 to 3. eta scales the variance: 0 is the ODE, 1 the reverse SDE.
+/// Weak order 2 from order 2 on.
+inline program sde_dpm_solver_plus_plus(const grid& nodes, int order, double eta = 1,
+                                        second_order_term second = second_order_term::half,
+                                        third_order_term third = third_order_term::exact) {
+  detail::require(eta >= 0, "sde_dpm_solver_plus_plus", "eta", eta, "valid: eta >= 0");
+  multistep_model model{.second = second, .third = third};
+  if (eta > 0) model.stochasticity = [tau = std::sqrt(eta)](const node&) { return tau; };
+  return multistep(nodes, ramped_orders(nodes, order), model);
+}
+
+/// Exponential Adams-Bashforth of any order in the half log-SNR: exact integrals of the polynomial.
+inline program exponential_adams(const grid& nodes, int order, plane_row row = clean_row) {
+  return multistep(nodes, ramped_orders(nodes, order), {.row = row});
+}
+
+/// Linear multistep in the noise level sigma / alpha (k-diffusion's LMS; rho-DEIS of order k is
+/// rhoAB(k-1)).
+inline program linear_multistep(const grid& nodes, int order = 4) {
+  return multistep(nodes, ramped_orders(nodes, order),
+                   {.row = noise_row, .variable = polynomial_in::chart});
+}
+
+/// Adams-Bashforth on the velocity of the straight path, in that path's time.
+inline program flow_adams(const grid& nodes, int order = 2) {
+  return multistep(nodes, ramped_orders(nodes, order),
+                   {.row = straight_row, .variable = polynomial_in::chart});
+}
+
+/// DEIS with the polynomial in the schedule's time (tAB); integrals by 32-point Gauss quadrature.
+template <noise_schedule Schedule>
+program deis_in_time(const Schedule& schedule, const grid& nodes, int order);
+
+/// DEIS with the polynomial in log(sigma / alpha), the variable most implementations use.
+inline program deis(const grid& nodes, int order = 3) {
+  return exponential_adams(nodes, order, noise_row);
+}
+
+namespace detail {
+
+// The outputs of the last steps, newest first.
+struct known_output {
+  node at;
+  linear value;
+};
+using output_history = std::deque<known_output>;
+
+inline linear output_of(const estimate& e, const linear& x, const node& at, plane_row row,
+                        noise_estimate kind) {
+  linear out = row.x0 * e.clean;
+  if (row.z == 0) return out;
+  if (kind == noise_estimate::from_output || at.level.sigma == 0) return out + row.z * e.noise;
+  return out + (row.z / at.level.sigma) * (x - at.level.alpha * e.clean);
+}
+
+// Normalised Brownian increment over the step, in the clock sigma / alpha.
+inline draw_kind increment(const node& from, const node& to) {
+  if (from.level.alpha == 0 || to.level.alpha == 0) return {};
+  return {noise_level(from.level), noise_level(to.level)};
+}
+
+// Where outputs stand in the polynomial's variable, in units of the step, and the means of its powers.
+struct chart_polynomial {
+  const multistep_model& model;
+
+  // Polynomials in lambda cannot use levels at infinity: outputs at alpha = 0 behind the step, or
+  // anything but the last output for a step to sigma = 0.
+  bool reaches(const node& at, const node& to) const {
+    if (model.variable == polynomial_in::chart) return true;
+    return at.level.alpha > 0 && at.level.sigma > 0 && to.level.sigma > 0;
+  }
+
+  double position(const node& at, const node& from, const node& to,
+                  const exponential_step& step) const {
+    if (model.variable == polynomial_in::half_log_snr)
+      return (half_log_snr(at.level) - half_log_snr(from.level)) / step.length;
+    const auto u = [&](const node& n) {
+      return (from.level.alpha * n.level.sigma - from.level.sigma * n.level.alpha) /
+             determinant(n.level, model.row);
+    };
+    return u(at) / u(to);
+  }
+
+  std::vector<double> mean_powers(const node&, const node& to, const exponential_step& step,
+                                  std::size_t count) const {
+    std::vector<double> means;
+    for (int k = 0; k < static_cast<int>(count); ++k)
+      means.push_back(model.variable == polynomial_in::chart ? 1.0 / (k + 1)
+                                                             : exponential_mean_power(k, step.exponent));
+    if (model.variable == polynomial_in::chart) return means;
+    if (count == 2 && model.second == second_order_term::half) means[1] = 0.5;
+    if (count == 2 && model.second == second_order_term::leading)
+      means[1] = 0.5 / phi(1, step.exponent);
+    if (count == 3 && model.third != third_order_term::exact) means[2] /= 2;
+    if (count == 3 && model.third == third_order_term::published_sde)
+      means[2] -= to.level.alpha / step.gain;
+    return means;
+  }
+};
+
+// sum_j c_j P_j over `outputs`, the first of which stands at the start of the step.
+template <class Polynomial>
+linear mean_output(const Polynomial& polynomial, const output_history& outputs, int order,
+                   const node& from, const node& to, const exponential_step& step) {
+  std::vector<double> positions;
+  for (const known_output& known : outputs) {
+    const bool start = positions.empty();
+    if (static_cast<int>(positions.size()) == order) break;
+    if (!start && !polynomial.reaches(known.at, to)) break;
+    positions.push_back(start ? 0 : polynomial.position(known.at, from, to, step));
+  }
+  const std::vector<double> weights = interpolation_weights(
+      positions, polynomial.mean_powers(from, to, step, positions.size()));
+  linear sum;
+  for (std::size_t j = 0; j < weights.size(); ++j) sum += weights[j] * outputs[j].value;
+  return sum;
+}
+
+// Polynomials in the time of a schedule. Integration by parts leaves only levels, no derivatives:
+// with v(s) = (u(s) - u(0)) / (u(1) - u(0)), the mean of s^k is 1 - k * integral of s^(k-1) v(s) ds.
+template <class Schedule>
+struct time_polynomial {
+  const Schedule& schedule;
+
+  bool reaches(const node&, const node& to) const { return to.level.sigma > 0; }
+
+  double position(const node& at, const node& from, const node& to,
+                  const exponential_step&) const {
+    return (at.time - from.time) / (to.time - from.time);
+  }
+
+  std::vector<double> mean_powers(const node& from, const node& to, const exponential_step&,
+                                  std::size_t count) const {
+    const auto u = [&](signal_noise l) { return noise_level(l) - noise_level(from.level); };
+    std::vector<double> means{1};
+    for (std::size_t k = 1; k < count; ++k) {
+      double integral = 0;
+      for (const auto [s, weight] : gauss_legendre<32>())
+        integral += weight * std::pow(s, static_cast<double>(k - 1)) *
+                    u(schedule(std::lerp(from.time, to.time, s)));
+      means.push_back(1 - static_cast<double>(k) * integral / u(to.level));
+    }
+    return means;
+  }
+};
+
+template <class Polynomial>
+program multistep(const grid& nodes, std::span<const int> orders, const multistep_model& model,
+                  const Polynomial& polynomial) {
+  if (nodes.size() < 2 || orders.size() + 1 != nodes.size())
+    fail("multistep", "orders", static_cast<double>(orders.size()),
+         "valid: one order for each of N >= 1 steps, nodes = " + std::to_string(nodes.size()));
+  if (model.row != clean_row && model.row != noise_row &&
+      model.variable == polynomial_in::half_log_snr)
+    fail("multistep", "row.x0", model.row.x0,
+         "valid in half log-SNR: data (1, 0) or noise (0, 1); use polynomial_in::chart");
+  recorder r(nodes.front());
+  linear x = r.state();
+  output_history outputs;
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    const node& from = nodes[i];
+    const node& to = nodes[i + 1];
+    const estimate e = r.evaluate(x, from);
+    outputs.push_front({from, output_of(e, x, from, model.row, model.noise)});
+    require(orders[i] >= 1, "multistep", "order", orders[i], "valid: order >= 1");
+    const double tau = model.stochasticity ? model.stochasticity(from) : 0;
+    const exponential_step step = step_between(from.level, to.level, model.row, tau);
+    x *= step.state;
+    if (step.gain != 0)
+      x += step.gain * mean_output(polynomial, outputs, orders[i], from, to, step);
+    if (model.stochasticity) x += step.noise * r.draw(increment(from, to));
+    r.mark(x, to);
+  }
+  return r.finish(x);
+}
+
+}  // namespace detail
+
+template <noise_schedule Schedule>
+program deis_in_time(const Schedule& schedule, const grid& nodes, int order) {
+  return detail::multistep(nodes, ramped_orders(nodes, order),
+                           {.row = noise_row, .variable = polynomial_in::chart},
+                           detail::time_polynomial<Schedule>{schedule});
+}
+
+inline program multistep(const grid& nodes, std::span<const int> orders,
+                         const multistep_model& model) {
+  return detail::multistep(nodes, orders, model, detail::chart_polynomial{model});
+}
+
+}  // namespace tweedie

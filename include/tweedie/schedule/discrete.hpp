@@ -1,0 +1,311 @@
+// Discrete variance-preserving schedules: tables of alpha_bar(k), k = 0 ... T-1.
+//
+//   x_k = sqrt(alpha_bar(k)) x0 + sqrt(1 - alpha_bar(k)) z,   alpha_bar(k) = prod_{j <= k} (1 - beta(j))
+//   (Ho et al. 2020, eq. 4)
+//
+// Time index. Papers count steps n = 1 ... T and put clean data at n = 0; checkpoints and their
+// networks count array entries k = n - 1 = 0 ... T-1. Times here are array indices, what a network
+// is told: time k has noise after k + 1 steps, and time -1 is clean data (alpha_bar = 1).
+// `step_of_index` and `index_of_step` convert.
+//
+// Tables hold log alpha_bar and log(1 - alpha_bar) in double, so that neither end loses digits:
+// log alpha_bar = sum log1p(-beta), log(1 - alpha_bar) = log(-expm1(log alpha_bar)).
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <numbers>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tweedie/schedule/schedule.hpp"
+
+namespace tweedie {
+
+/// Step 1 ... T of array index 0 ... T-1 (clean data: step 0, index -1).
+constexpr int step_of_index(int index) { return index + 1; }
+/// Array index 0 ... T-1 of step 1 ... T (clean data: index -1, step 0).
+constexpr int index_of_step(int step) { return step - 1; }
+
+/// A table of noise levels with strictly decreasing signal-to-noise ratio; between integer times
+/// the log noise level is interpolated linearly (as k-diffusion's sigma_to_t does).
+class discrete_schedule {
+ public:
+  /// From log alpha_bar(k) and log(1 - alpha_bar(k)).
+  /// \throws std::invalid_argument if empty, of different lengths, or not of increasing noise.
+  discrete_schedule(std::vector<double> log_alpha_bar, std::vector<double> log_one_minus_alpha_bar)
+      : log_alpha_bar_(std::move(log_alpha_bar)),
+        log_one_minus_alpha_bar_(std::move(log_one_minus_alpha_bar)) {
+    constexpr const char* name = "discrete_schedule";
+    if (log_alpha_bar_.empty()) detail::fail(name, "the table is empty; give at least one level");
+    if (log_alpha_bar_.size() != log_one_minus_alpha_bar_.size())
+      detail::fail(name, "the two tables have different lengths");
+    for (std::size_t k = 0; k < log_alpha_bar_.size(); ++k) {
+      detail::require(log_alpha_bar_[k] <= 0 && log_one_minus_alpha_bar_[k] <= 0, name,
+                      "log alpha_bar", log_alpha_bar_[k], "valid: 0 <= alpha_bar <= 1");
+      if (k > 0)
+        detail::require(level(k) > level(k - 1), name, "log noise level", level(k),
+                        "valid: strictly more noise at every step");
+    }
+  }
+
+  int steps() const { return static_cast<int>(log_alpha_bar_.size()); }
+  double clean_time() const { return -1; }
+  double noisy_time() const { return steps() - 1; }
+
+  /// log alpha_bar at array index k = -1 ... T-1; -inf where alpha_bar = 0.
+  double log_alpha_bar(int k) const { return k == -1 ? 0 : log_alpha_bar_[checked(k)]; }
+  /// log(1 - alpha_bar) at array index k = -1 ... T-1.
+  double log_one_minus_alpha_bar(int k) const {
+    return k == -1 ? -infinity : log_one_minus_alpha_bar_[checked(k)];
+  }
+  double alpha_bar(int k) const { return std::exp(log_alpha_bar(k)); }
+  /// beta(k) = 1 - alpha_bar(k) / alpha_bar(k - 1), in [0, 1].
+  double beta(int k) const {
+    return -std::expm1(log_alpha_bar_[checked(k)] - log_alpha_bar(k - 1));
+  }
+
+  /// (alpha, sigma) at array index k, variance preserving.
+  signal_noise at(int k) const {
+    return {std::exp(log_alpha_bar(k) / 2), std::exp(log_one_minus_alpha_bar(k) / 2)};
+  }
+
+  /// (alpha, sigma) at time t: -1, or 0 <= t <= T-1 with interpolation between integers.
+  /// \throws std::invalid_argument outside, including (-1, 0): no noise level is defined there.
+  signal_noise operator()(double t) const {
+    const double whole = std::floor(t);
+    if (t == whole && t >= -1 && t <= noisy_time()) return at(static_cast<int>(t));
+    detail::require(t >= 0 && t <= noisy_time(), "discrete_schedule", "time", t,
+                    "valid: -1 (clean data) or 0 <= time <= T - 1");
+    const auto k = static_cast<std::size_t>(whole);
+    const double upper = level(k + 1);
+    detail::require(std::isfinite(upper), "discrete_schedule", "time", t,
+                    "no level between a finite one and zero signal; use integer times there");
+    return variance_preserving(std::exp(std::lerp(level(k), upper, t - whole)));
+  }
+
+  /// Time at which the half log-SNR log(alpha / sigma) is reached, by linear interpolation of the
+  /// log noise level; +inf gives -1.
+  /// \throws std::invalid_argument beyond the ends of the table.
+  double time_of(double half_log_snr) const {
+    if (half_log_snr == infinity) return -1;
+    const double wanted = -half_log_snr;
+    constexpr double slack = 1e-12;
+    detail::require(wanted >= level(0) - slack && wanted <= levels_end() + slack,
+                    "discrete_schedule::time_of", "half_log_snr", half_log_snr,
+                    "valid: between the ends of the table");
+    std::size_t low = 0;
+    std::size_t high = log_alpha_bar_.size() - 1;
+    if (wanted >= level(high)) return static_cast<double>(high);
+    if (wanted <= level(0)) return 0;
+    while (high - low > 1) {
+      const std::size_t middle = (low + high) / 2;
+      (level(middle) <= wanted ? low : high) = middle;
+    }
+    if (std::isinf(level(high))) return static_cast<double>(low);
+    return static_cast<double>(low) + (wanted - level(low)) / (level(high) - level(low));
+  }
+
+ private:
+  static constexpr double infinity = std::numeric_limits<double>::infinity();
+
+  std::size_t checked(int k) const {
+    if (k < 0 || k >= steps())
+      throw std::out_of_range(detail::describe("discrete_schedule", "index", k,
+                                               "valid: -1 <= index <= T - 1 = " +
+                                                   std::to_string(steps() - 1)));
+    return static_cast<std::size_t>(k);
+  }
+  double level(std::size_t k) const {  // log(sigma / alpha)
+    return (log_one_minus_alpha_bar_[k] - log_alpha_bar_[k]) / 2;
+  }
+  double levels_end() const { return level(log_alpha_bar_.size() - 1); }
+
+  std::vector<double> log_alpha_bar_;
+  std::vector<double> log_one_minus_alpha_bar_;
+};
+
+/// From beta(0) ... beta(T-1), each in [0, 1]; beta(0) > 0. beta = 1 is allowed last (alpha_bar = 0).
+inline discrete_schedule from_betas(std::span<const double> betas) {
+  std::vector<double> log_signal, log_noise;
+  double sum = 0;
+  for (const double beta : betas) {
+    detail::require(beta >= 0 && beta <= 1, "from_betas", "beta", beta, "valid: 0 <= beta <= 1");
+    sum += std::log1p(-beta);
+    log_signal.push_back(sum);
+    log_noise.push_back(std::log(-std::expm1(sum)));
+  }
+  return {std::move(log_signal), std::move(log_noise)};
+}
+
+/// From alpha_bar(0) > alpha_bar(1) > ..., each in [0, 1). Values close to 1 have lost digits of
+/// the noise already; prefer `from_betas` or `from_sigmas`.
+inline discrete_schedule from_alpha_bars(std::span<const double> alpha_bars) {
+  std::vector<double> log_signal, log_noise;
+  for (const double a : alpha_bars) {
+    detail::require(a >= 0 && a < 1, "from_alpha_bars", "alpha_bar", a, "valid: 0 <= alpha_bar < 1");
+    log_signal.push_back(std::log(a));
+    log_noise.push_back(std::log1p(-a));
+  }
+  return {std::move(log_signal), std::move(log_noise)};
+}
+
+/// From signal-to-noise ratios alpha^2/sigma^2, decreasing, in [0, inf).
+inline discrete_schedule from_snrs(std::span<const double> ratios) {
+  std::vector<double> log_signal, log_noise;
+  for (const double snr : ratios) {
+    detail::require(snr >= 0 && std::isfinite(snr), "from_snrs", "snr", snr, "valid: 0 <= snr < inf");
+    log_signal.push_back(-std::log1p(1 / snr));
+    log_noise.push_back(-std::log1p(snr));
+  }
+  return {std::move(log_signal), std::move(log_noise)};
+}
+
+/// From noise levels sigma/alpha, increasing, in (0, inf].
+inline discrete_schedule from_sigmas(std::span<const double> levels) {
+  std::vector<double> log_signal, log_noise;
+  for (const double level : levels) {
+    detail::require(level > 0, "from_sigmas", "sigma", level, "valid: 0 < sigma <= inf");
+    log_signal.push_back(-std::log1p(level * level));
+    log_noise.push_back(-std::log1p(1 / (level * level)));
+  }
+  return {std::move(log_signal), std::move(log_noise)};
+}
+
+namespace detail {
+
+inline void require_steps(const char* function, int steps) {
+  require(steps >= 1, function, "steps", steps, "valid: steps >= 1");
+}
+
+/// n values from first to last inclusive; both ends exact. n = 1 gives first.
+inline std::vector<double> linspace(double first, double last, int n) {
+  std::vector<double> values(static_cast<std::size_t>(n));
+  for (int i = 0; i < n; ++i)
+    values[static_cast<std::size_t>(i)] =
+        i + 1 == n && n > 1 ? last : first + (last - first) * i / std::max(1, n - 1);
+  return values;
+}
+
+template <class Function>
+std::vector<double> mapped(std::vector<double> values, const Function& f) {
+  for (double& v : values) v = f(v);
+  return values;
+}
+
+/// beta(k) = min(1 - f((k+1)/T) / f(k/T), max_beta) for a decreasing f.
+template <class Function>
+discrete_schedule from_alpha_bar_function(int steps, double max_beta, const Function& f) {
+  std::vector<double> betas;
+  for (int k = 0; k < steps; ++k)
+    betas.push_back(std::min(1 - f((k + 1.0) / steps) / f(static_cast<double>(k) / steps), max_beta));
+  return from_betas(betas);
+}
+
+}  // namespace detail
+
+/// beta linear in k (Ho et al. 2020, section 4: 1e-4 to 0.02 for T = 1000).
+inline discrete_schedule linear_beta_schedule(int steps, double first = 1e-4, double last = 0.02) {
+  detail::require_steps("linear_beta_schedule", steps);
+  return from_betas(detail::linspace(first, last, steps));
+}
+
+/// sqrt(beta) linear in k (Rombach et al. 2022; Stable Diffusion: 0.00085 to 0.012).
+inline discrete_schedule scaled_linear_beta_schedule(int steps, double first = 0.00085,
+                                                     double last = 0.012) {
+  detail::require_steps("scaled_linear_beta_schedule", steps);
+  detail::require(first >= 0 && last >= 0, "scaled_linear_beta_schedule", "beta",
+                  std::min(first, last), "valid: 0 <= beta <= 1");
+  return from_betas(detail::mapped(detail::linspace(std::sqrt(first), std::sqrt(last), steps),
+                                   [](double root) { return root * root; }));
+}
+
+/// The "quad" table of Ho et al. 2020: the formula of `scaled_linear_beta_schedule` with the range
+/// of the linear one.
+inline discrete_schedule quadratic_beta_schedule(int steps, double first = 1e-4,
+                                                 double last = 0.02) {
+  return scaled_linear_beta_schedule(steps, first, last);
+}
+
+/// beta constant: alpha_bar(k) = (1 - beta)^(k+1).
+inline discrete_schedule constant_beta_schedule(int steps, double beta) {
+  detail::require_steps("constant_beta_schedule", steps);
+  return from_betas(std::vector<double>(static_cast<std::size_t>(steps), beta));
+}
+
+/// beta(k) = 1 / (T - k): alpha_bar(k) = 1 - (k+1)/T (Sohl-Dickstein et al. 2015, section 2.4).
+inline discrete_schedule jsd_schedule(int steps) {
+  detail::require_steps("jsd_schedule", steps);
+  std::vector<double> log_signal, log_noise;
+  for (int k = 0; k < steps; ++k) {
+    log_signal.push_back(std::log((steps - k - 1.0) / steps));
+    log_noise.push_back(std::log((k + 1.0) / steps));
+  }
+  return {std::move(log_signal), std::move(log_noise)};
+}
+
+/// beta rises linearly over the first `fraction` of the steps, then stays at `last`
+/// (Ho et al. 2020, code; fraction 0.1 and 0.5 are "warmup10" and "warmup50").
+inline discrete_schedule warmup_beta_schedule(int steps, double first, double last,
+                                              double fraction) {
+  detail::require_steps("warmup_beta_schedule", steps);
+  detail::require(fraction >= 0 && fraction <= 1, "warmup_beta_schedule", "fraction", fraction,
+                  "valid: 0 <= fraction <= 1");
+  std::vector<double> betas(static_cast<std::size_t>(steps), last);
+  const int warm = static_cast<int>(steps * fraction);
+  if (warm > 0) {
+    const std::vector<double> rise = detail::linspace(first, last, warm);
+    std::copy(rise.begin(), rise.end(), betas.begin());
+  }
+  return from_betas(betas);
+}
+
+/// beta = first + (last - first) * sigmoid(u), u linear in [-6, 6] (Xu et al. 2022, GeoDiff).
+inline discrete_schedule sigmoid_beta_schedule(int steps, double first = 1e-4, double last = 0.02) {
+  detail::require_steps("sigmoid_beta_schedule", steps);
+  return from_betas(detail::mapped(detail::linspace(-6, 6, steps), [=](double u) {
+    return first + (last - first) / (1 + std::exp(-u));
+  }));
+}
+
+/// alpha_bar(t) = cos^2(pi/2 (t + s)/(1 + s)), beta <= max_beta (Nichol and Dhariwal 2021, eq. 17).
+inline discrete_schedule cosine_schedule(int steps, double offset = 0.008, double max_beta = 0.999) {
+  detail::require_steps("cosine_schedule", steps);
+  return detail::from_alpha_bar_function(steps, max_beta, [offset](double t) {
+    const double c = std::cos((t + offset) / (1 + offset) * std::numbers::pi / 2);
+    return c * c;
+  });
+}
+
+/// alpha_bar(t) = exp(-12 t), beta <= max_beta (Karras-style exponential transform).
+inline discrete_schedule exponential_schedule(int steps, double max_beta = 0.999) {
+  detail::require_steps("exponential_schedule", steps);
+  return detail::from_alpha_bar_function(steps, max_beta,
+                                         [](double t) { return std::exp(-12 * t); });
+}
+
+/// Laplace-distributed log-SNR, log SNR(t) = mu - b sign(1/2 - t) log(1 - 2 |t - 1/2|)
+/// (Hang et al. 2024, table 1), as beta <= max_beta.
+inline discrete_schedule laplace_schedule(int steps, double mu = 0, double b = 0.5,
+                                          double max_beta = 0.999) {
+  detail::require_steps("laplace_schedule", steps);
+  detail::require(b > 0, "laplace_schedule", "b", b, "valid: b > 0");
+  return detail::from_alpha_bar_function(steps, max_beta, [mu, b](double t) {
+    const double noise_to_signal =
+        std::exp(-mu) * (t < 0.5 ? std::pow(2 * t, b) : std::pow(2 * (1 - t), -b));
+    return 1 / (1 + noise_to_signal);
+  });
+}
+
+/// alpha_bar(t) = 1 - sqrt(t + s) (Li et al. 2022, Diffusion-LM), beta <= max_beta.
+inline discrete_schedule sqrt_schedule(int steps, double offset = 1e-4, double max_beta = 0.999) {
+  detail::require_steps("sqrt_schedule", steps);
+  return detail::from_alpha_bar_function(steps, max_beta, [offset](double t) {
+    return std::max(0.0, 1 - std::sqrt(t + offset));
+  });
+}
+
+}  // namespace tweedie
