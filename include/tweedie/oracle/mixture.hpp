@@ -1,0 +1,294 @@
+// Gaussian-mixture data: everything a diffusion model would have to learn, in closed form.
+//
+//   x0 ~ sum_k w_k N(m_k, S_k),  x = alpha x0 + sigma z
+//   p(x)      = sum_k w_k N(x; alpha m_k, C_k),  C_k = alpha^2 S_k + sigma^2 I
+//   r_k(x)    proportional to w_k N(x; alpha m_k, C_k)                responsibilities
+//   score     = sum_k r_k s_k,   s_k = -C_k^-1 (x - alpha m_k)
+//   E[x0|x]   = sum_k r_k d_k,   d_k = m_k + alpha S_k C_k^-1 (x - alpha m_k)
+//   Cov[x0|x] = sum_k r_k (sigma^2 S_k C_k^-1 + d_k d_k^T) - E[x0|x] E[x0|x]^T
+//
+// Tweedie's formula ties them: E[x0|x] = (x + sigma^2 score) / alpha (Efron 2011, eq. 1.4), and
+// Cov[x0|x] = sigma^2 (I + sigma^2 Hessian log p) / alpha^2. Every covariance is diagonalised once,
+// so a level costs no factorisation: one evaluation takes O(components * dimension^2) per point.
+//
+// Points are columns. Levels run from (alpha, 0) to (0, sigma); a singular covariance is allowed
+// wherever sigma > 0.
+#pragma once
+
+#include <Eigen/Dense>
+#include <cmath>
+#include <numbers>
+#include <utility>
+#include <vector>
+
+#include "tweedie/schedule/signal_noise.hpp"
+
+namespace tweedie::oracle {
+
+/// One Gaussian of a mixture. Weights need not be normalised.
+template <class Scalar>
+struct component {
+  Scalar weight = 1;
+  Eigen::Vector<Scalar, Eigen::Dynamic> mean;
+  Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic> covariance;
+};
+
+/// Exact densities, scores and denoisers of Gaussian-mixture data.
+/// Invariant: at least one component, weights sum to one, covariances are positive semidefinite.
+template <class Scalar>
+class mixture {
+ public:
+  using vector = Eigen::Vector<Scalar, Eigen::Dynamic>;
+  using matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
+
+  /// \throws std::invalid_argument for no components, a weight that is not positive, sizes that
+  ///   differ, or a covariance that is not symmetric positive semidefinite.
+  explicit mixture(const std::vector<component<Scalar>>& components);
+
+  Eigen::Index dimension() const { return parts_.front().mean.size(); }
+  std::size_t components() const { return parts_.size(); }
+  Scalar weight(std::size_t k) const { return std::exp(parts_.at(k).log_weight); }
+  const vector& mean(std::size_t k) const { return parts_.at(k).mean; }
+  matrix covariance(std::size_t k) const { return spectral(parts_.at(k), parts_.at(k).variance); }
+
+  /// log p(x) at a level.
+  Scalar log_density(signal_noise level, const vector& x) const;
+
+  /// Probability of each component given x; sums to one, also where every density underflows.
+  vector responsibilities(signal_noise level, const vector& x) const;
+
+  /// Gradient of log p, for each column of x.
+  matrix score(signal_noise level, const matrix& x) const;
+
+  /// E[x0 | x], for each column of x.
+  matrix denoise(signal_noise level, const matrix& x) const;
+
+  /// Cov[x0 | x].
+  matrix posterior_covariance(signal_noise level, const vector& x) const;
+
+  /// Hessian of log p. Its trace gives the exact divergence of the probability-flow ODE.
+  matrix score_jacobian(signal_noise level, const vector& x) const;
+
+  /// The law of alpha x0 + sigma z, again a mixture.
+  mixture noised(signal_noise level) const;
+
+  /// Mean and covariance of the data.
+  std::pair<vector, matrix> moments() const;
+
+  /// One sample for each column of `normals`; uniforms in [0, 1) choose the components.
+  matrix sample(const vector& uniforms, const matrix& normals) const;
+
+ private:
+  struct part {
+    Scalar log_weight;
+    vector mean;
+    matrix basis;     // eigenvectors of the covariance
+    vector variance;  // eigenvalues
+  };
+
+  static matrix spectral(const part& p, const vector& values) {
+    return p.basis * values.asDiagonal() * p.basis.transpose();
+  }
+  vector total_variance(const part& p, signal_noise level) const;
+  vector log_joint(signal_noise level, const vector& x) const;
+  static vector softmax(const vector& logits);
+  void check(const char* function, Eigen::Index rows) const;
+
+  std::vector<part> parts_;
+};
+
+template <class Scalar>
+mixture<Scalar>::mixture(const std::vector<component<Scalar>>& components) {
+  if (components.empty()) detail::fail("mixture", "no components; valid: at least one");
+  Scalar total = 0;
+  for (const component<Scalar>& c : components) {
+    detail::require(c.weight > 0 && std::isfinite(c.weight), "mixture", "weight",
+                    static_cast<double>(c.weight), "valid: 0 < weight < inf");
+    total += c.weight;
+  }
+  const Eigen::Index d = components.front().mean.size();
+  for (const component<Scalar>& c : components) {
+    if (c.mean.size() != d || c.covariance.rows() != d || c.covariance.cols() != d || d == 0)
+      detail::fail("mixture", "sizes of means and covariances differ or are zero");
+    const Scalar scale = c.covariance.cwiseAbs().maxCoeff();
+    const Scalar rounding = 64 * static_cast<Scalar>(d) * Eigen::NumTraits<Scalar>::epsilon();
+    if (!((c.covariance - c.covariance.transpose()).cwiseAbs().maxCoeff() <= rounding * scale))
+      detail::fail("mixture", "a covariance is not symmetric");
+    const Eigen::SelfAdjointEigenSolver<matrix> eigen(c.covariance);
+    vector variance = eigen.eigenvalues();
+    detail::require(variance.minCoeff() >= -rounding * scale, "mixture", "eigenvalue",
+                    static_cast<double>(variance.minCoeff()),
+                    "valid: a positive semidefinite covariance");
+    parts_.push_back(
+        {std::log(c.weight / total), c.mean, eigen.eigenvectors(), variance.cwiseMax(Scalar(0))});
+  }
+}
+
+template <class Scalar>
+void mixture<Scalar>::check(const char* function, Eigen::Index rows) const {
+  detail::require(rows == dimension(), function, "rows of x", static_cast<double>(rows),
+                  "valid: the dimension of the data");
+}
+
+template <class Scalar>
+auto mixture<Scalar>::total_variance(const part& p, signal_noise level) const -> vector {
+  const auto alpha = static_cast<Scalar>(level.alpha);
+  const auto sigma = static_cast<Scalar>(level.sigma);
+  const vector total = (alpha * alpha * p.variance.array() + sigma * sigma).matrix();
+  detail::require(total.minCoeff() > 0, "mixture", "smallest variance of x",
+                  static_cast<double>(total.minCoeff()),
+                  "valid: > 0; a singular covariance has no density at sigma = 0");
+  return total;
+}
+
+template <class Scalar>
+auto mixture<Scalar>::log_joint(signal_noise level, const vector& x) const -> vector {
+  const auto alpha = static_cast<Scalar>(level.alpha);
+  const Scalar log_two_pi = std::log(2 * std::numbers::pi_v<Scalar>);
+  vector out(static_cast<Eigen::Index>(parts_.size()));
+  for (Eigen::Index k = 0; k < out.size(); ++k) {
+    const part& p = parts_[static_cast<std::size_t>(k)];
+    const vector total = total_variance(p, level);
+    const vector u = p.basis.transpose() * (x - alpha * p.mean);
+    const Scalar squares = (u.array().square() / total.array()).sum();
+    const Scalar log_determinant = total.array().log().sum();
+    out[k] = p.log_weight -
+             (squares + log_determinant + static_cast<Scalar>(x.size()) * log_two_pi) / 2;
+  }
+  return out;
+}
+
+template <class Scalar>
+auto mixture<Scalar>::softmax(const vector& logits) -> vector {
+  const vector e = (logits.array() - logits.maxCoeff()).exp().matrix();
+  return e / e.sum();
+}
+
+template <class Scalar>
+Scalar mixture<Scalar>::log_density(signal_noise level, const vector& x) const {
+  check("mixture::log_density", x.size());
+  const vector joint = log_joint(level, x);
+  const Scalar top = joint.maxCoeff();
+  return top + std::log((joint.array() - top).exp().sum());
+}
+
+template <class Scalar>
+auto mixture<Scalar>::responsibilities(signal_noise level, const vector& x) const -> vector {
+  check("mixture::responsibilities", x.size());
+  return softmax(log_joint(level, x));
+}
+
+template <class Scalar>
+auto mixture<Scalar>::score(signal_noise level, const matrix& x) const -> matrix {
+  check("mixture::score", x.rows());
+  const auto alpha = static_cast<Scalar>(level.alpha);
+  matrix out = matrix::Zero(x.rows(), x.cols());
+  for (Eigen::Index i = 0; i < x.cols(); ++i) {
+    const vector r = softmax(log_joint(level, x.col(i)));
+    for (std::size_t k = 0; k < parts_.size(); ++k) {
+      const part& p = parts_[k];
+      const vector u = p.basis.transpose() * (x.col(i) - alpha * p.mean);
+      const vector scaled = (u.array() / total_variance(p, level).array()).matrix();
+      out.col(i) -= r[static_cast<Eigen::Index>(k)] * (p.basis * scaled);
+    }
+  }
+  return out;
+}
+
+template <class Scalar>
+auto mixture<Scalar>::denoise(signal_noise level, const matrix& x) const -> matrix {
+  check("mixture::denoise", x.rows());
+  const auto alpha = static_cast<Scalar>(level.alpha);
+  matrix out = matrix::Zero(x.rows(), x.cols());
+  for (Eigen::Index i = 0; i < x.cols(); ++i) {
+    const vector r = softmax(log_joint(level, x.col(i)));
+    for (std::size_t k = 0; k < parts_.size(); ++k) {
+      const part& p = parts_[k];
+      const vector u = p.basis.transpose() * (x.col(i) - alpha * p.mean);
+      const vector gained =
+          (alpha * p.variance.array() / total_variance(p, level).array() * u.array()).matrix();
+      out.col(i) += r[static_cast<Eigen::Index>(k)] * (p.mean + p.basis * gained);
+    }
+  }
+  return out;
+}
+
+template <class Scalar>
+auto mixture<Scalar>::posterior_covariance(signal_noise level, const vector& x) const -> matrix {
+  check("mixture::posterior_covariance", x.size());
+  const auto alpha = static_cast<Scalar>(level.alpha);
+  const auto sigma = static_cast<Scalar>(level.sigma);
+  const vector r = softmax(log_joint(level, x));
+  const vector mean = denoise(level, x);
+  matrix out = matrix::Zero(x.size(), x.size());
+  for (std::size_t k = 0; k < parts_.size(); ++k) {
+    const part& p = parts_[k];
+    const vector ratio = (p.variance.array() / total_variance(p, level).array()).matrix();
+    const vector u = p.basis.transpose() * (x - alpha * p.mean);
+    const vector gained = (alpha * ratio.array() * u.array()).matrix();
+    const vector off = p.mean + p.basis * gained - mean;
+    out += r[static_cast<Eigen::Index>(k)] *
+           (spectral(p, sigma * sigma * ratio) + off * off.transpose());
+  }
+  return out;
+}
+
+template <class Scalar>
+auto mixture<Scalar>::score_jacobian(signal_noise level, const vector& x) const -> matrix {
+  check("mixture::score_jacobian", x.size());
+  const auto alpha = static_cast<Scalar>(level.alpha);
+  const vector r = softmax(log_joint(level, x));
+  const vector mean = score(level, x);
+  matrix out = matrix::Zero(x.size(), x.size());
+  for (std::size_t k = 0; k < parts_.size(); ++k) {
+    const part& p = parts_[k];
+    const vector precision = total_variance(p, level).cwiseInverse();
+    const vector u = p.basis.transpose() * (x - alpha * p.mean);
+    const vector off = -(p.basis * (precision.array() * u.array()).matrix()) - mean;
+    out += r[static_cast<Eigen::Index>(k)] * (off * off.transpose() - spectral(p, precision));
+  }
+  return out;
+}
+
+template <class Scalar>
+mixture<Scalar> mixture<Scalar>::noised(signal_noise level) const {
+  const auto alpha = static_cast<Scalar>(level.alpha);
+  const auto sigma = static_cast<Scalar>(level.sigma);
+  mixture out = *this;
+  for (part& p : out.parts_) {
+    p.mean *= alpha;
+    p.variance = (alpha * alpha * p.variance.array() + sigma * sigma).matrix();
+  }
+  return out;
+}
+
+template <class Scalar>
+auto mixture<Scalar>::moments() const -> std::pair<vector, matrix> {
+  vector mean = vector::Zero(dimension());
+  for (const part& p : parts_) mean += std::exp(p.log_weight) * p.mean;
+  matrix covariance = matrix::Zero(dimension(), dimension());
+  for (const part& p : parts_) {
+    const vector off = p.mean - mean;
+    covariance += std::exp(p.log_weight) * (spectral(p, p.variance) + off * off.transpose());
+  }
+  return {mean, covariance};
+}
+
+template <class Scalar>
+auto mixture<Scalar>::sample(const vector& uniforms, const matrix& normals) const -> matrix {
+  check("mixture::sample", normals.rows());
+  detail::require(uniforms.size() == normals.cols(), "mixture::sample", "uniforms",
+                  static_cast<double>(uniforms.size()), "valid: one for each column of normals");
+  matrix out(normals.rows(), normals.cols());
+  for (Eigen::Index i = 0; i < normals.cols(); ++i) {
+    std::size_t k = 0;
+    Scalar below = std::exp(parts_[0].log_weight);
+    while (k + 1 < parts_.size() && uniforms[i] >= below) below += std::exp(parts_[++k].log_weight);
+    const part& p = parts_[k];
+    out.col(i) =
+        p.mean + p.basis * (p.variance.array().sqrt() * normals.col(i).array()).matrix();
+  }
+  return out;
+}
+
+}  // namespace tweedie::oracle

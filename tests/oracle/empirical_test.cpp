@@ -1,0 +1,54 @@
+#include "tweedie/oracle/empirical.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tweedie/oracle/mixture.hpp"
+
+namespace {
+
+using namespace tweedie;
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+const MatrixXd points = (MatrixXd(2, 4) << 0, 1, -1, 0.5, 0.2, -0.3, 0.8, 2).finished();
+const VectorXd weights = Eigen::Vector4d(1, 2, 3, 1);
+
+TEST(Empirical, IsTheMixtureOfVanishingCovariance) {
+  const oracle::empirical<double> data(points, weights);
+  std::vector<oracle::component<double>> parts;
+  for (Eigen::Index i = 0; i < 4; ++i)
+    parts.push_back({weights[i], points.col(i), MatrixXd::Zero(2, 2)});
+  const oracle::mixture<double> same(parts);
+  const VectorXd x = Eigen::Vector2d(0.4, 0.1);
+  for (const signal_noise level : {signal_noise{0.6, 0.8}, {1, 0.1}, {1, 20}, {0, 1}}) {
+    EXPECT_LT((data.denoise(level, x) - same.denoise(level, x)).norm(), 1e-13);
+    EXPECT_LT((data.posterior_covariance(level, x) - same.posterior_covariance(level, x)).norm(),
+              1e-13);
+    EXPECT_NEAR(data.log_density(level, x), same.log_density(level, x), 1e-12);
+    EXPECT_LT((data.score(level, x) - same.score(level, x)).norm(),
+              1e-12 / (level.sigma * level.sigma));
+  }
+}
+
+TEST(Empirical, LittleNoiseLeadsToTheNearestPoint) {
+  const oracle::empirical<double> data(points);
+  const VectorXd near = points.col(2) + Eigen::Vector2d(0.03, -0.02);
+  EXPECT_LT((data.denoise({1, 0.01}, near).col(0) - points.col(2)).norm(), 1e-300);
+}
+
+TEST(Empirical, AllNoiseLeadsToTheMean) {
+  const oracle::empirical<float> data(points.cast<float>());
+  const Eigen::VectorXf x = Eigen::Vector2f(3, 4);
+  const Eigen::VectorXf mean = points.cast<float>().rowwise().mean();
+  EXPECT_LT((data.denoise({0, 1}, x).col(0) - mean).norm(), 1e-6F);
+}
+
+TEST(Empirical, RefusesNoPointsAndNoNoise) {
+  EXPECT_THROW(oracle::empirical<double>(MatrixXd(2, 0)), std::invalid_argument);
+  EXPECT_THROW(oracle::empirical<double>(points, VectorXd::Ones(3)), std::invalid_argument);
+  const oracle::empirical<double> data(points);
+  EXPECT_THROW(data.denoise({1, 0}, VectorXd::Zero(2)), std::invalid_argument);
+  EXPECT_THROW(data.denoise({1, 1}, VectorXd::Zero(3)), std::invalid_argument);
+}
+
+}  // namespace
