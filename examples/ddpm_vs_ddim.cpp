@@ -1,0 +1,85 @@
+// What do 50 steps cost against 1000, and does the answer depend on the data? The exact law of
+// the samples of DDPM and DDIM for Gaussian data and an exact denoiser: no Monte Carlo error.
+
+#include <cmath>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "support/gnuplot.hpp"
+#include "tweedie/grid/spacing.hpp"
+#include "tweedie/program/moments.hpp"
+#include "tweedie/sampler/ddim.hpp"
+#include "tweedie/sampler/ddpm.hpp"
+
+namespace {
+
+using namespace tweedie;
+
+const discrete_schedule schedule = linear_beta_schedule(1000);
+
+// KL(p || q) of two normal laws, in nats.
+double kl_divergence(scalar_law p, scalar_law q) {
+  const double ratio = p.variance / q.variance, shift = p.mean - q.mean;
+  return (ratio - 1 - std::log(ratio) + shift * shift / q.variance) / 2;
+}
+
+double wasserstein(scalar_law p, scalar_law q) {
+  return std::hypot(p.mean - q.mean, std::sqrt(p.variance) - std::sqrt(q.variance));
+}
+
+// Var(x0 | x_t): with it the ancestral steps are exact for Gaussian data.
+analytic_variance optimal_variance(scalar_law data) {
+  return {[data](const node& n) {
+    const auto [alpha, sigma] = n.level;
+    return data.variance * sigma * sigma / (alpha * alpha * data.variance + sigma * sigma);
+  }};
+}
+
+scalar_law sampled(const program& plan, scalar_law data) {
+  return law(plan, gaussian_denoiser(data.mean, data.variance), {0, 1}).result;
+}
+
+void compare(scalar_law data) {
+  std::printf("data N(%g, %g)             evaluations      mean  deviation  KL (nats)         W2\n",
+              data.mean, data.variance);
+  const auto report = [&data](const std::string& name, const program& plan) {
+    const scalar_law got = sampled(plan, data);
+    std::printf("%-28s %8zu  %8.5f   %8.5f  %9.2g  %9.2g\n", name.c_str(), plan.evaluations(),
+                got.mean, std::sqrt(got.variance), kl_divergence(got, data),
+                wasserstein(got, data));
+  };
+  for (const int steps : {1000, 50, 10}) {
+    const grid nodes = trailing(schedule, steps);
+    report("DDPM, posterior variance", ddpm(nodes, fixed_small{}));
+    report("DDPM, forward variance", ddpm(nodes, fixed_large{}));
+    report("DDPM, optimal variance", ddpm(nodes, optimal_variance(data)));
+    report("DDIM", ddim(nodes));
+  }
+  std::printf("\n");
+}
+
+}  // namespace
+
+int main() {
+  compare({0.5, 0.25});  // spread-out data
+  compare({0.5, 0.01});  // closer to one point: every sampler needs more steps
+
+  const scalar_law data{0.5, 0.25};
+  support::curve small{"DDPM, posterior variance", {}, {}}, large{"DDPM, forward variance", {}, {}},
+      deterministic{"DDIM", {}, {}};
+  for (const int steps : {5, 10, 20, 50, 100, 200, 500, 1000}) {
+    const grid nodes = trailing(schedule, steps);
+    const auto add = [&](support::curve& curve, const program& plan) {
+      curve.x.push_back(steps);
+      curve.y.push_back(kl_divergence(sampled(plan, data), data));
+    };
+    add(small, ddpm(nodes, fixed_small{}));
+    add(large, ddpm(nodes, fixed_large{}));
+    add(deterministic, ddim(nodes));
+  }
+  support::plot("ddpm_vs_ddim.png",
+                "set logscale xy\nset format y '%.0e'\nset xlabel 'network evaluations'\n"
+                "set ylabel 'KL(samples || data), nats'",
+                {small, large, deterministic}, "linespoints lw 2 pt 7");
+}
