@@ -197,24 +197,6 @@ struct chart_polynomial {
   }
 };
 
-// sum_j c_j P_j over `outputs`, the first of which stands at the start of the step.
-template <class Polynomial>
-linear mean_output(const Polynomial& polynomial, const output_history& outputs, int order,
-                   const node& from, const node& to, const exponential_step& step) {
-  std::vector<double> positions;
-  for (const known_output& known : outputs) {
-    const bool start = positions.empty();
-    if (static_cast<int>(positions.size()) == order) break;
-    if (!start && !polynomial.reaches(known.at, to)) break;
-    positions.push_back(start ? 0 : polynomial.position(known.at, from, to, step));
-  }
-  const std::vector<double> weights = interpolation_weights(
-      positions, polynomial.mean_powers(from, to, step, positions.size()));
-  linear sum;
-  for (std::size_t j = 0; j < weights.size(); ++j) sum += weights[j] * outputs[j].value;
-  return sum;
-}
-
 // Polynomials in the time of a schedule. Integration by parts leaves only levels, no derivatives:
 // with v(s) = (u(s) - u(0)) / (u(1) - u(0)), the mean of s^k is 1 - k * integral of s^(k-1) v(s) ds.
 template <class Schedule>
@@ -242,6 +224,32 @@ struct time_polynomial {
     return means;
   }
 };
+
+// sum_j c_j P_j through the newest `count` of `outputs`, the first of which stands at `from`, and,
+// where `ahead` is given, through that output at `to`, which counts as one of them.
+template <class Polynomial>
+linear mean_output(const Polynomial& polynomial, const output_history& outputs, int count,
+                   const node& from, const node& to, const exponential_step& step,
+                   const linear* ahead = nullptr) {
+  std::vector<double> positions;
+  std::vector<const linear*> values;
+  if (ahead && polynomial.reaches(from, to)) {
+    positions.push_back(1);
+    values.push_back(ahead);
+  }
+  for (const known_output& known : outputs) {
+    if (static_cast<int>(positions.size()) == count) break;
+    const bool start = &known == &outputs.front();
+    if (!start && !polynomial.reaches(known.at, to)) break;
+    positions.push_back(start ? 0 : polynomial.position(known.at, from, to, step));
+    values.push_back(&known.value);
+  }
+  const std::vector<double> weights = interpolation_weights(
+      positions, polynomial.mean_powers(from, to, step, positions.size()));
+  linear sum;
+  for (std::size_t j = 0; j < weights.size(); ++j) sum += weights[j] * *values[j];
+  return sum;
+}
 
 template <class Polynomial>
 program multistep(const grid& nodes, std::span<const int> orders, const multistep_model& model,
