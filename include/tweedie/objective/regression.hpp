@@ -1,0 +1,269 @@
+// The regression loss of every diffusion and flow model, per item, with its gradient in one pass.
+//
+//   value_i = weight_i * reduce_j rho(gain_i (output_ij - target_ij)),
+//   gradient_ij = d value_i / d output_ij
+//
+// output and target are of one prediction kind, a row of the (x0, z) plane. With gain != 1 the
+// error is measured in another kind: at a fixed state all errors are proportional,
+// Delta to = gain * Delta from (schedule/prediction.hpp). Weights come from objective/weighting.hpp
+// or from a training batch; dividing them by the number of items makes the gradient that of the
+// mean over the batch.
+//
+//   metric             rho(r)                                  source
+//   squared            r^2                                     Ho et al. 2020, eq. 14
+//   absolute           |r|                                     Saharia et al. 2022 (Palette)
+//   huber              r^2/2 for |r| <= c, else c (|r| - c/2)  Huber 1964
+//   pseudo_huber       sqrt(r^2 + c^2) - c, per element
+//   norm_pseudo_huber  sqrt(|r|^2 + c^2) - c of the item       Song and Dhariwal 2024, eq. 8
+// Reads two tensors, writes one; the norm metric reads the gradient a second time.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "tweedie/objective/batch.hpp"
+#include "tweedie/objective/numeric.hpp"
+#include "tweedie/schedule/prediction.hpp"
+
+namespace tweedie {
+
+/// Value and slope of a user's metric at a residual; the library's own also take blocks of lanes.
+template <class Metric>
+concept elementwise_metric = requires(const Metric& m, double r) {
+  { m.value(r) } -> std::convertible_to<double>;
+  { m.slope(r) } -> std::convertible_to<double>;
+};
+
+/// Value and slope, as functions of the squared norm of an item's residual.
+template <class Metric>
+concept norm_metric = requires(const Metric& m, double squared_norm) {
+  { m.value_of_squared_norm(squared_norm) } -> std::convertible_to<double>;
+  { m.slope_of_squared_norm(squared_norm) } -> std::convertible_to<double>;
+};
+
+template <class Metric>
+concept regression_metric = elementwise_metric<Metric> || norm_metric<Metric>;
+
+struct squared_error {
+  using accepts_blocks = void;
+  template <class S>
+  S value(const S& r) const {
+    return r * r;
+  }
+  template <class S>
+  S slope(const S& r) const {
+    return 2 * r;
+  }
+};
+
+/// Slope 0 at residual 0.
+struct absolute_error {
+  using accepts_blocks = void;
+  template <class S>
+  S value(const S& r) const {
+    return detail::magnitude(r);
+  }
+  template <class S>
+  S slope(const S& r) const {
+    return detail::sign(r);
+  }
+};
+
+struct huber_error {
+  using accepts_blocks = void;
+  explicit huber_error(double c) : c_(c) {
+    detail::require(c > 0, "huber_error", "c", c, "valid: c > 0");
+  }
+  template <class S>
+  S value(const S& r) const {
+    const S size = detail::magnitude(r);
+    const S inner = detail::at_most(size, c_);
+    return inner * (size - inner / 2);
+  }
+  template <class S>
+  S slope(const S& r) const {
+    return detail::at_least(detail::at_most(r, c_), -c_);
+  }
+
+ private:
+  double c_;
+};
+
+struct pseudo_huber_error {
+  using accepts_blocks = void;
+  explicit pseudo_huber_error(double c) : c_(c) {
+    detail::require(c > 0, "pseudo_huber_error", "c", c, "valid: c > 0");
+  }
+  template <class S>
+  S value(const S& r) const {
+    const S square = r * r;
+    return square / (detail::square_root(S(square + c_ * c_)) + c_);
+  }
+  template <class S>
+  S slope(const S& r) const {
+    return r / detail::square_root(S(r * r + c_ * c_));
+  }
+
+ private:
+  double c_;
+};
+
+/// Acts on the norm of the whole item. The paper takes c = 0.00054 sqrt(d).
+struct norm_pseudo_huber_error {
+  explicit norm_pseudo_huber_error(double c) : c_(c) {
+    detail::require(c > 0, "norm_pseudo_huber_error", "c", c, "valid: c > 0");
+  }
+  double value_of_squared_norm(double q) const { return q / (std::sqrt(q + c_ * c_) + c_); }
+  double slope_of_squared_norm(double q) const { return 0.5 / std::sqrt(q + c_ * c_); }
+
+ private:
+  double c_;
+};
+
+/// c = 0.00054 sqrt(d) (Song and Dhariwal 2024, section 3.3).
+inline norm_pseudo_huber_error improved_consistency_metric(std::size_t dimensions) {
+  return norm_pseudo_huber_error(0.00054 * std::sqrt(static_cast<double>(dimensions)));
+}
+
+/// Factors of one item.
+struct item_factors {
+  double weight = 1;
+  double gain = 1;
+};
+
+/// Per-item values; `gradient` receives their derivatives. It may be the output itself.
+template <tensor_like Output, tensor_like Target, regression_metric Metric,
+          writable_tensor Gradient>
+std::vector<double> regression(const Output& output, const Target& target,
+                               std::span<const item_factors> factors, const Metric& metric,
+                               reduction how, Gradient&& gradient);
+
+/// With weights and the error measured in the kind of the network.
+template <tensor_like Output, tensor_like Target, regression_metric Metric,
+          writable_tensor Gradient>
+std::vector<double> regression(const Output& output, const Target& target,
+                               std::span<const double> weights, const Metric& metric, reduction how,
+                               Gradient&& gradient);
+
+/// Values alone.
+template <tensor_like Output, tensor_like Target, regression_metric Metric>
+std::vector<double> regression(const Output& output, const Target& target,
+                               std::span<const double> weights, const Metric& metric,
+                               reduction how);
+
+/// Factor from errors of kind `from` to errors of kind `to` at a fixed state, |l_to / l_from|.
+inline double residual_gain(signal_noise level, plane_row from, plane_row to) {
+  return std::abs(convert(level, from, to).y);
+}
+
+namespace detail {
+
+template <class Metric>
+block metric_values(const Metric& metric, const block& r) {
+  if constexpr (requires { typename Metric::accepts_blocks; }) {
+    return metric.value(r);
+  } else {
+    return r.unaryExpr([&](double v) { return static_cast<double>(metric.value(v)); });
+  }
+}
+template <class Metric>
+block metric_slopes(const Metric& metric, const block& r) {
+  if constexpr (requires { typename Metric::accepts_blocks; }) {
+    return metric.slope(r);
+  } else {
+    return r.unaryExpr([&](double v) { return static_cast<double>(metric.slope(v)); });
+  }
+}
+
+template <class Metric, class O, class T, class G>
+double regression_item(const O* output, const T* target, std::size_t n, item_factors f,
+                       const Metric& metric, double reduced, G* gradient) {
+  const double factor = f.weight * reduced;
+  if constexpr (elementwise_metric<Metric>) {
+    return one_pass(
+        n, factor,
+        [&](const block& y, const block& t, block& slope) {
+          const block r = f.gain * (y - t);
+          slope = f.gain * metric_slopes(metric, r);
+          return metric_values(metric, r);
+        },
+        std::tuple(gradient), output, target);
+  } else {
+    const double q = one_pass(
+        n, 1,
+        [&](const block& y, const block& t, block& slope) {
+          const block r = f.gain * (y - t);
+          slope = r;
+          return block(r * r);
+        },
+        std::tuple(gradient), output, target);
+    const double slope = factor * 2 * f.gain * metric.slope_of_squared_norm(q);
+    if (gradient != nullptr)
+      for (std::size_t j = 0; j < n; ++j)
+        gradient[j] = static_cast<G>(slope * static_cast<double>(gradient[j]));
+    return factor * metric.value_of_squared_norm(q);
+  }
+}
+
+template <class Factors, class Output, class Target, class Metric, class G>
+std::vector<double> regression_items(const Output& output, const Target& target,
+                                     const Factors& factors, const Metric& metric, reduction how,
+                                     G* gradient) {
+  const std::size_t items = checked_items("regression", output);
+  require_same_batch("regression", "target", output, target);
+  const std::size_t n = item_size(output);
+  const double reduced = items == 0 ? 0 : reduction_factor(how, n);
+  std::vector<double> values(items);
+  for (std::size_t i = 0; i < items; ++i)
+    values[i] = regression_item(elements(output).data() + i * n, elements(target).data() + i * n, n,
+                                factors(i), metric, reduced,
+                                gradient == nullptr ? nullptr : gradient + i * n);
+  return values;
+}
+
+}  // namespace detail
+
+template <tensor_like Output, tensor_like Target, regression_metric Metric,
+          writable_tensor Gradient>
+std::vector<double> regression(const Output& output, const Target& target,
+                               std::span<const item_factors> factors, const Metric& metric,
+                               reduction how, Gradient&& gradient) {
+  detail::require_same_batch("regression", "gradient", output, gradient);
+  detail::require_per_item("regression", "factors", factors.size(),
+                           traits_of<Output>::items(output));
+  return detail::regression_items(
+      output, target, [&](std::size_t i) { return factors[i]; }, metric, how,
+      elements(gradient).data());
+}
+
+template <tensor_like Output, tensor_like Target, regression_metric Metric,
+          writable_tensor Gradient>
+std::vector<double> regression(const Output& output, const Target& target,
+                               std::span<const double> weights, const Metric& metric, reduction how,
+                               Gradient&& gradient) {
+  detail::require_same_batch("regression", "gradient", output, gradient);
+  detail::require_per_item("regression", "weights", weights.size(),
+                           traits_of<Output>::items(output));
+  return detail::regression_items(
+      output, target,
+      [&](std::size_t i) {
+        return item_factors{weights[i], 1};
+      },
+      metric, how, elements(gradient).data());
+}
+
+template <tensor_like Output, tensor_like Target, regression_metric Metric>
+std::vector<double> regression(const Output& output, const Target& target,
+                               std::span<const double> weights, const Metric& metric,
+                               reduction how) {
+  detail::require_per_item("regression", "weights", weights.size(),
+                           traits_of<Output>::items(output));
+  return detail::regression_items(
+      output, target,
+      [&](std::size_t i) {
+        return item_factors{weights[i], 1};
+      },
+      metric, how, static_cast<scalar_t<Output>*>(nullptr));
+}
+
+}  // namespace tweedie

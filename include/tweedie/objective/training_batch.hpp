@@ -1,0 +1,119 @@
+// A training batch: what the network is shown and told, what it should answer, and how much the
+// squared error of its answer counts.
+//
+//   input = c (alpha x0 + sigma z),   target = p_x x0 + p_z z
+//
+// (alpha, sigma) at each item's own time, c the network's input scale and p its prediction's row:
+// the same network_description binds samplers, so that a network is trained on exactly what it
+// will be asked. One pass: reads x0 and z, writes input and target.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "tweedie/objective/batch.hpp"
+#include "tweedie/objective/weighting.hpp"
+#include "tweedie/program/bind.hpp"
+
+namespace tweedie {
+
+/// The numbers of one item of a batch.
+struct training_item {
+  node at;                  ///< time in the schedule's clock, (alpha, sigma) of the state
+  double network_time = 0;  ///< what the network is told
+  double input_scale = 1;   ///< c
+  plane_row row;            ///< (p_x, p_z)
+  double weight = 1;        ///< on |output - target|^2, divided by the density of the time if any
+};
+
+/// Inputs and targets with their items. `Tensor` is the type of the data.
+template <class Tensor>
+struct training_batch {
+  std::vector<training_item> items;
+  Tensor input;
+  Tensor target;
+
+  std::vector<double> weights() const {
+    std::vector<double> out;
+    for (const training_item& item : items) out.push_back(item.weight);
+    return out;
+  }
+  std::vector<double> network_times() const {
+    std::vector<double> out;
+    for (const training_item& item : items) out.push_back(item.network_time);
+    return out;
+  }
+};
+
+/// The numbers of a batch, one item per time.
+/// \throws std::invalid_argument where the weighting is unbounded for the network's prediction.
+template <noise_schedule Schedule, loss_weighting Weighting>
+std::vector<training_item> training_items(const Schedule& schedule,
+                                          const network_description& network,
+                                          std::span<const double> times,
+                                          const Weighting& weighting) {
+  std::vector<training_item> items;
+  items.reserve(times.size());
+  for (const double t : times) {
+    training_item item;
+    item.at = node_at(schedule, t);
+    item.input_scale = network.input_scale(item.at);
+    item.network_time = network.time(item.at);
+    const double c = item.input_scale;
+    item.row = network.prediction({t, {c * item.at.level.alpha, c * item.at.level.sigma}});
+    item.weight = prediction_weight(weighting, item.at.level, item.row);
+    items.push_back(item);
+  }
+  return items;
+}
+
+/// Writes the inputs and targets of `items`. `input` may be x0's storage, `target` z's.
+template <tensor_like Data, tensor_like Noise, writable_tensor Input, writable_tensor Target>
+void noise_and_target(const Data& x0, const Noise& z, std::span<const training_item> items,
+                      Input&& input, Target&& target) {
+  constexpr const char* name = "noise_and_target";
+  const std::size_t count = detail::checked_items(name, x0);
+  detail::require_per_item(name, "items", items.size(), count);
+  detail::require_same_batch(name, "z", x0, z);
+  detail::require_same_batch(name, "input", x0, input);
+  detail::require_same_batch(name, "target", x0, target);
+  using S = scalar_t<Data>;
+  static_assert(std::same_as<S, scalar_t<Noise>> && std::same_as<S, scalar_t<Input>> &&
+                    std::same_as<S, scalar_t<Target>>,
+                "x0, z, input and target hold the same scalar");
+  using A = arithmetic_t<S>;
+  using lanes = Eigen::Array<A, Eigen::Dynamic, 1, Eigen::ColMajor, 256, 1>;
+  using reader = Eigen::Map<const Eigen::Array<S, Eigen::Dynamic, 1>>;
+  using writer = Eigen::Map<Eigen::Array<S, Eigen::Dynamic, 1>>;
+  const std::size_t n = item_size(x0);
+  for (std::size_t i = 0; i < count; ++i) {
+    const training_item& item = items[i];
+    const A a = static_cast<A>(item.input_scale * item.at.level.alpha);
+    const A b = static_cast<A>(item.input_scale * item.at.level.sigma);
+    const A p = static_cast<A>(item.row.x0);
+    const A q = static_cast<A>(item.row.z);
+    for (std::size_t first = 0; first < n; first += 256) {
+      const std::size_t at = i * n + first;
+      const auto length = static_cast<Eigen::Index>(std::min<std::size_t>(256, n - first));
+      const lanes clean = reader(elements(x0).data() + at, length).template cast<A>();
+      const lanes noise = reader(elements(z).data() + at, length).template cast<A>();
+      writer(elements(input).data() + at, length) = (a * clean + b * noise).template cast<S>();
+      writer(elements(target).data() + at, length) = (p * clean + q * noise).template cast<S>();
+    }
+  }
+}
+
+/// Items, inputs and targets for clean data x0, noise z and one time per item. Keep the batch and
+/// call `noise_and_target` on it to reuse its memory.
+template <tensor_like Tensor, noise_schedule Schedule, loss_weighting Weighting>
+training_batch<Tensor> make_training_batch(const Tensor& x0, const Tensor& z,
+                                           const Schedule& schedule,
+                                           const network_description& network,
+                                           std::span<const double> times,
+                                           const Weighting& weighting) {
+  training_batch<Tensor> batch{training_items(schedule, network, times, weighting), x0, x0};
+  noise_and_target(x0, z, batch.items, batch.input, batch.target);
+  return batch;
+}
+
+}  // namespace tweedie
