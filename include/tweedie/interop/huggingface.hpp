@@ -1,0 +1,124 @@
+// From a Hugging Face scheduler_config.json to a sampler with the reference's numbers.
+//
+//   const auto sampler = huggingface::scheduler("scheduler_config.json", 30);
+//
+// Here, and only here, the reference's departures from the published methods are the default, since
+// parity with diffusers (commit 58eb52c0803e) is the purpose. Options the class does not know are
+// refused if they ask for something, and listed in `unused_options` otherwise: saved files carry
+// entries of the class they were converted from.
+#pragma once
+
+#include <array>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tweedie/interop/huggingface/config.hpp"
+#include "tweedie/interop/huggingface/ddim.hpp"
+#include "tweedie/interop/huggingface/ddpm.hpp"
+#include "tweedie/interop/huggingface/loaded_sampler.hpp"
+
+namespace tweedie::huggingface {
+
+/// A scheduler class and what turns its options into a program.
+struct scheduler_class {
+  const char* name;
+  loaded_sampler (*load)(const config&, const request&);
+};
+
+// One row per class.
+inline constexpr std::array scheduler_classes{
+    scheduler_class{"DDIMScheduler", load_ddim},
+    scheduler_class{"DDPMScheduler", load_ddpm},
+};
+
+namespace detail {
+
+// Options that change numbers when they are switched on; a class that does not know them must not
+// pretend it did.
+inline bool asks_for_something(const std::string& key, const nlohmann::json& value) {
+  if (!value.is_boolean() || !value.get<bool>()) return false;
+  static const std::set<std::string> switches{"thresholding", "rescale_betas_zero_snr",
+                                              "stochastic_sampling", "invert_sigmas"};
+  return key.starts_with("use_") || switches.contains(key);
+}
+
+// Every option of every scheduler class: what is not here is a misspelling.
+inline bool belongs_to_some_class(const std::string& key) {
+  static const std::set<std::string> known{
+      "algorithm_type", "base_image_seq_len", "base_shift", "beta_end", "beta_schedule",
+      "beta_start", "clip_denoised", "clip_sample", "clip_sample_range", "correct_steps",
+      "corrector_order", "disable_corrector", "dynamic_thresholding_ratio", "eta",
+      "euler_at_final", "final_sigmas_type", "flow_shift", "gamma", "interpolation_type",
+      "invert_sigmas", "lambda_min_clipped", "lower_order_final", "max_image_seq_len",
+      "max_shift", "noise_sampler_seed", "num_train_timesteps", "original_inference_steps",
+      "prediction_type", "predict_x0", "predictor_order", "rescale_betas_zero_snr", "rho",
+      "s", "s_churn", "s_max", "s_min", "s_noise", "sample_max_value", "sampling_eps", "scaler",
+      "set_alpha_to_one", "shift", "shift_terminal", "sigma_data", "sigma_max", "sigma_min",
+      "sigma_schedule", "skip_prk_steps", "snr", "snr_shift_scale", "solver_order", "solver_p",
+      "solver_type", "stages", "stage_range", "steps_offset", "stochastic_sampling", "tau_func",
+      "thresholding", "time_shift_type", "timestep_scaling", "timestep_spacing",
+      "timestep_type", "trained_betas", "use_beta_sigmas", "use_dynamic_shifting",
+      "use_exponential_sigmas", "use_flow_sigmas", "use_karras_sigmas", "use_lu_lambdas",
+      "variance_type"};
+  return known.contains(key);
+}
+
+// Refuses options that cannot be honoured, lists those without effect.
+inline std::vector<std::string> account_for(const config& c) {
+  std::vector<std::string> unused;
+  for (const std::string& key : c.unread()) {
+    const nlohmann::json& value = c.values()[key];
+    if (!belongs_to_some_class(key)) c.fail(key, value.dump() + "; no scheduler has this option");
+    if (asks_for_something(key, value))
+      c.fail(key, value.dump() + "; not supported by this class: remove it or set it to false");
+    unused.push_back(key);
+  }
+  return unused;
+}
+
+inline void refuse_unread(const options& arguments) {
+  for (const std::string& key : arguments.unread())
+    if (!arguments.values()[key].is_null())
+      arguments.fail(key, arguments.values()[key].dump() + "; this class takes no such argument");
+}
+
+}  // namespace detail
+
+/// The sampler of a parsed configuration.
+/// \throws std::invalid_argument for an unknown class, an unknown or contradictory option or a
+///   value out of range, naming the key, the value and what is supported.
+inline loaded_sampler scheduler(const nlohmann::json& json, request how) {
+  config c(json);
+  const std::string name = json.value("_class_name", "");
+  for (const scheduler_class& known : scheduler_classes)
+    if (name == known.name) {
+      c.name("huggingface::" + name);
+      how.set_timesteps.name("huggingface::" + name + ".set_timesteps");
+      how.step.name("huggingface::" + name + ".step");
+      if (how.begin_index < 0)
+        c.fail("begin_index", std::to_string(how.begin_index) + "; valid: begin_index >= 0");
+      loaded_sampler sampler = known.load(c, how);
+      sampler.unused_options = detail::account_for(c);
+      detail::refuse_unread(how.set_timesteps);
+      detail::refuse_unread(how.step);
+      return sampler;
+    }
+  std::string names;
+  for (const scheduler_class& known : scheduler_classes)
+    names += (names.empty() ? "" : ", ") + std::string(known.name);
+  c.fail("_class_name", "\"" + name + "\"; supported: " + names);
+}
+
+/// The sampler of a configuration given as a path to a file or, if it starts with '{', as text.
+inline loaded_sampler scheduler(const std::string& path_or_text, request how) {
+  const std::size_t first = path_or_text.find_first_not_of(" \t\r\n");
+  const bool text = first != std::string::npos && path_or_text[first] == '{';
+  return scheduler(text ? parse_python_json(path_or_text) : read_python_json(path_or_text),
+                   std::move(how));
+}
+inline loaded_sampler scheduler(const char* path_or_text, request how) {
+  return scheduler(std::string(path_or_text), std::move(how));
+}
+
+}  // namespace tweedie::huggingface

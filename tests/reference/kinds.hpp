@@ -1,0 +1,28 @@
+// The kinds of files that can be replayed: one function per value of a file's "format".
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "outcome.hpp"
+
+namespace reference {
+
+/// Replays all cases of a parsed file; `name` is the file's name without folder and extension.
+using replay_function = std::vector<outcome> (*)(const json& file, const std::string& name);
+
+std::vector<outcome> replay_diffusers(const json& file, const std::string& name);
+std::vector<outcome> replay_diffusers_quirks(const json& file, const std::string& name);
+
+struct file_kind {
+  const char* format;
+  replay_function replay;
+};
+
+// One row per kind.
+inline constexpr file_kind file_kinds[] = {
+    {"diffusers-scheduler-cases/1", replay_diffusers},
+    {"diffusers-quirks/1", replay_diffusers_quirks},
+};
+
+}  // namespace reference
