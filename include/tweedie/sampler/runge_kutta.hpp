@@ -97,11 +97,50 @@ inline constexpr butcher_tableau tsitouras_tableau{
                  -3.290069515436081 + 0.582357165452555, 2.324710524099774 - 0.458082105929187,
                  1. / 66}};
 
-/// Integrates from node to node. `between(level)` makes the node of a noise level that is not in
-/// the grid; methods with c_i = 0 and 1 only never ask for one.
-/// Trailing stages with zero weight are skipped: Bogacki-Shampine costs 3 evaluations per step,
-/// Dormand-Prince and Tsitouras 6.
-/// \throws std::invalid_argument if the grid does not descend or leaves the chart.
+/// The second-order methods with second stage at c in (0, 1]: midpoint 1/2, Ralston 2/3, Heun 1
+/// (Karras et al. 2022, algorithm 3, alpha).
+constexpr butcher_tableau second_order_tableau(double c) {
+  return {.stages = 2,
+          .c = {0, c},
+          .a = {{{}, {c}}},
+          .b = {1 - 1 / (2 * c), 1 / (2 * c)},
+          .embedded = {1}};
+}
+
+/// One step of `method`: x, at `from`, is replaced by the state at `to`. `between(level)` makes the
+/// node of a noise level that is neither; methods with c_i = 0 and 1 only never ask for one.
+template <class NodeMaker>
+void runge_kutta_step(recorder& r, linear& x, const node& from, const node& to,
+                      const butcher_tableau& method, const NodeMaker& between,
+                      plane_row row = noise_row) {
+  estimate e = r.evaluate(x, from);
+  if (to.level.sigma == 0) {
+    x = to.level.alpha * e.clean;
+    return;
+  }
+  const double u = chart_coordinate(row, from.level);
+  const double h = chart_coordinate(row, to.level) - u;
+  const linear start = x / determinant(from.level, row);
+  std::vector<linear> k{slope(row, x, e, from)};
+  std::size_t stages = method.stages;
+  while (method.b[stages - 1] == 0) --stages;
+  for (std::size_t i = 1; i < stages; ++i) {
+    const double c = method.c[i];
+    const node at = c == 0 ? from : c == 1 ? to : between(noise_level_at(row, u + c * h));
+    linear stage = start;
+    for (std::size_t j = 0; j < i; ++j) stage += h * method.a[i][j] * k[j];
+    stage *= determinant(at.level, row);
+    e = r.evaluate(stage, at);
+    k.push_back(slope(row, stage, e, at));
+  }
+  x = start;
+  for (std::size_t i = 0; i < stages; ++i) x += h * method.b[i] * k[i];
+  x *= determinant(to.level, row);
+}
+
+/// Integrates from node to node of a descending grid. Trailing stages with zero weight are
+/// skipped: Bogacki-Shampine costs 3 evaluations per step, Dormand-Prince and Tsitouras 6.
+/// \throws std::invalid_argument if the grid does not descend or leaves the chart of `row`
 template <class NodeMaker>
 program runge_kutta(const grid& nodes, const butcher_tableau& method, const NodeMaker& between,
                     plane_row row = noise_row) {
@@ -109,36 +148,8 @@ program runge_kutta(const grid& nodes, const butcher_tableau& method, const Node
   recorder r(nodes.front());
   linear x = r.state();
   for (std::size_t n = 0; n + 1 < nodes.size(); ++n) {
-    const node& from = nodes[n];
-    const node& to = nodes[n + 1];
-    const butcher_tableau& m = to.level.sigma == 0 ? euler_tableau : method;
-    std::size_t stages = m.stages;
-    while (m.b[stages - 1] == 0) --stages;
-
-    estimate e = r.evaluate(x, from);
-    if (to.level.sigma == 0) {
-      x = to.level.alpha * e.clean;
-      r.mark(x, to);
-      continue;
-    }
-    const double u = chart_coordinate(row, from.level);
-    const double h = chart_coordinate(row, to.level) - u;
-    const linear start = x / determinant(from.level, row);
-    std::vector<linear> k{slope(row, x, e, from)};
-    for (std::size_t i = 1; i < stages; ++i) {
-      const node at = m.c[i] == 0   ? from
-                      : m.c[i] == 1 ? to
-                                    : between(noise_level_at(row, u + m.c[i] * h));
-      linear stage = start;
-      for (std::size_t j = 0; j < i; ++j) stage += h * m.a[i][j] * k[j];
-      stage *= determinant(at.level, row);
-      e = r.evaluate(stage, at);
-      k.push_back(slope(row, stage, e, at));
-    }
-    x = start;
-    for (std::size_t i = 0; i < stages; ++i) x += h * m.b[i] * k[i];
-    x *= determinant(to.level, row);
-    r.mark(x, to);
+    runge_kutta_step(r, x, nodes[n], nodes[n + 1], method, between, row);
+    r.mark(x, nodes[n + 1]);
   }
   return r.finish(x);
 }
@@ -216,6 +227,7 @@ static_assert(order_of(euler_tableau) == 1);
 static_assert(order_of(heun_tableau) == 2);
 static_assert(order_of(midpoint_tableau) == 2);
 static_assert(order_of(ralston_tableau) == 2);
+static_assert(order_of(second_order_tableau(0.9)) == 2);
 static_assert(order_of(kutta_tableau) == 4);
 static_assert(order_of(bogacki_shampine_tableau) == 3);
 static_assert(order_of(bogacki_shampine_tableau, bogacki_shampine_tableau.embedded) == 2);

@@ -1,0 +1,60 @@
+// The midpoint method with the geometric mean as midpoint (Crowson, k-diffusion: "DPM2"; diffusers:
+// "KDPM2"), in noise levels u = sigma/alpha, y = x/alpha, from u to v:
+//
+//   m = sqrt(u v),   y_m = y + (m - u) d(y, u),   y_v = y + (v - u) d(y_m, m),   d(y, u) = (y - D)/u
+//
+// Second order, two evaluations a step; a step onto clean data is an Euler step. The ancestral form
+// goes down to v = `down` below the next level and renoises by `up` (sampler/ancestral.hpp).
+#pragma once
+
+#include "tweedie/sampler/ancestral.hpp"
+#include "tweedie/sampler/stochastic_edm.hpp"
+
+namespace tweedie {
+
+/// One step from `from` to the noise level `down`, in the gauge of alpha = `alpha_to`.
+template <class NodeMaker>
+void dpm_2_step(recorder& r, linear& x, const node& from, double down, double alpha_to,
+                const NodeMaker& between) {
+  estimate e = r.evaluate(x, from);
+  if (down == 0) {
+    x = alpha_to * e.clean;
+    return;
+  }
+  const double u = chart_coordinate(noise_row, from.level);
+  const linear y = x / from.level.alpha;
+  const node middle = between(std::sqrt(u * down));
+  const double m = noise_level(middle.level);
+  linear x_m = middle.level.alpha * (y + (m - u) * slope(noise_row, x, e, from));
+  e = r.evaluate(x_m, middle);
+  x = alpha_to * (y + (down - u) * slope(noise_row, x_m, e, middle));
+}
+
+/// `between(level)` makes the node of a noise level that is not in the grid, e.g. nodes_of(schedule).
+template <class NodeMaker>
+program dpm_2_ancestral(const grid& nodes, const NodeMaker& between, double eta = 1,
+                        double noise_scale = 1) {
+  check_descending("dpm_2_ancestral", nodes);
+  recorder r(nodes.front());
+  linear x = r.state();
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    const signal_noise to = nodes[i + 1].level;
+    const double u = chart_coordinate(noise_row, nodes[i].level);
+    const auto [down, up] = ancestral_split(u, noise_level(to), eta);
+    dpm_2_step(r, x, nodes[i], down, to.alpha, between);
+    if (up > 0) x += to.alpha * up * noise_scale * r.draw();
+    r.mark(x, nodes[i + 1]);
+  }
+  return r.finish(x);
+}
+
+/// The deterministic method, or with churn before each step (sampler/stochastic_edm.hpp).
+template <class NodeMaker>
+program dpm_2(const grid& nodes, const NodeMaker& between, const churn& noise = {}) {
+  return detail::churned("dpm_2", nodes, between, noise,
+                         [&](recorder& r, linear& x, const node& from, const node& to) {
+                           dpm_2_step(r, x, from, noise_level(to.level), to.level.alpha, between);
+                         });
+}
+
+}  // namespace tweedie

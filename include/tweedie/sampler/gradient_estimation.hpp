@@ -1,0 +1,36 @@
+// Gradient estimation (Permenter and Yuan 2023, algorithm 1): Euler steps along an extrapolated slope,
+// in noise levels u = sigma/alpha, y = x/alpha, d = (y - D)/u:
+//
+//   y' = y + (u' - u) (gamma d_n + (1 - gamma) d_(n-1))
+//
+// gamma = 2 is the paper's; gamma = 1 is Euler; gamma = 3/2 is second-order Adams-Bashforth on
+// equally spaced noise levels, any other value is of first order. A step onto clean data is x' = D.
+#pragma once
+
+#include "tweedie/sampler/chart.hpp"
+
+namespace tweedie {
+
+inline program gradient_estimation(const grid& nodes, double gamma = 2) {
+  check_descending("gradient_estimation", nodes);
+  recorder r(nodes.front());
+  linear x = r.state();
+  linear last;
+  for (std::size_t n = 0; n + 1 < nodes.size(); ++n) {
+    const signal_noise to = nodes[n + 1].level;
+    const estimate e = r.evaluate(x, nodes[n]);
+    const linear d = slope(noise_row, x, e, nodes[n]);
+    const double h = noise_level(to) - chart_coordinate(noise_row, nodes[n].level);
+    if (to.sigma == 0) {
+      x = to.alpha * e.clean;
+    } else {
+      const linear direction = n == 0 ? d : gamma * d + (1 - gamma) * last;
+      x = to.alpha * (x / nodes[n].level.alpha + h * direction);
+    }
+    last = d;
+    r.mark(x, nodes[n + 1]);
+  }
+  return r.finish(x);
+}
+
+}  // namespace tweedie

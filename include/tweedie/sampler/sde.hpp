@@ -1,0 +1,80 @@
+// DPM-Solver++ (SDE), two stages (Crowson, k-diffusion: `sample_dpmpp_sde`): an exponential midpoint
+// step for the data prediction, with ancestral noise in both stages. In noise levels u = sigma/alpha,
+// y = x/alpha, lambda = -log u, from u to v with s at lambda_s = lambda_u + r h:
+//
+//   (down, up) = split of u -> s;   y_s = (down/u) y + (1 - down/u) D + up z_s
+//   (down, up) = split of u -> v;   y_v = (down/u) y + (1 - down/u) D' + up z_v,
+//   D' = (1 - 1/(2r)) D + 1/(2r) D(y_s)
+//
+// z_s and z_v belong to one Brownian path: z_v contains z_s with correlation
+// sqrt((u - s)/(u - v)). Then variances are of weak second order; drawn independently, as
+// implementations without a Brownian path do, the method is of first order.
+#pragma once
+
+#include <cmath>
+
+#include "tweedie/sampler/ancestral.hpp"
+#include "tweedie/sampler/chart.hpp"
+
+namespace tweedie {
+
+/// How the two draws of a step are related.
+enum class stage_noise {
+  one_path,    ///< increments of one Brownian path over [u, s] and [u, v]
+  independent  ///< fresh noise for each stage
+};
+
+struct sde_options {
+  double eta = 1;  ///< 0: the deterministic method, which draws nothing
+  double noise_scale = 1;
+  double middle = 0.5;  ///< r, the place of the stage in half log-SNR, in (0, 1)
+  stage_noise noise = stage_noise::one_path;
+};
+
+/// `between(level)` makes the node of a noise level that is not in the grid. A step onto clean data
+/// is x' = D without noise.
+template <class NodeMaker>
+program dpmpp_sde(const grid& nodes, const NodeMaker& between, const sde_options& options = {}) {
+  constexpr const char* name = "dpmpp_sde";
+  check_descending(name, nodes);
+  const double r_middle = options.middle;
+  detail::require(r_middle > 0 && r_middle < 1, name, "middle", r_middle, "valid: 0 < middle < 1");
+  recorder r(nodes.front());
+  linear x = r.state();
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    const signal_noise to = nodes[i + 1].level;
+    const estimate e = r.evaluate(x, nodes[i]);
+    if (to.sigma == 0) {
+      x = to.alpha * e.clean;
+      r.mark(x, nodes[i + 1]);
+      continue;
+    }
+    const double u = chart_coordinate(noise_row, nodes[i].level);
+    const double v = noise_level(to);
+    const double s = u * std::pow(v / u, r_middle);
+    const linear y = x / nodes[i].level.alpha;
+    const auto stage = [&](double level, const linear& clean, const linear& z) {
+      const auto [down, up] = ancestral_split(u, level, options.eta);
+      return down / u * y + (1 - down / u) * clean + options.noise_scale * up * z;
+    };
+
+    linear z_s, z_v;
+    if (options.eta > 0 && options.noise == stage_noise::independent) {
+      z_s = r.draw({.from = u, .to = s});
+      z_v = r.draw({.from = u, .to = v});
+    } else if (options.eta > 0) {
+      z_s = r.draw({.from = u, .to = s});
+      z_v = std::sqrt((u - s) / (u - v)) * z_s +
+            std::sqrt((s - v) / (u - v)) * r.draw({.from = s, .to = v});
+    }
+    const node middle = between(s);
+    linear x_s = middle.level.alpha * stage(s, e.clean, z_s);
+    const linear clean_s = r.evaluate(x_s, middle).clean;
+    const double weight = 1 / (2 * r_middle);
+    x = to.alpha * stage(v, (1 - weight) * e.clean + weight * clean_s, z_v);
+    r.mark(x, nodes[i + 1]);
+  }
+  return r.finish(x);
+}
+
+}  // namespace tweedie

@@ -1,0 +1,107 @@
+// Stochastic sampling of Karras et al. 2022, algorithm 2: before each step the noise level is
+// raised ("churn"), then an ODE step leads from the raised level to the next one.
+//
+//   gamma = min(S_churn / N, sqrt(2) - 1) if S_tmin <= u <= S_tmax, else 0;   v = (1 + gamma) u
+//   y_v = y + S_noise sqrt(v^2 - u^2) z,   then Euler, Heun, ... from (y_v, v) to the next level
+//
+// with y = x/alpha, u = sigma/alpha. The network is asked at (y_v, v). diffusers asks it at (y, u)
+// and adds the noise to the state afterwards, so that the estimate does not see the noise it should
+// remove; that form is `late_churn_euler`.
+#pragma once
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "tweedie/sampler/runge_kutta.hpp"
+
+namespace tweedie {
+
+/// Which steps draw noise.
+enum class churn_draws {
+  where_used,  ///< only steps that raise the level
+  every_step   ///< all of them, as k-diffusion and EDM number their draws
+};
+
+/// Parameters of algorithm 2: S_churn, S_tmin, S_tmax, S_noise.
+struct churn {
+  double amount = 0;
+  double lowest = 0;
+  double highest = std::numeric_limits<double>::infinity();
+  double noise_scale = 1;
+  churn_draws draws = churn_draws::where_used;
+
+  /// gamma of a step at noise level u, one of `steps`.
+  double raise(double u, std::size_t steps) const {
+    if (!(u >= lowest && u <= highest)) return 0;
+    return std::min(amount / static_cast<double>(steps), std::numbers::sqrt2 - 1);
+  }
+};
+
+namespace detail {
+
+// Standard deviation of the noise between level u and the higher level v.
+inline double raising_noise(double u, double v) { return std::sqrt((v - u) * (v + u)); }
+
+// Raises the level, then `step(recorder, x, from, to)` from the raised node.
+template <class NodeMaker, class Step>
+program churned(const char* name, const grid& nodes, const NodeMaker& between, const churn& noise,
+                const Step& step) {
+  check_descending(name, nodes);
+  require(noise.amount >= 0, name, "churn.amount", noise.amount, "valid: amount >= 0");
+  recorder r(nodes.front());
+  linear x = r.state();
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    node from = nodes[i];
+    const double u = chart_coordinate(noise_row, from.level);
+    const double v = (1 + noise.raise(u, nodes.size() - 1)) * u;
+    linear z;
+    if (v > u || noise.draws == churn_draws::every_step) z = r.draw();
+    if (v > u) {
+      from = between(v);
+      x = from.level.alpha *
+          (x / nodes[i].level.alpha + noise.noise_scale * raising_noise(u, v) * z);
+    }
+    step(r, x, from, nodes[i + 1]);
+    r.mark(x, nodes[i + 1]);
+  }
+  return r.finish(x);
+}
+
+}  // namespace detail
+
+/// Algorithm 2 with any explicit method; the paper's is Heun's. `between(level)` makes the node of a
+/// level that is not in the grid.
+template <class NodeMaker>
+program stochastic_edm(const grid& nodes, const NodeMaker& between, const churn& noise,
+                       const butcher_tableau& method = heun_tableau) {
+  return detail::churned("stochastic_edm", nodes, between, noise,
+                         [&](recorder& r, linear& x, const node& from, const node& to) {
+                           runge_kutta_step(r, x, from, to, method, between);
+                         });
+}
+
+/// Euler steps with noise added after the evaluation. `estimate_from(u, v)` gives the weights of the
+/// x0 estimate, D = weights.x y_v + weights.y (raw output), for an evaluation at level u followed by
+/// a raise to v.
+template <class Conversion>
+program late_churn_euler(const grid& nodes, const churn& noise, const Conversion& estimate_from) {
+  check_descending("late_churn_euler", nodes);
+  recorder r(nodes.front());
+  linear x = r.state();
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    const signal_noise to = nodes[i + 1].level;
+    const double u = chart_coordinate(noise_row, nodes[i].level);
+    const double v = (1 + noise.raise(u, nodes.size() - 1)) * u;
+    const estimate e = r.evaluate(x, nodes[i]);
+    linear y = x / nodes[i].level.alpha;
+    if (v > u) y += noise.noise_scale * detail::raising_noise(u, v) * r.draw();
+    const state_output weights = estimate_from(u, v);
+    const linear clean = weights.x * y + weights.y * e.output;
+    x = to.alpha * (y + (noise_level(to) - v) / v * (y - clean));
+    r.mark(x, nodes[i + 1]);
+  }
+  return r.finish(x);
+}
+
+}  // namespace tweedie
