@@ -7,11 +7,14 @@
 #pragma once
 
 #include <cstdint>
+#include <cstddef>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "tweedie/program/program.hpp"
-#include "tweedie/tensor/random.hpp"
+#include "tweedie/schedule/error.hpp"
+#include "tweedie/tensor/normal.hpp"
 
 namespace tweedie {
 
@@ -35,8 +38,9 @@ struct gaussian_noise {
   void fill(const noise_request& request, std::span<S> out) const {
     const std::size_t length = request.items == 0 ? 0 : out.size() / request.items;
     for (std::size_t item = 0; item < request.items; ++item)
-      standard_normal(normal_key{seed, item, static_cast<std::uint64_t>(request.draw)},
-                      out.subspan(item * length, length));
+      fill_normal(noise_key{seed, static_cast<std::uint32_t>(item),
+                            static_cast<std::uint32_t>(request.draw)},
+                  0, out.subspan(item * length, length));
   }
 };
 
@@ -51,8 +55,8 @@ struct seeded_items {
                    "valid: one seed per item, " + std::to_string(request.items));
     const std::size_t length = request.items == 0 ? 0 : out.size() / request.items;
     for (std::size_t item = 0; item < request.items; ++item)
-      standard_normal(normal_key{seeds[item], 0, static_cast<std::uint64_t>(request.draw)},
-                      out.subspan(item * length, length));
+      fill_normal(noise_key{seeds[item], 0, static_cast<std::uint32_t>(request.draw)}, 0,
+                  out.subspan(item * length, length));
   }
 };
 

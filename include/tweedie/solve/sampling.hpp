@@ -341,7 +341,7 @@ void sampling<T, Noise, Transform>::pass(const bound_stage& now) {
       if constexpr (std::is_same_v<Transform, clip>) {
         const auto low = static_cast<scalar>(transform_.low);
         const auto high = static_cast<scalar>(transform_.high);
-        for (scalar& value : values) value = std::min(std::max(value, low), high);
+        for (scalar& value : values) value = value < low ? low : high < value ? high : value;
       } else {
         transform_(values, items_, now.at);
       }

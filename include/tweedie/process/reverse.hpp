@@ -1,0 +1,78 @@
+// The reverse process: what one step back is, given the x0 estimate of a network.
+//
+// For neighbouring levels t (noisier) and s, with the forward kernel N(a x_s, b I) between them,
+//   q(x_s | x_t, x_0) = N(c0 x_0 + ct x_t, v I)                  (Ho et al. 2020, eqs. 6-7)
+//   c0 = alpha_s b/sigma_t^2,   ct = a sigma_s^2/sigma_t^2,   v = b sigma_s^2/sigma_t^2
+// and p(x_s | x_t) replaces x_0 by its estimate. In terms of the predicted noise the mean is
+//   mu = (x_t - b/sigma_t * eps)/a                               (eq. 11)
+//
+// Which noise? eps is the whole noise of x_t = alpha_t x_0 + sigma_t eps, what networks predict. A
+// formula often seen, mu = (x_t - sqrt(b) eta)/a, is about another variable: the noise eta of the
+// last step only, x_t = a x_s + sqrt(b) eta. The two are tied by E[eta | x_t] = sqrt(b)/sigma_t *
+// E[eps | x_t] (`last_step_noise`); putting eps where eta belongs multiplies the noise removed by
+// sigma_t/sqrt(b), 7 at the noisy end of the usual schedule, and collapses the samples.
+//
+// Variances in use: see `small_variance` ... `gaussian_variance`. With v <= variance <= b, the two
+// ends are exact for data that is a point and for standard normal data.
+#pragma once
+
+#include <cmath>
+
+#include "tweedie/schedule/signal_noise.hpp"
+
+namespace tweedie {
+
+/// q(x_s | x_t, x0) = N(clean x0 + state x_t, variance I), and the forward variance b.
+struct posterior_weights {
+  double clean = 0;
+  double state = 0;
+  double variance = 0;          ///< v, "beta tilde"
+  double forward_variance = 0;  ///< b, "beta"
+};
+
+/// Posterior of the less noisy level `to` given `from`. At to.sigma = 0 it is x0 itself.
+/// \throws std::invalid_argument if from.sigma = 0 or `to` is noisier than `from`.
+inline posterior_weights posterior(signal_noise from, signal_noise to) {
+  detail::require(from.sigma > 0, "posterior", "sigma", from.sigma, "valid: sigma > 0");
+  const transition_kernel forward = transition(to, from);
+  const double kept = to.sigma / from.sigma;
+  const double b = forward.variance;
+  return {to.alpha * b / (from.sigma * from.sigma), forward.mean * kept * kept, b * kept * kept, b};
+}
+
+/// E[eta | x_t] = last_step_noise * E[eps | x_t] for the noise eta of the step s -> t.
+inline double last_step_noise(signal_noise from, signal_noise to) {
+  return std::sqrt(transition(to, from).variance) / from.sigma;
+}
+
+/// Fixed small: v. Exact if the data is a single point.
+inline double small_variance(const posterior_weights& q) { return q.variance; }
+
+/// Fixed large: b. Exact if the data is N(0, I).
+inline double large_variance(const posterior_weights& q) { return q.forward_variance; }
+
+/// Learned range: exp(w log b + (1 - w) log v), w = (1 + v_network)/2 in [0, 1] for a network
+/// output in [-1, 1] (Nichol and Dhariwal 2021, eq. 15). At v = 0 the range is the single value 0.
+inline double learned_range_variance(const posterior_weights& q, double network_output) {
+  const double w = (1 + network_output) / 2;
+  if (q.variance == 0) return 0;
+  return std::exp(w * std::log(q.forward_variance) + (1 - w) * std::log(q.variance));
+}
+
+/// Optimal for an isotropic estimate: v + c0^2 * (variance of x0 given x_t, per dimension)
+/// (Bao et al. 2022, theorem 1).
+inline double analytic_variance_of(const posterior_weights& q, double clean_variance) {
+  detail::require(clean_variance >= 0, "analytic_variance_of", "clean_variance", clean_variance,
+                  "valid: >= 0");
+  return q.variance + q.clean * q.clean * clean_variance;
+}
+
+/// The exact variance of p(x_s | x_t) for data N(m, s^2): b c_s/c_t with c = alpha^2 s^2 + sigma^2.
+inline double gaussian_variance(signal_noise from, signal_noise to, double data_variance) {
+  const double b = transition(to, from).variance;
+  const double c_to = to.alpha * to.alpha * data_variance + to.sigma * to.sigma;
+  const double c_from = from.alpha * from.alpha * data_variance + from.sigma * from.sigma;
+  return b * c_to / c_from;
+}
+
+}  // namespace tweedie

@@ -1,0 +1,107 @@
+// Schedules made from schedules.
+#pragma once
+
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "tweedie/schedule/discrete.hpp"
+
+namespace tweedie {
+
+/// Zero terminal SNR (Lin et al. 2023, algorithm 1): sqrt(alpha_bar) is shifted so that its last
+/// value is exactly 0 and scaled so that its first value stays,
+///   sqrt(alpha_bar') = (sqrt(alpha_bar) - last) * first / (first - last).
+/// The last level has no signal: predict v or samples, not noise. Needs at least two levels.
+inline discrete_schedule zero_terminal_snr(const discrete_schedule& schedule) {
+  const int steps = schedule.steps();
+  detail::require(steps >= 2, "zero_terminal_snr", "steps", steps, "valid: steps >= 2");
+  const double first = schedule.at(0).alpha;
+  const double last = schedule.at(steps - 1).alpha;
+  std::vector<double> log_signal, log_noise;
+  for (int k = 0; k < steps; ++k) {
+    if (k == 0) {
+      log_signal.push_back(schedule.log_alpha_bar(0));
+      log_noise.push_back(schedule.log_one_minus_alpha_bar(0));
+      continue;
+    }
+    const double alpha = (schedule.at(k).alpha - last) * first / (first - last);
+    log_signal.push_back(k + 1 == steps ? -std::numeric_limits<double>::infinity()
+                                        : 2 * std::log(alpha));
+    log_noise.push_back(std::log1p(-alpha * alpha));
+  }
+  return {std::move(log_signal), std::move(log_noise)};
+}
+
+/// SNR' = SNR / factor at every level: alpha_bar' = alpha_bar / (factor + (1 - factor) alpha_bar)
+/// (Hoogeboom et al. 2023, eq. 3: factor = (side / 64)^2 for a base resolution of 64).
+/// factor > 0; factors compose by multiplication, 1 changes nothing.
+inline discrete_schedule shift_snr(const discrete_schedule& schedule, double factor) {
+  detail::require(factor > 0 && std::isfinite(factor), "shift_snr", "factor", factor,
+                  "valid: 0 < factor < inf");
+  std::vector<double> log_signal, log_noise;
+  for (int k = 0; k < schedule.steps(); ++k) {
+    const double signal = schedule.log_alpha_bar(k);
+    const double noise = schedule.log_one_minus_alpha_bar(k) + std::log(factor);
+    const double total = std::log(std::exp(signal) + std::exp(noise));
+    log_signal.push_back(signal - total);
+    log_noise.push_back(noise - total);
+  }
+  return {std::move(log_signal), std::move(log_noise)};
+}
+
+/// t' = shift t / (1 + (shift - 1) t) on [0, 1]: on the rectified path the noise level sigma/alpha
+/// is multiplied by `shift` (Esser et al. 2024, eq. 23; shift = sqrt(m/n) for resolutions m, n).
+/// shift(a) after shift(b) is shift(ab); shift(1/a) inverts shift(a).
+inline double shift_time(double t, double shift) {
+  detail::require(t >= 0 && t <= 1, "shift_time", "t", t, "valid: 0 <= t <= 1");
+  detail::require(shift > 0 && std::isfinite(shift), "shift_time", "shift", shift,
+                  "valid: 0 < shift < inf");
+  return t == 1 ? 1 : shift * t / (1 + (shift - 1) * t);
+}
+
+/// Resolution-dependent log-shift mu, linear in the number of image tokens (Flux: 256 tokens ->
+/// 0.5, 4096 -> 1.15); the time shift is exp(mu).
+inline double resolution_log_shift(double tokens, double base_tokens = 256, double max_tokens = 4096,
+                                   double base_shift = 0.5, double max_shift = 1.15) {
+  detail::require(max_tokens != base_tokens, "resolution_log_shift", "max_tokens", max_tokens,
+                  "valid: different from base_tokens");
+  const double slope = (max_shift - base_shift) / (max_tokens - base_tokens);
+  return slope * (tokens - base_tokens) + base_shift;
+}
+
+/// A continuous schedule on [0, 1] with its clock shifted: s'(t) = s(shift_time(t, shift)).
+template <noise_schedule Schedule>
+class time_shifted {
+ public:
+  time_shifted(Schedule schedule, double shift) : schedule_(std::move(schedule)), shift_(shift) {
+    shift_time(0, shift);
+    detail::require(schedule_.clean_time() == 0, "time_shifted", "clean_time",
+                    schedule_.clean_time(), "valid: a schedule on [0, 1]");
+    detail::require(schedule_.noisy_time() == 1, "time_shifted", "noisy_time",
+                    schedule_.noisy_time(), "valid: a schedule on [0, 1]");
+  }
+
+  double clean_time() const { return 0; }
+  double noisy_time() const { return 1; }
+  signal_noise operator()(double t) const { return schedule_(shift_time(t, shift_)); }
+  signal_noise_rate rate(double t) const
+    requires differentiable_schedule<Schedule>
+  {
+    const double divisor = 1 + (shift_ - 1) * t;
+    const double speed = shift_ / (divisor * divisor);
+    const signal_noise_rate rate = schedule_.rate(shift_time(t, shift_));
+    return {speed * rate.alpha, speed * rate.sigma};
+  }
+  double time_of(double half_log_snr) const
+    requires invertible_schedule<Schedule>
+  {
+    return shift_time(schedule_.time_of(half_log_snr), 1 / shift_);
+  }
+
+ private:
+  Schedule schedule_;
+  double shift_;
+};
+
+}  // namespace tweedie
