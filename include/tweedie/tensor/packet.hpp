@@ -1,0 +1,152 @@
+// Hardware vectors of arithmetic scalars, loaded from and stored to any storage scalar.
+//
+// The width is Eigen's for the build's instruction set, so that the kernels here and Eigen's own
+// expressions agree, and vectorisation does not hang on the optimisation level. half and bfloat16
+// are widened on loading and rounded to nearest even on storing. Every element goes through the
+// same instructions whatever its place in a range (the last, partial packet is padded), so that
+// results do not depend on where a range is cut.
+#pragma once
+
+#include <Eigen/Core>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "tweedie/tensor/storage.hpp"
+
+namespace tweedie::detail {
+
+// float or double lanes: a compiler vector type, or the scalar itself without vector hardware.
+template <class A>
+using packet = typename Eigen::internal::packet_traits<A>::type;
+
+template <class A>
+inline constexpr std::size_t lanes = Eigen::internal::unpacket_traits<packet<A>>::size;
+
+using Eigen::internal::pmadd;
+using Eigen::internal::pset1;
+
+// Unsigned integers, as many lanes as Bytes hold; scalars when there is one lane.
+template <class Word, std::size_t Lanes>
+struct word_lanes {
+  typedef Word type __attribute__((vector_size(Lanes * sizeof(Word))));
+};
+template <class Word>
+struct word_lanes<Word, 1> {
+  using type = Word;
+};
+template <class Word, std::size_t Lanes>
+using words = typename word_lanes<Word, Lanes>::type;
+
+template <class To, class From>
+EIGEN_ALWAYS_INLINE To convert_lanes(From from) {
+  if constexpr (std::is_arithmetic_v<From>) {
+    return static_cast<To>(from);
+  } else {
+    return __builtin_convertvector(from, To);
+  }
+}
+
+inline constexpr std::size_t float_lanes = lanes<float>;
+using float_bits = words<std::uint32_t, float_lanes>;
+using half_bits = words<std::uint16_t, float_lanes>;
+
+// All ones in the lanes where condition holds.
+template <class Condition>
+EIGEN_ALWAYS_INLINE float_bits mask(Condition condition) {
+  if constexpr (float_lanes == 1) {
+    return condition ? ~0u : 0u;
+  } else {
+    return std::bit_cast<float_bits>(condition);
+  }
+}
+
+EIGEN_ALWAYS_INLINE float_bits widen_half(float_bits h) {
+  const float_bits magnitude = h & 0x7fffu;
+  // 2^112 moves the exponent bias from 15 to 127 and normalises subnormals on the way.
+  const auto value = std::bit_cast<packet<float>>(float_bits(magnitude << 13)) *
+                     pset1<packet<float>>(0x1p112f);
+  const float_bits infinite = mask(magnitude >= 0x7c00u) & 0x7f800000u;
+  return std::bit_cast<float_bits>(value) | infinite | ((h & 0x8000u) << 16);
+}
+
+EIGEN_ALWAYS_INLINE float_bits round_to_half(float_bits f) {
+  const float_bits sign = (f >> 16) & 0x8000u;
+  const float_bits magnitude = f & 0x7fffffffu;
+  const float_bits normal = (magnitude - 0x37fff001u + ((magnitude >> 13) & 1u)) >> 13;
+  // Adding 1/2 lets the floating-point adder round to multiples of 2^-24.
+  const auto shifted = std::bit_cast<packet<float>>(magnitude) + pset1<packet<float>>(0.5f);
+  const float_bits subnormal = std::bit_cast<float_bits>(shifted) - 0x3f000000u;
+  const float_bits special = (mask(magnitude > 0x7f800000u) & 0x0200u) | 0x7c00u;
+  const float_bits small = mask(magnitude < 0x38800000u);
+  const float_bits large = mask(magnitude >= 0x47800000u);
+  return sign | (small & subnormal) | (large & special) | (~(small | large) & normal);
+}
+
+EIGEN_ALWAYS_INLINE float_bits round_to_bfloat16(float_bits f) {
+  const float_bits nan = mask((f & 0x7fffffffu) > 0x7f800000u);
+  const float_bits rounded = (f + 0x7fffu + ((f >> 16) & 1u)) >> 16;
+  return (nan & ((f >> 16) | 0x0040u)) | (~nan & rounded);
+}
+
+#if defined(EIGEN_HAS_FP16_C) && defined(EIGEN_VECTORIZE_AVX)
+inline constexpr bool hardware_half = true;
+#else
+inline constexpr bool hardware_half = false;
+#endif
+
+template <storage_scalar S>
+EIGEN_ALWAYS_INLINE packet<arithmetic_t<S>> load(const S* from) {
+  if constexpr (std::same_as<S, arithmetic_t<S>>) {
+    return Eigen::internal::ploadu<packet<S>>(from);
+  } else if constexpr (std::same_as<S, half> && hardware_half) {
+    using halves = typename Eigen::internal::packet_traits<half>::type;
+    return Eigen::internal::pcast<halves, packet<float>>(Eigen::internal::ploadu<halves>(from));
+  } else {
+    half_bits raw;
+    std::memcpy(&raw, from, sizeof raw);
+    const auto wide = convert_lanes<float_bits>(raw);
+    if constexpr (std::same_as<S, half>) {
+      return std::bit_cast<packet<float>>(widen_half(wide));
+    } else {
+      return std::bit_cast<packet<float>>(float_bits(wide << 16));
+    }
+  }
+}
+
+template <storage_scalar S>
+EIGEN_ALWAYS_INLINE void store(S* to, packet<arithmetic_t<S>> value) {
+  if constexpr (std::same_as<S, arithmetic_t<S>>) {
+    Eigen::internal::pstoreu(to, value);
+  } else if constexpr (std::same_as<S, half> && hardware_half) {
+    using halves = typename Eigen::internal::packet_traits<half>::type;
+    Eigen::internal::pstoreu(to, Eigen::internal::pcast<packet<float>, halves>(value));
+  } else {
+    const auto bits = std::bit_cast<float_bits>(value);
+    half_bits raw;
+    if constexpr (std::same_as<S, half>) {
+      raw = convert_lanes<half_bits>(round_to_half(bits));
+    } else {
+      raw = convert_lanes<half_bits>(round_to_bfloat16(bits));
+    }
+    std::memcpy(static_cast<void*>(to), &raw, sizeof raw);
+  }
+}
+
+// The first count < lanes elements, zeros behind them.
+template <storage_scalar S>
+EIGEN_ALWAYS_INLINE packet<arithmetic_t<S>> load_partial(const S* from, std::size_t count) {
+  S padded[lanes<arithmetic_t<S>>] = {};
+  std::memcpy(static_cast<void*>(padded), from, count * sizeof(S));
+  return load(padded);
+}
+
+template <storage_scalar S>
+EIGEN_ALWAYS_INLINE void store_partial(S* to, packet<arithmetic_t<S>> value, std::size_t count) {
+  S padded[lanes<arithmetic_t<S>>];
+  store(padded, value);
+  std::memcpy(static_cast<void*>(to), padded, count * sizeof(S));
+}
+
+}  // namespace tweedie::detail
