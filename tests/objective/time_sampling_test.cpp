@@ -1,0 +1,141 @@
+#include "tweedie/objective/time_sampling.hpp"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+namespace {
+
+using namespace tweedie;
+
+// Midpoint rule on the quantile axis: int density(x) dx over [quantile(a), quantile(b)].
+template <class Density>
+double integral_of_density(const Density& d, double low, double high) {
+  constexpr int n = 200000;
+  double sum = 0;
+  const double h = (high - low) / n;
+  for (int i = 0; i < n; ++i) sum += d.density(low + (i + 0.5) * h);
+  return sum * h;
+}
+
+template <class Density>
+void check(const Density& d, double tolerance) {
+  for (double p = 0.001; p < 1; p += 0.0373) {
+    const double x = d.quantile(p);
+    EXPECT_NEAR(d.cdf(x), p, 1e-12);
+    const double h = 1e-5 * x;
+    EXPECT_NEAR((d.cdf(x + h) - d.cdf(x - h)) / (2 * h) / d.density(x), 1, 1e-6);
+  }
+  const double low = d.quantile(0.01), high = d.quantile(0.99);
+  EXPECT_NEAR(integral_of_density(d, low, high), 0.98, tolerance);
+  EXPECT_LT(d.quantile(0.2), d.quantile(0.3));
+  EXPECT_THROW(d.quantile(1.5), std::invalid_argument);
+  EXPECT_THROW(d.quantile(std::nan("")), std::invalid_argument);
+}
+
+TEST(time_density, density_cdf_and_quantile_belong_together) {
+  check(uniform_density(0.1, 3), 1e-9);
+  check(log_normal_density(-1.2, 1.2), 1e-7);
+  check(log_logistic_density(-0.5, 0.8, 0.01, 80), 1e-6);
+  check(log_logistic_density(), 1e-4);
+  check(log_uniform_density(0.02, 80), 1e-5);
+  check(v_diffusion_density(0.5, 1e-3, 1e3), 1e-6);
+  check(logit_normal_density(0.2, 1.3), 1e-7);
+  check(mode_density(1.29), 1e-4);
+  check(mode_density(-0.7), 1e-4);
+  check(cosmap_density(), 1e-9);
+}
+
+TEST(time_density, published_mode_times) {  // Esser et al. 2024, scale 1.29, u = 0, 0.1, ..., 0.5
+  const mode_density d(1.29);
+  const double expected[] = {1, .80256855, .66518404, .57887851, .52968404, .5};
+  for (int i = 0; i <= 5; ++i) {
+    EXPECT_NEAR(d.quantile(1 - i / 10.0), expected[i], 5e-9);
+    EXPECT_NEAR(d.quantile(i / 10.0), 1 - expected[i], 5e-9);
+  }
+}
+
+TEST(time_density, published_cosmap_times) {  // Esser et al. 2024, u = 0, 0.1, ..., 0.9
+  const double expected[] = {0,  .13672874, .24523728, .33754015, .42080778,
+                             .5, .57919222, .66245985, .75476272, .86327126};
+  for (int i = 0; i <= 9; ++i) EXPECT_NEAR(cosmap_density().quantile(i / 10.0), expected[i], 5e-9);
+  EXPECT_NEAR(cosmap_density().quantile(1), 1, 1e-15);
+}
+
+TEST(time_density, mode_scale_stays_monotone) {
+  EXPECT_THROW(mode_density(1.76), std::invalid_argument);
+  EXPECT_THROW(mode_density(-1.01), std::invalid_argument);
+  EXPECT_NEAR(mode_density(-1).quantile(0.5), 0.5, 1e-15);
+}
+
+TEST(time_density, normal_quantile_inverts_the_distribution_function) {
+  EXPECT_NEAR(normal_quantile(0.975), 1.959963984540054, 1e-15);
+  EXPECT_NEAR(normal_quantile(1e-300), -37.0470962993612, 1e-12);
+  for (const double x : {-37.0, -8.0, -5.01, -4.99, -1.0, -1e-3})
+    EXPECT_NEAR(normal_quantile(normal_cdf(x)), x, 1e-12 * std::abs(x) + 1e-15);
+  // mpmath: log Phi(-5), log Phi(-10), log Phi(-40)
+  EXPECT_NEAR(log_normal_cdf(-5), -15.064998393988725, 1e-13);
+  EXPECT_NEAR(log_normal_cdf(-10), -53.23128515051247, 1e-12);
+  EXPECT_NEAR(log_normal_cdf(-40), -804.6084420137538, 1e-11);
+}
+
+TEST(time_sampling, arrangements_keep_uniform_marginals) {
+  std::vector<double> u = {0.2, 0.9, 0.0, 0.5};
+  stratify(u);
+  EXPECT_EQ(u, (std::vector<double>{0.05, 0.475, 0.5, 0.875}));
+  const std::vector<double> l = low_discrepancy(0.3, 4);
+  for (int i = 0; i < 3; ++i) EXPECT_NEAR(l[i], 0.3 + i / 4.0, 1e-15);
+  EXPECT_NEAR(l[3], 0.05, 1e-15);
+  EXPECT_THROW(low_discrepancy(1, 4), std::invalid_argument);
+}
+
+TEST(time_sampling, even_arrangements_lower_the_variance_of_a_mean) {
+  // f(u) = u^2; the error of a batch mean over a grid of offsets.
+  const auto mean_square_error = [](auto arrange) {
+    double sum = 0;
+    const int trials = 400;
+    for (int k = 0; k < trials; ++k) {
+      const std::vector<double> u = arrange(k, trials);
+      double mean = 0;
+      for (const double x : u) mean += x * x / static_cast<double>(u.size());
+      sum += (mean - 1.0 / 3) * (mean - 1.0 / 3) / trials;
+    }
+    return sum;
+  };
+  const double low =
+      mean_square_error([](int k, int n) { return low_discrepancy((k + 0.5) / n, 8); });
+  // Exactly (4/45 + (n-1)^2/12 + (n-1)/6) / n^4; independent draws have 4/45 / n.
+  EXPECT_NEAR(low, (4.0 / 45 + 49.0 / 12 + 7.0 / 6) / 4096, 1e-6);
+  EXPECT_LT(low, 4.0 / 45 / 8 / 8);
+}
+
+TEST(time_sampling, discrete_times_are_equally_probable) {
+  std::vector<int> counts(10);
+  for (int k = 0; k < 1000; ++k)
+    ++counts[static_cast<std::size_t>(discrete_time((k + .5) / 1000, 10))];
+  for (const int c : counts) EXPECT_EQ(c, 100);
+  EXPECT_EQ(discrete_time(1, 10), 9);
+  EXPECT_THROW(discrete_time(0.5, 0), std::invalid_argument);
+}
+
+TEST(importance_times, follow_the_root_of_the_second_moment) {
+  importance_times times(3, 2, 0.01);
+  EXPECT_DOUBLE_EQ(times.probability(0), 1.0 / 3);
+  const std::vector<int> t = {0, 1, 2, 0, 1, 2, 0};
+  const std::vector<double> losses = {9, 2, 4, 1, 2, 4, 1};
+  times.record(t, losses);  // the 9 has left the history of time 0
+  EXPECT_NEAR(times.probability(0), 0.99 * 1 / 7 + 0.01 / 3, 1e-15);
+  EXPECT_NEAR(times.probability(1), 0.99 * 2 / 7 + 0.01 / 3, 1e-15);
+  EXPECT_NEAR(times.probability(2), 0.99 * 4 / 7 + 0.01 / 3, 1e-15);
+  double expected_weight = 0;
+  for (int k = 0; k < 3; ++k) expected_weight += times.probability(k) * times.loss_weight(k);
+  EXPECT_NEAR(expected_weight, 1, 1e-15);
+  EXPECT_EQ(times.draw(0), 0);
+  EXPECT_EQ(times.draw(times.probability(0)), 1);
+  EXPECT_EQ(times.draw(0.999999), 2);
+  EXPECT_THROW(times.record(std::vector<int>{3}, std::vector<double>{1}), std::out_of_range);
+  EXPECT_THROW(times.record(std::vector<int>{0}, std::vector<double>{NAN}), std::invalid_argument);
+  EXPECT_NEAR(times.probability(0), 0.99 * 1 / 7 + 0.01 / 3, 1e-15);
+}
+
+}  // namespace
