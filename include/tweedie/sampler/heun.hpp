@@ -23,11 +23,13 @@ inline program heun(const grid& nodes) {
     const auto [alpha_s, sigma_s] = nodes[i + 1].level;
     const double u = sigma / alpha;
     const double u_s = sigma_s / alpha_s;
+    const double ratio = u_s / u;
     const linear clean = r.evaluate(x, nodes[i]).clean;
-    const linear slope = (x / alpha - clean) / u;
-    linear next = alpha_s * (x / alpha + (u_s - u) * slope);
+    linear next = alpha_s * (ratio / alpha * x + (1 - ratio) * clean);
     if (u_s > 0) {
-      const linear clean_s = r.evaluate(next, nodes[i + 1]).clean;
+      linear predicted = next;  // the stored tensor; `next` stays the formula
+      const linear clean_s = r.evaluate(predicted, nodes[i + 1]).clean;
+      const linear slope = (x / alpha - clean) / u;
       const linear slope_s = (next / alpha_s - clean_s) / u_s;
       next = alpha_s * (x / alpha + (u_s - u) / 2 * (slope + slope_s));
     }

@@ -1,0 +1,217 @@
+// Gaussian data N(m, S): every quantity of a diffusion model in closed form. With x = alpha x0 +
+// sigma z, C = alpha^2 S + sigma^2 I and S = Q diag(s^2) Q^T,
+//
+//   marginal          x ~ N(alpha m, C)
+//   score             -C^-1 (x - alpha m)
+//   denoiser          E[x0 | x] = m + alpha S C^-1 (x - alpha m)
+//   Cov[x0 | x]       sigma^2 S C^-1                                   (second-order Tweedie)
+//   reverse kernel    p(x_s | x_t) = N(alpha_s m + a C_s C_t^-1 (x_t - alpha_t m), b C_s C_t^-1),
+//                     a = alpha_t/alpha_s, b = sigma_t^2 - a^2 sigma_s^2
+//   flow map          x_r = alpha_r m + C_r^1/2 C_t^-1/2 (x_t - alpha_t m)   (probability-flow ODE)
+//
+// S is diagonalised once; a level costs no factorisation. S may be singular, also zero (a point):
+// what is undefined then (scores and densities at sigma = 0) is refused.
+// Points are columns.
+#pragma once
+
+#include <Eigen/Dense>
+#include <cmath>
+#include <numbers>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tweedie/process/forward.hpp"
+#include "tweedie/schedule/prediction.hpp"
+
+namespace tweedie::oracle {
+
+/// \tparam Scalar float or double.
+template <class Scalar = double>
+class gaussian {
+ public:
+  using vector = Eigen::Vector<Scalar, Eigen::Dynamic>;
+  using matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
+
+  /// \throws std::invalid_argument if sizes differ or S is not symmetric positive semidefinite.
+  gaussian(vector mean, const matrix& covariance) : mean_(std::move(mean)) {
+    constexpr const char* name = "oracle::gaussian";
+    if (covariance.rows() != mean_.size() || covariance.cols() != mean_.size())
+      detail::fail(name, "rows of covariance", static_cast<double>(covariance.rows()),
+                   "valid: the size of the mean, " + std::to_string(mean_.size()));
+    const Scalar scale = covariance.size() ? covariance.cwiseAbs().maxCoeff() : Scalar(0);
+    const Scalar rounding = Scalar(64) * Eigen::NumTraits<Scalar>::epsilon() * scale *
+                            static_cast<Scalar>(std::max<Eigen::Index>(1, mean_.size()));
+    if (!mean_.allFinite() || !covariance.allFinite() ||
+        (covariance - covariance.transpose()).cwiseAbs().sum() > rounding)
+      detail::fail(name, "mean and covariance must be finite, the covariance symmetric");
+    const Eigen::SelfAdjointEigenSolver<matrix> eigen(covariance);
+    axes_ = eigen.eigenvectors();
+    variances_ = eigen.eigenvalues();
+    for (Scalar& v : variances_) {
+      detail::require(v >= -rounding, name, "eigenvalue of covariance", static_cast<double>(v),
+                      "valid: >= 0");
+      v = std::max(v, Scalar(0));
+    }
+  }
+
+  Eigen::Index dimension() const { return mean_.size(); }
+  const vector& mean() const { return mean_; }
+  const matrix& axes() const { return axes_; }
+  const vector& variances() const { return variances_; }
+  matrix covariance() const { return spectral([](Scalar s) { return s; }); }
+
+  /// Covariance C of the marginal at a level.
+  matrix marginal_covariance(signal_noise level) const {
+    return spectral([&](Scalar s) { return total(level, s); });
+  }
+
+  /// log N(x; alpha m, C) in nats, for each column. Needs C positive definite.
+  vector log_density(signal_noise level, const matrix& x) const {
+    check_noisy("log_density", level);
+    const matrix centred = rotate(level, x);
+    vector out = vector::Constant(x.cols(), 0);
+    for (Eigen::Index i = 0; i < dimension(); ++i) {
+      const Scalar c = total(level, variances_[i]);
+      out.array() -= Scalar(0.5) * (centred.row(i).array().square() / c +
+                                    std::log(Scalar(2 * std::numbers::pi) * c))
+                                       .transpose();
+    }
+    return out;
+  }
+
+  /// grad log p, for each column. Needs C positive definite.
+  matrix score(signal_noise level, const matrix& x) const {
+    check_noisy("score", level);
+    return apply(level, x, [&](Scalar s) { return -1 / total(level, s); });
+  }
+
+  /// E[x0 | x], for each column. At sigma = 0 it is x / alpha, also along flat directions of S.
+  matrix denoise(signal_noise level, const matrix& x) const {
+    const auto alpha = static_cast<Scalar>(level.alpha);
+    if (level.sigma == 0) return x / alpha;
+    return apply(level, x, [&](Scalar s) { return alpha * s / total(level, s); }).colwise() + mean_;
+  }
+
+  /// Cov[x0 | x]; it does not depend on x.
+  matrix posterior_covariance(signal_noise level) const {
+    const auto sigma = static_cast<Scalar>(level.sigma);
+    return spectral([&](Scalar s) {
+      return sigma == 0 ? Scalar(0) : sigma * sigma * s / total(level, s);
+    });
+  }
+
+  /// What an exact network of the given prediction kind answers, for each column:
+  /// p_x E[x0 | x] + p_z E[z | x], with E[z | x] = sigma C^-1 (x - alpha m).
+  matrix predict(signal_noise level, plane_row row, const matrix& x) const {
+    const auto p_x = static_cast<Scalar>(row.x0);
+    const auto p_z = static_cast<Scalar>(row.z);
+    matrix out = matrix::Zero(x.rows(), x.cols());
+    if (row.x0 != 0) out += p_x * denoise(level, x);
+    if (row.z != 0 && level.sigma != 0) {
+      const auto sigma = static_cast<Scalar>(level.sigma);
+      out += p_z * apply(level, x, [&](Scalar s) { return sigma / total(level, s); });
+    }
+    return out;
+  }
+
+  /// Mean of p(x_to | x_from) for `to` less noisy, for each column.
+  matrix reverse_mean(signal_noise from, signal_noise to, const matrix& x) const {
+    const auto a = static_cast<Scalar>(transition(to, from).mean);
+    check_noisy("reverse_mean", from);
+    return apply(from, x, [&](Scalar s) { return a * total(to, s) / total(from, s); }).colwise() +
+           static_cast<Scalar>(to.alpha) * mean_;
+  }
+  /// Covariance of p(x_to | x_from).
+  matrix reverse_covariance(signal_noise from, signal_noise to) const {
+    const auto b = static_cast<Scalar>(transition(to, from).variance);
+    check_noisy("reverse_covariance", from);
+    return spectral([&](Scalar s) { return b * total(to, s) / total(from, s); });
+  }
+
+  /// Where the probability-flow ODE carries x from one level to another, for each column.
+  matrix flow_map(signal_noise from, signal_noise to, const matrix& x) const {
+    check_noisy("flow_map", from);
+    return apply(from, x,
+                 [&](Scalar s) { return std::sqrt(total(to, s) / total(from, s)); })
+               .colwise() +
+           static_cast<Scalar>(to.alpha) * mean_;
+  }
+
+  /// log p of data by the change of variables along the flow: log N(x_t; alpha m, C_t) at the end
+  /// of the flow plus the log determinant of the map; equals log_density at `data` for any end.
+  vector log_density_by_flow(signal_noise data, signal_noise end, const matrix& x) const {
+    Scalar log_determinant = 0;
+    for (const Scalar s : variances_)
+      log_determinant += Scalar(0.5) * std::log(total(end, s) / total(data, s));
+    return log_density(end, flow_map(data, end, x)).array() + log_determinant;
+  }
+
+  /// KL(q(x_t) || N(0, sigma^2 I)) in nats: what is lost by starting from pure noise.
+  Scalar prior_divergence(signal_noise level) const {
+    check_noisy("prior_divergence", level);
+    const auto variance = static_cast<Scalar>(level.sigma * level.sigma);
+    const auto alpha = static_cast<Scalar>(level.alpha);
+    Scalar sum = alpha * alpha * mean_.squaredNorm() / variance;
+    for (const Scalar s : variances_) {
+      const Scalar excess = alpha * alpha * s / variance;  // C / sigma^2 - 1
+      sum += excess - std::log1p(excess);
+    }
+    return sum / 2;
+  }
+
+  /// Mean gap, in nats, between log p(x0) and the variational bound of an ancestral chain that has
+  /// the exact reverse means, isotropic reverse variances `variance(from, to)` and prior
+  /// N(0, sigma^2 I): the divergences of the steps over levels from noisy to clean. A last step to
+  /// sigma = 0 has zero exact variance for s = 0 only and must be excluded by the caller.
+  template <class Variance>
+  Scalar bound_gap(const std::vector<signal_noise>& levels, const Variance& variance) const {
+    Scalar gap = prior_divergence(levels.front());
+    for (std::size_t i = 0; i + 1 < levels.size(); ++i) {
+      const auto b = static_cast<Scalar>(transition(levels[i + 1], levels[i]).variance);
+      const auto used = static_cast<Scalar>(variance(levels[i], levels[i + 1]));
+      for (const Scalar s : variances_) {
+        const Scalar excess = b * total(levels[i + 1], s) / total(levels[i], s) / used - 1;
+        gap += (excess - std::log1p(excess)) / 2;
+      }
+    }
+    return gap;
+  }
+
+  /// m + S^1/2 z for each column of standard normals z.
+  matrix sample(const matrix& z) const {
+    return (axes_ * variances_.cwiseSqrt().asDiagonal() * z).colwise() + mean_;
+  }
+
+ private:
+  static Scalar total(signal_noise level, Scalar s) {
+    const auto alpha = static_cast<Scalar>(level.alpha);
+    const auto sigma = static_cast<Scalar>(level.sigma);
+    return alpha * alpha * s + sigma * sigma;
+  }
+  void check_noisy(const char* function, signal_noise level) const {
+    for (const Scalar s : variances_)
+      detail::require(total(level, s) > 0, function, "sigma", level.sigma,
+                      "valid: sigma > 0 where the data covariance is singular");
+  }
+  matrix rotate(signal_noise level, const matrix& x) const {
+    if (x.rows() != dimension())
+      detail::fail("oracle::gaussian", "rows", static_cast<double>(x.rows()),
+                   "valid: the dimension of the data, " + std::to_string(dimension()));
+    return axes_.transpose() * (x.colwise() - static_cast<Scalar>(level.alpha) * mean_);
+  }
+  template <class Gain>
+  matrix apply(signal_noise level, const matrix& x, const Gain& gain) const {
+    return axes_ * variances_.unaryExpr(gain).asDiagonal() * rotate(level, x);
+  }
+  template <class Value>
+  matrix spectral(const Value& value) const {
+    return axes_ * variances_.unaryExpr(value).asDiagonal() * axes_.transpose();
+  }
+
+  vector mean_;
+  matrix axes_;
+  vector variances_;
+};
+
+}  // namespace tweedie::oracle
