@@ -2,39 +2,39 @@
 #pragma once
 
 #include <Eigen/Core>
-#include <array>
-#include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "network.hpp"
-#include "tweedie/sampler/ddim.hpp"
-#include "tweedie/sampler/ddpm.hpp"
+#include "tweedie/guidance/classifier_free.hpp"
 #include "tweedie/solve/sampling.hpp"
 
 namespace digits {
 
-// One picture per label. `watch(reached, state)` sees every finished step.
+inline Eigen::MatrixXf standard_noise(Eigen::Index pixels, std::size_t items, std::uint64_t seed) {
+  Eigen::MatrixXf noise(pixels, static_cast<Eigen::Index>(items));
+  tweedie::gaussian_noise{seed}.fill({.draw = 0, .kind = {}, .items = items},
+                                     tweedie::elements(noise));
+  return noise;
+}
+
+// One picture per label. `watch(node, state)` sees every finished step.
 template <class Watch>
 Eigen::MatrixXf generate(digit_network& network, const tweedie::program& plan,
                          const std::vector<int>& labels, double guidance, std::uint64_t seed,
                          const Watch& watch) {
-  Eigen::MatrixXf noise(network.pixels(), static_cast<Eigen::Index>(labels.size()));
-  tweedie::standard_normal(seed, noise);
-  // Guidance mixes two answers, D(x) + w (D(x, c) - D(x)); at w = 1 one of them is not needed.
-  std::vector<double> weights{guidance};
-  if (guidance != 1) weights.push_back(1 - guidance);
   const std::vector<int> untold(labels.size(), network.no_class());
-
-  tweedie::sampling run(plan, network.description(), noise, tweedie::gaussian_noise{seed + 1},
-                        tweedie::clip{-1, 1}, weights);
+  tweedie::sampling run(
+      plan, network.description(), standard_noise(network.pixels(), labels.size(), seed),
+      tweedie::gaussian_noise{seed + 1}, tweedie::clip{-1, 1}, tweedie::guidance_scale(guidance));
   for (;;) {
     switch (run.advance()) {
-      case tweedie::sampling_event::evaluate:
-        network(run.input(), run.network_time(), labels, run.output());
-        if (guidance != 1) network(run.input(), run.network_time(), untold, run.output(1));
+      case tweedie::sampling_event::evaluate: {
+        const std::vector<double> times(labels.size(), run.network_time());
+        if (guidance != 1) network(run.input(), times, untold, run.output(0));
+        network(run.input(), times, labels, run.output(1));
         break;
+      }
       case tweedie::sampling_event::step:
         watch(run.reached(), run.state());
         break;
