@@ -13,10 +13,18 @@
 #include <string>
 #include <vector>
 
+#include "tweedie/interop/huggingface/cogvideox.hpp"
 #include "tweedie/interop/huggingface/config.hpp"
+#include "tweedie/interop/huggingface/consistency.hpp"
 #include "tweedie/interop/huggingface/ddim.hpp"
 #include "tweedie/interop/huggingface/ddpm.hpp"
+#include "tweedie/interop/huggingface/dpm_solver.hpp"
+#include "tweedie/interop/huggingface/edm_dpm_solver.hpp"
+#include "tweedie/interop/huggingface/exponential_adams.hpp"
 #include "tweedie/interop/huggingface/loaded_sampler.hpp"
+#include "tweedie/interop/huggingface/pndm.hpp"
+#include "tweedie/interop/huggingface/repaint.hpp"
+#include "tweedie/interop/huggingface/score_sde.hpp"
 
 namespace tweedie::huggingface {
 
@@ -30,6 +38,31 @@ struct scheduler_class {
 inline constexpr std::array scheduler_classes{
     scheduler_class{"DDIMScheduler", load_ddim},
     scheduler_class{"DDPMScheduler", load_ddpm},
+    scheduler_class{"DDPMParallelScheduler", load_ddpm_parallel},
+    scheduler_class{"DDPMWuerstchenScheduler", load_wuerstchen},
+    scheduler_class{"UnCLIPScheduler", load_unclip},
+    scheduler_class{"DDIMParallelScheduler", load_ddim_parallel},
+    scheduler_class{"DDIMInverseScheduler", load_ddim_inverse},
+    scheduler_class{"CogVideoXDDIMScheduler", load_cogvideox_ddim},
+    scheduler_class{"CogVideoXDPMScheduler", load_cogvideox_dpm},
+    scheduler_class{"PNDMScheduler", load_pndm},
+    scheduler_class{"LCMScheduler", load_lcm},
+    scheduler_class{"TCDScheduler", load_tcd},
+    scheduler_class{"CMStochasticIterativeScheduler", load_consistency_models},
+    scheduler_class{"ConsistencyDecoderScheduler", load_consistency_decoder},
+    scheduler_class{"SCMScheduler", load_scm},
+    scheduler_class{"RePaintScheduler", load_repaint},
+    scheduler_class{"ScoreSdeVeScheduler", load_score_sde_ve},
+    scheduler_class{"ScoreSdeVpScheduler", load_score_sde_vp},
+    scheduler_class{"KarrasVeScheduler", load_karras_ve},
+    scheduler_class{"CosineDPMSolverMultistepScheduler", load_cosine_dpm_solver_multistep},
+    scheduler_class{"DEISMultistepScheduler", load_deis_multistep},
+    scheduler_class{"DPMSolverMultistepInverseScheduler", load_dpm_solver_multistep_inverse},
+    scheduler_class{"DPMSolverMultistepScheduler", load_dpm_solver_multistep},
+    scheduler_class{"DPMSolverSinglestepScheduler", load_dpm_solver_singlestep},
+    scheduler_class{"EDMDPMSolverMultistepScheduler", load_edm_dpm_solver_multistep},
+    scheduler_class{"SASolverScheduler", load_sa_solver},
+    scheduler_class{"UniPCMultistepScheduler", load_unipc_multistep},
 };
 
 namespace detail {

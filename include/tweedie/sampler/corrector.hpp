@@ -52,7 +52,7 @@ inline program predictor_corrector(const grid& nodes, std::span<const adams_step
   if (nodes.size() < 2 || steps.size() + 1 != nodes.size())
     detail::fail("predictor_corrector", "steps", static_cast<double>(steps.size()),
                  "valid: one for each of N >= 1 steps, nodes = " + std::to_string(nodes.size()));
-  const detail::chart_polynomial polynomial{model};
+  const detail::lambda_polynomial polynomial{model};
   recorder r(nodes.front());
   linear x = r.state();
   linear certain;  // the part of the last step that does not depend on outputs

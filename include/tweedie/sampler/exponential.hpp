@@ -25,6 +25,7 @@
 // SDE-DPM-Solver(++). Both ends are finite: sigma_t = 0 and alpha_s = 0.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <numbers>
@@ -61,16 +62,17 @@ inline exponential_step step_between(signal_noise from, signal_noise to, plane_r
                   "the p-output does not determine the state at the start of the step");
   exponential_step step;
   // e^(-h) as a quotient: exact at both ends, and 1 for equal levels.
-  const double shrink = (from.alpha * to.sigma) / (from.sigma * to.alpha);
-  step.length = -std::log(shrink);
+  step.length = -std::log((from.alpha * to.sigma) / (from.sigma * to.alpha));
   step.state = determinant(to, row) / l_from;
   step.gain = (from.alpha * to.sigma - from.sigma * to.alpha) / l_from;
   step.exponent = row == clean_row ? -step.length : row == noise_row ? step.length : 0;
   if (stochasticity == 0) return step;
 
   detail::require(stochasticity > 0, name, "stochasticity", stochasticity, "valid: >= 0");
-  detail::require(step.length >= 0, name, "length", step.length,
+  constexpr double rounding = 1e-14;
+  detail::require(step.length >= -rounding, name, "length", step.length,
                   "a stochastic step must go towards less noise");
+  step.length = std::max(step.length, 0.0);
   const double variance = stochasticity * stochasticity;
   if (row == clean_row) {
     step.exponent = -(1 + variance) * step.length;
@@ -80,7 +82,8 @@ inline exponential_step step_between(signal_noise from, signal_noise to, plane_r
   } else if (row == noise_row) {
     const double carried = to.alpha * from.sigma / from.alpha;
     step.gain *= 1 + variance;
-    step.noise = stochasticity * std::sqrt((carried - to.sigma) * (carried + to.sigma));
+    step.noise =
+        stochasticity * std::sqrt(std::max(carried - to.sigma, 0.0) * (carried + to.sigma));
   } else {
     detail::fail(name, "stochasticity", stochasticity, "valid: 0 for this prediction row");
   }

@@ -1,21 +1,21 @@
-// The multistep planner: one network call per step, a polynomial through the last outputs.
+// The multistep planner in the half log-SNR: one network call a step, a polynomial through the last
+// outputs, integrated exactly.
 //
-//   x_{i+1} = state * x_i + gain * sum_j c_j P_j,   P_j = p_x x0_j + p_z z_j    (sampler/exponential.hpp)
+//   x_{i+1} = state * x_i + gain * sum_j c_j P_j + noise * w,    P = x0 or z estimates
 //
-// The polynomial is written in the half log-SNR (DPM-Solver, DPM-Solver++, log-rho DEIS), in the
-// variable u of the chart itself (LMS, rho-DEIS, flow-Adams: plain Adams-Bashforth), or in time
-// (t-DEIS). Methods with a name are choices of row, variable, order and stochasticity:
+// with the exact step of sampler/exponential.hpp and c_j the exponentially weighted means of the
+// Lagrange polynomials in lambda = log(alpha / sigma). Methods with a name are choices of output,
+// order and stochasticity:
 //
-//   DPM-Solver-k multistep      noise, half log-SNR        Lu et al. 2022a, appendix C; 2022b, section 4.2
-//   DPM-Solver++(2M), (3M)      data, half log-SNR         Lu et al. 2022b, algorithm 2
-//   SDE-DPM-Solver++(2M)        the same with tau = 1      Lu et al. 2022b, appendix E
-//   DEIS tAB-k, rhoAB-k         noise, time or noise level Zhang and Chen 2023, eq. 15
-//   LMS-k                       noise, noise level         k-diffusion
-//   flow-Adams-k                straight velocity, its own time
+//   DPM-Solver-k, multistep     z, tau = 0    Lu et al. 2022a, appendix C
+//   DPM-Solver++(2M), (3M)      x0, tau = 0   Lu et al. 2022b, algorithm 2
+//   SDE-DPM-Solver++(2M)        x0, tau = 1   Lu et al. 2022b, appendix E
+//   DEIS                        z, tau = 0    Zhang and Chen 2023, eq. 15, in log(sigma/alpha); or in t
 //
-// Order k on smooth data; the order-1 method of every row and variable is DDIM. A step to sigma = 0
-// is taken at order 1, which is exact there for the last x0 estimate, and levels at alpha = 0 do not
-// enter polynomials in lambda.
+// (sampler/linear_multistep.hpp has polynomials in sigma/alpha and in the time of a straight path.)
+// Order k after k exact outputs; the usual start with orders 1, 2, ... leaves a second-order error.
+// Order 1 is DDIM. A step to sigma = 0 is taken at order 1: it returns the last x0 estimate. Outputs
+// at alpha = 0 do not enter polynomials.
 #pragma once
 
 #include <algorithm>
@@ -31,12 +31,6 @@
 #include "tweedie/sampler/exponential.hpp"
 
 namespace tweedie {
-
-/// Variable in which the outputs are interpolated.
-enum class polynomial_in {
-  half_log_snr,  ///< lambda = log(alpha / sigma)
-  chart          ///< u of the row: sigma/alpha (noise), sigma/(alpha+sigma) (straight), -alpha/sigma
-};
 
 /// Weight of the slope in a two-point formula; all three give order 2 and agree to O(h^3).
 enum class second_order_term {
@@ -61,7 +55,6 @@ enum class noise_estimate {
 /// What is interpolated, in which variable, and how much noise replaces determinism.
 struct multistep_model {
   plane_row row = clean_row;
-  polynomial_in variable = polynomial_in::half_log_snr;
   second_order_term second = second_order_term::exact;
   third_order_term third = third_order_term::exact;
   noise_estimate noise = noise_estimate::from_output;
@@ -113,19 +106,6 @@ inline program exponential_adams(const grid& nodes, int order, plane_row row = c
   return multistep(nodes, ramped_orders(nodes, order), {.row = row});
 }
 
-/// Linear multistep in the noise level sigma / alpha (k-diffusion's LMS; rho-DEIS of order k is
-/// rhoAB(k-1)).
-inline program linear_multistep(const grid& nodes, int order = 4) {
-  return multistep(nodes, ramped_orders(nodes, order),
-                   {.row = noise_row, .variable = polynomial_in::chart});
-}
-
-/// Adams-Bashforth on the velocity of the straight path, in that path's time.
-inline program flow_adams(const grid& nodes, int order = 2) {
-  return multistep(nodes, ramped_orders(nodes, order),
-                   {.row = straight_row, .variable = polynomial_in::chart});
-}
-
 /// DEIS with the polynomial in the schedule's time (tAB); integrals by 32-point Gauss quadrature.
 template <noise_schedule Schedule>
 program deis_in_time(const Schedule& schedule, const grid& nodes, int order);
@@ -159,34 +139,25 @@ inline draw_kind increment(const node& from, const node& to) {
 }
 
 // Where outputs stand in the polynomial's variable, in units of the step, and the means of its powers.
-struct chart_polynomial {
+struct lambda_polynomial {
   const multistep_model& model;
 
   // Polynomials in lambda cannot use levels at infinity: outputs at alpha = 0 behind the step, or
   // anything but the last output for a step to sigma = 0.
   bool reaches(const node& at, const node& to) const {
-    if (model.variable == polynomial_in::chart) return true;
     return at.level.alpha > 0 && at.level.sigma > 0 && to.level.sigma > 0;
   }
 
-  double position(const node& at, const node& from, const node& to,
+  double position(const node& at, const node& from, const node&,
                   const exponential_step& step) const {
-    if (model.variable == polynomial_in::half_log_snr)
-      return (half_log_snr(at.level) - half_log_snr(from.level)) / step.length;
-    const auto u = [&](const node& n) {
-      return (from.level.alpha * n.level.sigma - from.level.sigma * n.level.alpha) /
-             determinant(n.level, model.row);
-    };
-    return u(at) / u(to);
+    return (half_log_snr(at.level) - half_log_snr(from.level)) / step.length;
   }
 
   std::vector<double> mean_powers(const node&, const node& to, const exponential_step& step,
                                   std::size_t count) const {
     std::vector<double> means;
     for (int k = 0; k < static_cast<int>(count); ++k)
-      means.push_back(model.variable == polynomial_in::chart ? 1.0 / (k + 1)
-                                                             : exponential_mean_power(k, step.exponent));
-    if (model.variable == polynomial_in::chart) return means;
+      means.push_back(exponential_mean_power(k, step.exponent));
     if (count == 2 && model.second == second_order_term::half) means[1] = 0.5;
     if (count == 2 && model.second == second_order_term::leading)
       means[1] = 0.5 / phi(1, step.exponent);
@@ -233,14 +204,14 @@ linear mean_output(const Polynomial& polynomial, const output_history& outputs, 
                    const linear* ahead = nullptr) {
   std::vector<double> positions;
   std::vector<const linear*> values;
-  if (ahead && polynomial.reaches(from, to)) {
+  if (ahead && step.length != 0 && polynomial.reaches(from, to)) {
     positions.push_back(1);
     values.push_back(ahead);
   }
   for (const known_output& known : outputs) {
     if (static_cast<int>(positions.size()) == count) break;
     const bool start = &known == &outputs.front();
-    if (!start && !polynomial.reaches(known.at, to)) break;
+    if (!start && (step.length == 0 || !polynomial.reaches(known.at, to))) break;
     positions.push_back(start ? 0 : polynomial.position(known.at, from, to, step));
     values.push_back(&known.value);
   }
@@ -257,10 +228,8 @@ program multistep(const grid& nodes, std::span<const int> orders, const multiste
   if (nodes.size() < 2 || orders.size() + 1 != nodes.size())
     fail("multistep", "orders", static_cast<double>(orders.size()),
          "valid: one order for each of N >= 1 steps, nodes = " + std::to_string(nodes.size()));
-  if (model.row != clean_row && model.row != noise_row &&
-      model.variable == polynomial_in::half_log_snr)
-    fail("multistep", "row.x0", model.row.x0,
-         "valid in half log-SNR: data (1, 0) or noise (0, 1); use polynomial_in::chart");
+  if (model.row != clean_row && model.row != noise_row)
+    fail("multistep", "row.x0", model.row.x0, "valid: data (1, 0) or noise (0, 1)");
   recorder r(nodes.front());
   linear x = r.state();
   output_history outputs;
@@ -286,13 +255,13 @@ program multistep(const grid& nodes, std::span<const int> orders, const multiste
 template <noise_schedule Schedule>
 program deis_in_time(const Schedule& schedule, const grid& nodes, int order) {
   return detail::multistep(nodes, ramped_orders(nodes, order),
-                           {.row = noise_row, .variable = polynomial_in::chart},
+                           {.row = noise_row},
                            detail::time_polynomial<Schedule>{schedule});
 }
 
 inline program multistep(const grid& nodes, std::span<const int> orders,
                          const multistep_model& model) {
-  return detail::multistep(nodes, orders, model, detail::chart_polynomial{model});
+  return detail::multistep(nodes, orders, model, detail::lambda_polynomial{model});
 }
 
 }  // namespace tweedie

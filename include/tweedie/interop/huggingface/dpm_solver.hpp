@@ -1,0 +1,288 @@
+// DPMSolverMultistepScheduler, DPMSolverMultistepInverseScheduler, DPMSolverSinglestepScheduler.
+//
+// Kept from the reference: the third-order multistep term of half the size (order 2), the wrong sign
+// in the third-order SDE term (weak order 1), lowered orders at the end of runs of fewer than 15
+// steps, independent noise in every step of a singlestep block.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "tweedie/interop/huggingface/dpm_solver_levels.hpp"
+#include "tweedie/sampler/multistep.hpp"
+#include "tweedie/sampler/singlestep.hpp"
+
+namespace tweedie::huggingface {
+
+/// Timesteps and levels of DPMSolverMultistep.
+inline level_list multistep_levels(const config& c, const alpha_bar_table& table,
+                                   const request& how) {
+  const int train_steps = table.steps();
+  const std::vector<double> all = table.noise_levels();
+  const spacing_switches s = read_switches(c, true);
+  const bool cosine = c.text("beta_schedule", "linear", {"linear", "scaled_linear",
+                                                         "squaredcos_cap_v2"}) == "squaredcos_cap_v2";
+  const double shift = read_flow_shift(c, how);
+  const std::string final =
+      c.text("final_sigmas_type", "zero", {"zero", "sigma_min"});
+  const auto custom = how.set_timesteps.numbers("timesteps");
+  if (custom && (how.num_inference_steps || s.karras || s.exponential || s.beta || s.lu))
+    how.set_timesteps.refuse("timesteps", "only without num_inference_steps and use_*_sigmas");
+  const int last = train_steps - clipped_entries(c, table);
+
+  level_list out;
+  out.flow = s.flow;
+  const int steps =
+      custom ? static_cast<int>(custom->size()) : read_positive_steps(c, how.num_inference_steps);
+  out.timesteps = spaced_timesteps(c, train_steps, last, steps);
+  if (custom) {
+    out.timesteps = *custom;
+    for (double& t : out.timesteps) t = std::trunc(t);
+  }
+  if (s.karras || s.lu || s.exponential || s.beta) {
+    out.sigmas = respaced_levels(c, s, all, steps);
+    out.timesteps = respaced_timesteps(out.sigmas, all, (s.karras || s.lu) && !cosine);
+  } else if (s.flow) {
+    out.sigmas = flow_levels(shift, train_steps, steps);
+    out.timesteps = flow_timesteps(out.sigmas, train_steps);
+  } else {
+    for (const double t : out.timesteps) out.sigmas.push_back(interpolate(t, all));
+  }
+  out.sigmas.push_back(final == "zero" ? 0 : all.front());
+  return out;
+}
+
+/// Timesteps and levels of DPMSolverSinglestep: linspace only.
+inline level_list singlestep_levels(const config& c, const alpha_bar_table& table,
+                                    const request& how) {
+  const int train_steps = table.steps();
+  const std::vector<double> all = table.noise_levels();
+  const spacing_switches s = read_switches(c);
+  const double shift = read_flow_shift(c, how);
+  const std::string final = c.text("final_sigmas_type", "zero", {"zero", "sigma_min"});
+  const auto custom = how.set_timesteps.numbers("timesteps");
+  if (custom && (how.num_inference_steps || s.karras || s.exponential || s.beta))
+    how.set_timesteps.refuse("timesteps", "only without num_inference_steps and use_*_sigmas");
+  const int last = train_steps - clipped_entries(c, table);
+
+  level_list out;
+  out.flow = s.flow;
+  const int steps =
+      custom ? static_cast<int>(custom->size()) : read_positive_steps(c, how.num_inference_steps);
+  if (custom) {
+    out.timesteps = *custom;
+    for (double& t : out.timesteps) t = std::trunc(t);
+  } else {
+    out.timesteps = linspace(0, last - 1, steps + 1);
+    for (double& t : out.timesteps) t = round_half_even(t);
+    out.timesteps.erase(out.timesteps.begin());
+    std::reverse(out.timesteps.begin(), out.timesteps.end());
+  }
+  if (s.karras || s.exponential || s.beta) {
+    out.sigmas = respaced_levels(c, s, all, steps);
+    out.timesteps = respaced_timesteps(out.sigmas, all, s.karras);
+  } else if (s.flow) {
+    out.sigmas = flow_levels(shift, train_steps, steps);
+    out.timesteps = flow_timesteps(out.sigmas, train_steps);
+  } else {
+    for (const double t : out.timesteps) out.sigmas.push_back(interpolate(t, all));
+  }
+  out.sigmas.push_back(final == "zero" ? 0 : all.front());
+  return out;
+}
+
+/// Timesteps and levels of the inverse scheduler: from data to noise. Repeated timesteps are dropped,
+/// their levels are not, so that later steps use earlier levels.
+inline level_list inverse_levels(const config& c, const alpha_bar_table& table,
+                                 const request& how) {
+  const int train_steps = table.steps();
+  const std::vector<double> all = table.noise_levels();
+  const spacing_switches s = read_switches(c);
+  const double shift = c.number("flow_shift", 1);
+  const int steps = read_positive_steps(c, how.num_inference_steps);
+  const int noisiest = train_steps - 1 - clipped_entries(c, table);
+  const std::string spacing =
+      c.text("timestep_spacing", "linspace", {"linspace", "leading", "trailing"});
+  const int offset = c.integer("steps_offset", 0);
+
+  level_list out;
+  out.flow = s.flow;
+  if (spacing == "trailing") {
+    out.timesteps = reversed(arange(noisiest + 1, 0, -static_cast<double>(train_steps) / steps));
+    for (double& t : out.timesteps) t = round_half_even(t) - 1;
+  } else {
+    out.timesteps = linspace(0, noisiest, steps + 1);
+    for (int k = 0; k <= steps; ++k) {
+      double& t = out.timesteps[static_cast<std::size_t>(k)];
+      t = spacing == "linspace" ? round_half_even(t) : k * ((noisiest + 1) / (steps + 1)) + offset;
+    }
+    out.timesteps.pop_back();
+  }
+  if (s.karras || s.exponential || s.beta) {
+    out.sigmas = respaced_levels(c, s, reversed(all), steps);
+    out.timesteps = respaced_timesteps(out.sigmas, all, s.karras);
+    out.sigmas.push_back(out.sigmas.back());
+  } else if (s.flow) {
+    out.sigmas = flow_levels(shift, train_steps, steps);
+    out.timesteps = flow_timesteps(out.sigmas, train_steps);
+    out.sigmas.push_back(out.sigmas.back());
+  } else {
+    for (const double t : out.timesteps) out.sigmas.push_back(interpolate(t, all));
+    out.sigmas.push_back(all[static_cast<std::size_t>(noisiest)]);
+  }
+  std::vector<double> unique;
+  for (const double t : out.timesteps)
+    if (std::find(unique.begin(), unique.end(), t) == unique.end()) unique.push_back(t);
+  out.timesteps = unique;
+  return out;
+}
+
+/// algorithm_type and solver_type of this family.
+struct dpm_solver_kind {
+  bool noise_form = false;
+  bool stochastic = false;
+  bool midpoint = true;
+};
+
+inline dpm_solver_kind read_dpm_solver_kind(const config& c,
+                                            std::initializer_list<const char*> algorithms) {
+  const std::string algorithm = c.text("algorithm_type", "dpmsolver++", algorithms);
+  const std::string solver =
+      c.text("solver_type", "midpoint", {"midpoint", "heun", "logrho", "bh1", "bh2"});
+  return {algorithm == "dpmsolver" || algorithm == "sde-dpmsolver", algorithm.starts_with("sde-"),
+          solver != "heun"};
+}
+
+inline multistep_model model_of(const dpm_solver_kind& kind, const clean_transform& transform) {
+  multistep_model model;
+  if (kind.noise_form) model.row = noise_row;
+  model.noise = noise_source_of(transform);
+  model.second = kind.midpoint ? second_order_term::half : second_order_term::exact;
+  model.third = third_order_term::published;
+  if (kind.stochastic) {
+    // The reference has no third-order update for sde-dpmsolver.
+    model.third = kind.noise_form ? third_order_term::exact : third_order_term::published_sde;
+    model.stochasticity = [](const node&) { return 1.0; };
+  }
+  return model;
+}
+
+/// Orders of the multistep classes from step `first` of `steps` on: they ramp up to at most three;
+/// the last step is first order where `first_order_end` says so, and fewer than 15 steps end with
+/// orders 2, 1 where `lower_order_final` is set.
+inline std::vector<int> lowered_orders(int steps, int first, int order, bool lower_order_final,
+                                       bool first_order_end) {
+  const bool few = lower_order_final && steps < 15;
+  std::vector<int> orders;
+  for (int i = first; i < steps; ++i) {
+    int now = std::min({order, i - first + 1, 3});
+    if (i == steps - 1 && (few || first_order_end)) now = 1;
+    if (i == steps - 2 && few) now = std::min(now, 2);
+    orders.push_back(now);
+  }
+  return orders;
+}
+
+inline int read_solver_order(const config& c) {
+  const int order = c.integer("solver_order", 2);
+  if (order < 1) c.refuse("solver_order", "1, 2, 3; more means 3");
+  return order;
+}
+
+inline void refuse_zero_end(const config& c, const dpm_solver_kind& kind) {
+  if (kind.noise_form && c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero")
+    c.refuse("final_sigmas_type", "sigma_min where algorithm_type is dpmsolver or sde-dpmsolver");
+}
+
+inline loaded_sampler load_dpm_solver_multistep(const config& c, const request& how) {
+  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
+                                           zero_terminal_snr::nearly);
+  const level_list levels = multistep_levels(c, table, how);
+  const dpm_solver_kind kind = read_dpm_solver_kind(
+      c, {"dpmsolver", "dpmsolver++", "sde-dpmsolver", "sde-dpmsolver++", "deis"});
+  refuse_zero_end(c, kind);
+  const bool first_order_end = c.flag("euler_at_final", false) || levels.sigmas.back() == 0;
+  c.without_effect({"variance_type"});
+
+  loaded_sampler out;
+  out.network = read_dpm_solver_prediction(c, kind.noise_form, levels.flow);
+  out.transform = read_thresholding(c);
+  out.timesteps = levels.timesteps;
+  out.sigmas = levels.sigmas;
+  out.forward = levels.forward(how.begin_index);
+  out.plan = multistep(
+      levels.nodes(c, how.begin_index),
+      lowered_orders(static_cast<int>(levels.steps()), how.begin_index, read_solver_order(c),
+                     c.flag("lower_order_final", true), first_order_end),
+      model_of(kind, out.transform));
+  return out;
+}
+
+inline loaded_sampler load_dpm_solver_multistep_inverse(const config& c, const request& how) {
+  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
+                                           zero_terminal_snr::unsupported);
+  const level_list levels = inverse_levels(c, table, how);
+  const dpm_solver_kind kind = read_dpm_solver_kind(
+      c, {"dpmsolver", "dpmsolver++", "sde-dpmsolver", "sde-dpmsolver++", "deis"});
+  const bool first_order_end = c.flag("euler_at_final", false);
+  c.without_effect({"variance_type"});
+
+  loaded_sampler out;
+  out.network = read_dpm_solver_prediction(c, kind.noise_form, levels.flow);
+  out.transform = read_thresholding(c);
+  out.timesteps = levels.timesteps;
+  out.sigmas = levels.sigmas;
+  out.forward = levels.forward(how.begin_index);
+  out.plan = multistep(
+      levels.nodes(c, how.begin_index),
+      lowered_orders(static_cast<int>(levels.steps()), how.begin_index, read_solver_order(c),
+                     c.flag("lower_order_final", true), first_order_end),
+      model_of(kind, out.transform));
+  return out;
+}
+
+/// Orders of a singlestep run: blocks 1 ... order, cut or lowered at the end.
+inline std::vector<int> singlestep_orders(int steps, int order, bool lower_order_final, bool zero_end) {
+  if (steps % order != 0 || zero_end) lower_order_final = true;
+  std::vector<int> orders;
+  for (int i = 0; i < steps; ++i) orders.push_back(i % order + 1);
+  if (lower_order_final && order > 1 && steps % order == 0) {
+    // The last whole block is broken up: 1 2 1 instead of 1 2 3, 1 1 instead of 1 2.
+    orders.back() = 1;
+  }
+  if (zero_end) orders.back() = 1;
+  return orders;
+}
+
+inline loaded_sampler load_dpm_solver_singlestep(const config& c, const request& how) {
+  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
+                                           zero_terminal_snr::unsupported);
+  const level_list levels = singlestep_levels(c, table, how);
+  const dpm_solver_kind kind =
+      read_dpm_solver_kind(c, {"dpmsolver", "dpmsolver++", "sde-dpmsolver++", "deis"});
+  refuse_zero_end(c, kind);
+  const int order = read_solver_order(c);
+  if (order > 3) c.refuse("solver_order", "1, 2, 3");
+  c.without_effect({"variance_type"});
+
+  loaded_sampler out;
+  out.network = read_dpm_solver_prediction(c, kind.noise_form, levels.flow);
+  out.transform = read_thresholding(c);
+  out.timesteps = levels.timesteps;
+  out.sigmas = levels.sigmas;
+  out.forward = levels.forward(how.begin_index);
+  const std::vector<int> orders =
+      singlestep_orders(static_cast<int>(levels.steps()), order,
+                        c.flag("lower_order_final", false), levels.sigmas.back() == 0);
+  out.tables["order_list"].assign(orders.begin(), orders.end());
+  const grid nodes = levels.nodes(c, how.begin_index);
+  out.plan = singlestep(nodes, std::span(orders).subspan(static_cast<std::size_t>(how.begin_index)),
+                        model_of(kind, out.transform),
+                        kind.midpoint     ? singlestep_third::newest_slope
+                        : kind.stochastic ? singlestep_third::published_sde
+                                          : singlestep_third::quadratic);
+  return out;
+}
+
+}  // namespace tweedie::huggingface

@@ -1,0 +1,225 @@
+// Noise levels and network conventions of the DPM-Solver relatives: DPMSolverMultistep, its inverse,
+// DPMSolverSinglestep, DEISMultistep, UniPCMultistep, SASolver.
+//
+// All keep noise levels s = sigma/alpha of a beta table, or flow times s, and read
+//   (alpha, sigma) = (1, s) / sqrt(1 + s^2),   or (1 - s, s) with use_flow_sigmas.
+#pragma once
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "tweedie/grid/beta_quantile.hpp"
+#include "tweedie/grid/grid.hpp"
+#include "tweedie/interop/huggingface/variance_preserving.hpp"
+#include "tweedie/sampler/multistep.hpp"
+
+namespace tweedie::huggingface {
+
+/// What the reference holds after set_timesteps: N timesteps, N + 1 levels (more where it drops
+/// repeated timesteps and keeps their levels).
+struct level_list {
+  std::vector<double> timesteps;
+  std::vector<double> sigmas;
+  bool flow = false;
+
+  std::size_t steps() const { return timesteps.size(); }
+
+  signal_noise level(double sigma) const {
+    tweedie::detail::require(!flow || sigma <= 1, "huggingface::scheduler", "flow sigma", sigma,
+                             "valid: 0 <= sigma <= 1; use_flow_sigmas does not go with this spacing");
+    if (flow) return {1 - sigma, sigma};
+    const double alpha = 1 / std::sqrt(sigma * sigma + 1);
+    return {alpha, sigma * alpha};
+  }
+
+  /// Nodes from step `first` on; the last one is what the last step reaches.
+  grid nodes(const config& c, int first) const {
+    remaining(c, timesteps, first);
+    grid out;
+    for (std::size_t i = static_cast<std::size_t>(first); i < steps(); ++i)
+      out.push_back({timesteps[i], level(sigmas[i])});
+    out.push_back({sigmas[steps()] == 0 ? -1.0 : 0.0, level(sigmas[steps()])});
+    return out;
+  }
+
+  /// "add_noise" before the first step of a run that skips `first` steps.
+  std::function<signal_noise(double)> forward(int first) const {
+    return [list = *this, first](double t) {
+      const auto begin = static_cast<std::size_t>(first);
+      const bool starts = first > 0 && list.timesteps[begin] == t;
+      return list.level(list.sigmas[starts ? begin : index_for_timestep(list.timesteps, t)]);
+    };
+  }
+};
+
+// ---- timesteps ---------------------------------------------------------------------------------
+
+/// timestep_spacing of this family: N + 1 points, the cleanest of which is left out. `last` is the
+/// number of timesteps left after lambda_min_clipped.
+inline std::vector<double> spaced_timesteps(const config& c, int train_steps, int last, int steps) {
+  const std::string spacing =
+      c.text("timestep_spacing", "linspace", {"linspace", "leading", "trailing"});
+  const int offset = c.integer("steps_offset", 0);
+  std::vector<double> t;
+  if (spacing == "trailing") {
+    t = arange(last, 0, -static_cast<double>(train_steps) / steps);
+    for (double& v : t) v = round_half_even(v) - 1;
+    return t;
+  }
+  t = linspace(0, last - 1, steps + 1);
+  for (int k = 0; k <= steps; ++k) {
+    double& v = t[static_cast<std::size_t>(k)];
+    v = spacing == "linspace" ? round_half_even(v) : k * (last / (steps + 1)) + offset;
+  }
+  t.erase(t.begin());
+  return reversed(std::move(t));
+}
+
+/// Number of table entries whose half log-SNR lies below lambda_min_clipped.
+inline int clipped_entries(const config& c, const alpha_bar_table& table) {
+  const double lowest = c.number("lambda_min_clipped", -std::numeric_limits<double>::infinity());
+  int count = 0;
+  for (const double a : table.alpha_bars)
+    count += std::log(std::sqrt(a)) - std::log(std::sqrt(1 - a)) < lowest;
+  return count;
+}
+
+/// Reads num_inference_steps of a class that takes no other way of saying it.
+inline int read_positive_steps(const config& c, const std::optional<int>& steps) {
+  if (!steps || *steps < 1)
+    c.fail("num_inference_steps",
+           (steps ? std::to_string(*steps) : std::string("(absent)")) + "; valid: 1 or more");
+  return *steps;
+}
+
+// ---- levels ------------------------------------------------------------------------------------
+
+/// The use_*_sigmas switches of a configuration.
+struct spacing_switches {
+  bool karras = false, exponential = false, beta = false, lu = false, flow = false;
+
+  bool any() const { return karras || exponential || beta || lu || flow; }
+};
+
+inline spacing_switches read_switches(const config& c, bool knows_lu = false) {
+  const spacing_switches s{c.flag("use_karras_sigmas", false), c.flag("use_exponential_sigmas", false),
+                           c.flag("use_beta_sigmas", false),
+                           knows_lu && c.flag("use_lu_lambdas", false),
+                           c.flag("use_flow_sigmas", false)};
+  if (s.karras + s.exponential + s.beta > 1)
+    c.fail("use_karras_sigmas", "true; valid: only one of use_karras_sigmas, "
+                                "use_exponential_sigmas, use_beta_sigmas");
+  return s;
+}
+
+/// Levels of the switched spacing between the ends of `table` (its order decides the direction);
+/// sigma_min and sigma_max of the configuration override the ends.
+inline std::vector<double> respaced_levels(const config& c, const spacing_switches& s,
+                                           const std::vector<double>& table, int steps) {
+  const double low = c.number("sigma_min", table.front());
+  const double high = c.number("sigma_max", table.back());
+  if (s.karras) return karras_levels(low, high, steps);
+  if (s.lu) return exponential_levels(table.front(), table.back(), steps);
+  if (s.exponential) return exponential_levels(low, high, steps);
+  std::vector<double> levels = linspace(0, 1, steps);
+  for (double& v : levels) v = low + beta_quantile(1 - v, 0.6, 0.6) * (high - low);
+  return levels;
+}
+
+/// Timesteps of respaced levels, cut to integers as the reference stores them.
+inline std::vector<double> respaced_timesteps(const std::vector<double>& levels,
+                                              const std::vector<double>& table, bool rounded) {
+  std::vector<double> logarithms, t;
+  for (const double v : table) logarithms.push_back(std::log(v));
+  for (const double v : levels) {
+    const double time = time_of_level(v, logarithms);
+    t.push_back(std::trunc(rounded ? round_half_even(time) : time));
+  }
+  return t;
+}
+
+/// shift s / (1 + (shift - 1) s) of evenly spaced s, from 1 - 1/T down, 0 left out.
+inline std::vector<double> flow_levels(double shift, int train_steps, int steps) {
+  std::vector<double> levels;
+  for (const double alpha : linspace(1, 1.0 / train_steps, steps + 1)) {
+    const double s = 1 - alpha;
+    levels.push_back(shift * s / (1 + (shift - 1) * s));
+  }
+  levels.erase(levels.begin());
+  return reversed(std::move(levels));
+}
+
+inline std::vector<double> flow_timesteps(const std::vector<double>& levels, int train_steps) {
+  std::vector<double> t;
+  for (const double s : levels) t.push_back(std::trunc(s * train_steps));
+  return t;
+}
+
+/// flow_shift, or exp(mu) where set_timesteps is given mu.
+inline double read_flow_shift(const config& c, const request& how) {
+  const double shift = c.number("flow_shift", 1);
+  const bool dynamic = c.flag("use_dynamic_shifting", false);
+  c.text("time_shift_type", "exponential", {"exponential", "linear"});
+  const auto mu = how.set_timesteps.maybe_number("mu");
+  if (!mu) return shift;
+  if (!dynamic || c.text("time_shift_type", "exponential", {"exponential"}) != "exponential")
+    how.set_timesteps.refuse("mu", "only with use_dynamic_shifting = true");
+  return std::exp(*mu);
+}
+
+// ---- network -----------------------------------------------------------------------------------
+
+/// Row of a prediction y for which x0 = cx x + cy y at this level.
+inline plane_row row_of_sample(signal_noise level, double cx, double cy) {
+  if (cx == 0) return {1 / cy, 0};
+  const double l = -level.sigma / cy;
+  return {(level.alpha * cx - 1) * l / level.sigma, cx * l};
+}
+
+/// Row of a prediction y for which z = cx x + cy y at this level.
+inline plane_row row_of_noise(signal_noise level, double cx, double cy) {
+  const double l = level.alpha / cy;
+  return {-cx * l, (1 - level.sigma * cx) * l / level.alpha};
+}
+
+/// prediction_type. v_prediction means x0 = alpha x - sigma y (or z = alpha y + sigma x) and
+/// flow_prediction x0 = x - s y with the listed level s, whatever (alpha, sigma) are.
+inline network_description read_dpm_solver_prediction(const config& c, bool noise_form, bool flow) {
+  const std::string kind =
+      noise_form ? c.text("prediction_type", "epsilon", {"epsilon", "sample", "v_prediction"})
+                 : c.text("prediction_type", "epsilon",
+                          {"epsilon", "sample", "v_prediction", "flow_prediction"});
+  network_description network;
+  if (kind == "sample") network.prediction = predicts_sample;
+  if (kind == "v_prediction" && noise_form)
+    network.prediction = [](const node& n) {
+      return row_of_noise(n.level, n.level.sigma, n.level.alpha);
+    };
+  if (kind == "v_prediction" && !noise_form)
+    network.prediction = [](const node& n) {
+      return row_of_sample(n.level, n.level.alpha, -n.level.sigma);
+    };
+  if (kind == "flow_prediction")
+    network.prediction = [flow](const node& n) {
+      return row_of_sample(n.level, 1, flow ? -n.level.sigma : -noise_level(n.level));
+    };
+  return network;
+}
+
+/// thresholding, dynamic_thresholding_ratio and sample_max_value.
+inline clean_transform read_thresholding(const config& c) {
+  const bool thresholding = c.flag("thresholding", false);
+  const dynamic_threshold threshold{c.number("dynamic_thresholding_ratio", 0.995),
+                                    c.number("sample_max_value", 1)};
+  if (thresholding) return threshold;
+  return std::monostate{};
+}
+
+/// Where z comes from in a noise-prediction method: the thresholded x0, if there is one.
+inline noise_estimate noise_source_of(const clean_transform& transform) {
+  return std::holds_alternative<std::monostate>(transform) ? noise_estimate::from_output
+                                                           : noise_estimate::from_clean;
+}
+
+}  // namespace tweedie::huggingface

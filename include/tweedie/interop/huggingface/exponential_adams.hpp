@@ -1,0 +1,214 @@
+// DEISMultistepScheduler, UniPCMultistepScheduler, SASolverScheduler: exponential Adams methods.
+//
+// Kept from the reference: UniPC's two-point weights (bh1, bh2), SA-Solver's few-step weights for two
+// outputs, last levels that are listed twice (a step of no length).
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "tweedie/interop/huggingface/dpm_solver.hpp"
+#include "tweedie/sampler/sa_solver.hpp"
+
+namespace tweedie::huggingface {
+
+/// Timesteps and levels of DEIS and SA-Solver: respaced levels end with the last one twice, others
+/// with the level of timestep 0.
+inline level_list adams_levels(const config& c, const alpha_bar_table& table, double shift,
+                               int last, int steps) {
+  const int train_steps = table.steps();
+  const std::vector<double> all = table.noise_levels();
+  const spacing_switches s = read_switches(c);
+  level_list out;
+  out.flow = s.flow;
+  out.timesteps = spaced_timesteps(c, train_steps, last, steps);
+  if (s.karras || s.exponential || s.beta) {
+    out.sigmas = respaced_levels(c, s, all, steps);
+    out.timesteps = respaced_timesteps(out.sigmas, all, s.karras);
+  } else if (s.flow) {
+    out.sigmas = flow_levels(shift, train_steps, steps);
+    out.timesteps = flow_timesteps(out.sigmas, train_steps);
+  } else {
+    for (const double t : out.timesteps) out.sigmas.push_back(interpolate(t, all));
+  }
+  out.sigmas.push_back(s.any() ? out.sigmas.back() : all.front());
+  return out;
+}
+
+inline loaded_sampler load_deis_multistep(const config& c, const request& how) {
+  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
+                                           zero_terminal_snr::unsupported);
+  const int steps = read_positive_steps(c, how.num_inference_steps);
+  const level_list levels =
+      adams_levels(c, table, read_flow_shift(c, how), table.steps(), steps);
+  c.text("algorithm_type", "deis", {"deis", "dpmsolver", "dpmsolver++"});
+  c.text("solver_type", "logrho", {"logrho", "midpoint", "heun", "bh1", "bh2"});
+
+  loaded_sampler out;
+  out.network = read_dpm_solver_prediction(c, false, levels.flow);
+  out.transform = read_thresholding(c);
+  out.timesteps = levels.timesteps;
+  out.sigmas = levels.sigmas;
+  out.forward = levels.forward(how.begin_index);
+  out.plan = multistep(levels.nodes(c, how.begin_index),
+                       lowered_orders(static_cast<int>(levels.steps()), how.begin_index,
+                                      read_solver_order(c), c.flag("lower_order_final", true),
+                                      false),
+                       {.row = noise_row, .noise = noise_source_of(out.transform)});
+  return out;
+}
+
+/// The flow times of UniPC: from 1 or as given, shifted, stretched to end at shift_terminal, the
+/// first moved off 1 by 1e-6.
+inline std::vector<double> unipc_flow_levels(const config& c, const request& how, int train_steps,
+                                             int steps) {
+  const bool dynamic = c.flag("use_dynamic_shifting", false);
+  const std::string type = c.text("time_shift_type", "exponential", {"exponential", "linear"});
+  const double shift = c.number("flow_shift", 1);
+  const auto mu = how.set_timesteps.maybe_number("mu");
+  std::vector<double> levels = linspace(1, 1.0 / train_steps, steps + 1);
+  levels.pop_back();
+  if (const auto given = how.set_timesteps.numbers("sigmas")) levels = *given;
+  for (double& s : levels) {
+    const double m = !dynamic ? shift : type == "linear" ? *mu : std::exp(*mu);
+    s = dynamic ? m / (m + (1 / s - 1)) : m * s / (1 + (m - 1) * s);
+  }
+  const double terminal = c.number("shift_terminal", 0);
+  if (terminal != 0) {
+    const double factor = (1 - levels.back()) / (1 - terminal);
+    for (double& s : levels) s = 1 - (1 - s) / factor;
+  }
+  if (std::abs(levels.front() - 1) < 1e-6) levels.front() -= 1e-6;
+  return levels;
+}
+
+/// Timesteps and levels of UniPC.
+inline level_list unipc_levels(const config& c, const alpha_bar_table& table, const request& how) {
+  const int train_steps = table.steps();
+  const spacing_switches s = read_switches(c);
+  const auto given = how.set_timesteps.numbers("sigmas");
+  if (given && (!s.flow || given->empty()))
+    how.set_timesteps.refuse("sigmas", "a list, and only with use_flow_sigmas");
+  if (c.flag("use_dynamic_shifting", false) && !how.set_timesteps.has("mu"))
+    how.set_timesteps.refuse("mu", "a number, which use_dynamic_shifting needs");
+  how.set_timesteps.maybe_number("mu");
+  if (c.has("shift_terminal") && !s.flow) c.refuse("shift_terminal", "only with use_flow_sigmas");
+  const int steps = given ? static_cast<int>(given->size())
+                          : read_positive_steps(c, how.num_inference_steps);
+  const std::vector<double> all = given ? *given : table.noise_levels();
+  const bool zero = c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero";
+  c.maybe_number("flow_shift");
+  c.text("time_shift_type", "exponential", {"exponential", "linear"});
+
+  level_list out;
+  out.flow = s.flow;
+  out.timesteps = spaced_timesteps(c, train_steps, train_steps, steps);
+  if (s.karras || s.exponential || s.beta) {
+    out.sigmas = respaced_levels(c, s, all, steps);
+    if (s.karras && s.flow) {
+      for (double& v : out.sigmas) v /= v + 1;
+      out.timesteps = flow_timesteps(out.sigmas, train_steps);
+    } else {
+      out.timesteps = respaced_timesteps(out.sigmas, all, s.karras);
+    }
+  } else if (s.flow) {
+    out.sigmas = unipc_flow_levels(c, how, train_steps, steps);
+    out.timesteps = flow_timesteps(out.sigmas, train_steps);
+  } else {
+    for (const double t : out.timesteps) out.sigmas.push_back(interpolate(t, all));
+  }
+  out.sigmas.push_back(zero ? 0 : s.any() ? out.sigmas.back() : all.front());
+  return out;
+}
+
+inline loaded_sampler load_unipc_multistep(const config& c, const request& how) {
+  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
+                                           zero_terminal_snr::nearly);
+  const level_list levels = unipc_levels(c, table, how);
+  const bool noise_form = !c.flag("predict_x0", true);
+  const std::string solver =
+      c.text("solver_type", "bh2", {"bh1", "bh2", "midpoint", "heun", "logrho"});
+  const int order = c.integer("solver_order", 2);
+  if (order < 1) c.refuse("solver_order", "1 or more");
+  const bool lower_order_final = c.flag("lower_order_final", true);
+  const std::vector<double> disabled = c.numbers("disable_corrector").value_or(std::vector<double>{});
+  if (c.has("solver_p")) c.refuse("solver_p", "null: a second scheduler as predictor is not read");
+
+  loaded_sampler out;
+  out.network = read_dpm_solver_prediction(c, noise_form, levels.flow);
+  out.transform = read_thresholding(c);
+  if (noise_form) out.transform = std::monostate{};  // the reference thresholds x0 predictions only
+  out.timesteps = levels.timesteps;
+  out.sigmas = levels.sigmas;
+  out.forward = levels.forward(how.begin_index);
+  const grid nodes = levels.nodes(c, how.begin_index);
+  std::vector<adams_step> steps;
+  for (int i = how.begin_index; i < static_cast<int>(levels.steps()); ++i) {
+    int p = std::min(order, i - how.begin_index + 1);
+    if (lower_order_final) p = std::min(p, static_cast<int>(levels.steps()) - i);
+    const bool corrected =
+        std::find(disabled.begin(), disabled.end(), static_cast<double>(i)) == disabled.end();
+    steps.push_back({p, corrected ? p + 1 : 0});
+  }
+  multistep_model model;
+  if (noise_form) model.row = noise_row;
+  model.second = solver == "bh1" ? second_order_term::leading : second_order_term::half;
+  out.plan = predictor_corrector(nodes, steps, model);
+  return out;
+}
+
+/// tau_func: {"start", "end", "tau"} is tau between two timesteps and 0 outside; null is 1 between
+/// timesteps 200 and 800.
+inline std::function<double(const node&)> read_tau(const config& c) {
+  if (!c.has("tau_func")) return stochastic_between(200, 800);
+  const auto& f = c.values()["tau_func"];
+  const auto is_number = [&](const char* key) { return f.contains(key) && f[key].is_number(); };
+  if (!f.is_object() || !is_number("start") || !is_number("end") || !is_number("tau") ||
+      f["tau"].get<double>() < 0)
+    c.refuse("tau_func", "null or {\"start\": timestep, \"end\": timestep, \"tau\": number >= 0}");
+  return stochastic_between(f["start"].get<double>(), f["end"].get<double>(),
+                            f["tau"].get<double>());
+}
+
+inline loaded_sampler load_sa_solver(const config& c, const request& how) {
+  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
+                                           zero_terminal_snr::unsupported);
+  const int count = read_positive_steps(c, how.num_inference_steps);
+  const level_list levels = adams_levels(c, table, c.number("flow_shift", 1),
+                                         table.steps() - clipped_entries(c, table), count);
+  const bool noise_form = c.text("algorithm_type", "data_prediction",
+                                 {"data_prediction", "noise_prediction"}) == "noise_prediction";
+  const int predictor = c.integer("predictor_order", 2);
+  const int corrector = c.integer("corrector_order", 2);
+  if (predictor < 1 || predictor > 4) c.refuse("predictor_order", "1, 2, 3, 4");
+  if (corrector < 1 || corrector > 4) c.refuse("corrector_order", "1, 2, 3, 4");
+  const bool lower_order_final = c.flag("lower_order_final", true);
+  c.without_effect({"variance_type"});
+
+  loaded_sampler out;
+  out.network = read_dpm_solver_prediction(c, noise_form, levels.flow);
+  out.transform = read_thresholding(c);
+  out.timesteps = levels.timesteps;
+  out.sigmas = levels.sigmas;
+  out.forward = table_forward(table);
+  const int total = static_cast<int>(levels.steps());
+  std::vector<adams_step> steps;
+  for (int i = how.begin_index; i < total; ++i) {
+    const int known = i - how.begin_index + 1;
+    adams_step step{std::min(predictor, known), std::min(corrector, known + 1)};
+    if (lower_order_final)
+      step = {std::min(step.predictor, total - i), std::min(step.corrector, total - i + 1)};
+    steps.push_back(step);
+  }
+  multistep_model model;
+  if (noise_form) model.row = noise_row;
+  model.second = noise_form ? second_order_term::exact : second_order_term::leading;
+  model.noise = noise_source_of(out.transform);
+  model.stochasticity = read_tau(c);
+  out.plan = predictor_corrector(levels.nodes(c, how.begin_index), steps, model);
+  return out;
+}
+
+}  // namespace tweedie::huggingface
