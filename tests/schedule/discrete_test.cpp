@@ -1,0 +1,204 @@
+#include "tweedie/schedule/discrete.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+namespace tweedie {
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+double relative(double a, double b) { return std::abs(a - b) / std::max(1e-300, std::abs(b)); }
+
+std::vector<discrete_schedule> every_schedule(int steps) {
+  return {linear_beta_schedule(steps),
+          scaled_linear_beta_schedule(steps),
+          quadratic_beta_schedule(steps),
+          constant_beta_schedule(steps, 0.02),
+          jsd_schedule(steps),
+          warmup_beta_schedule(steps, 1e-4, 0.02, 0.1),
+          warmup_beta_schedule(steps, 1e-4, 0.02, 0.5),
+          sigmoid_beta_schedule(steps),
+          cosine_schedule(steps),
+          exponential_schedule(steps),
+          laplace_schedule(steps),
+          sqrt_schedule(steps)};
+}
+
+TEST(discrete_schedule, published_terminal_values) {
+  const auto ddpm = linear_beta_schedule(1000);
+  EXPECT_LT(relative(ddpm.alpha_bar(999), 4.035829765375676e-5), 1e-13);
+  EXPECT_NEAR(std::sqrt(ddpm.alpha_bar(999)), 0.006352818, 1e-9);
+  EXPECT_LT(relative(signal_to_noise_ratio(ddpm.at(999)), 4.0359926511684e-5), 1e-12);
+  EXPECT_NEAR(log_snr(ddpm.at(999)), -10.117673183, 1e-9);
+  EXPECT_NEAR(log_snr(ddpm.at(0)), 9.210240367, 1e-9);
+  EXPECT_NEAR(noise_level(ddpm.at(999)), 157.40728, 1e-5);
+  EXPECT_NEAR(noise_level(ddpm.at(0)), 0.0100005, 1e-8);
+
+  const auto stable_diffusion = scaled_linear_beta_schedule(1000);
+  EXPECT_LT(relative(stable_diffusion.alpha_bar(999), 0.004660098513077), 1e-12);
+  EXPECT_NEAR(noise_level(stable_diffusion.at(999)), 14.614641229, 1e-9);
+  EXPECT_NEAR(noise_level(stable_diffusion.at(0)), 0.029167158152, 1e-12);
+
+  const auto cosine = cosine_schedule(1000);
+  EXPECT_LT(relative(cosine.alpha_bar(999), 2.4287669070e-9), 1e-10);
+  EXPECT_NEAR(cosine.beta(995), 0.36, 1e-4);
+  EXPECT_NEAR(cosine.beta(996), 0.4375, 1e-4);
+  EXPECT_NEAR(cosine.beta(997), 0.55555, 1e-4);
+  EXPECT_NEAR(cosine.beta(998), 0.74999, 1e-4);
+  EXPECT_NEAR(cosine.beta(999), 0.999, 1e-12);
+  EXPECT_LT(relative(cosine.alpha_bar(997), 9.71504e-6), 1e-5);
+}
+
+TEST(discrete_schedule, published_first_levels) {
+  // Nichol and Dhariwal 2021, section 3.2: sqrt(beta_0) slightly smaller than 1/127.5.
+  EXPECT_NEAR(std::sqrt(cosine_schedule(1000).beta(0)), 0.0064253, 1e-6);
+  EXPECT_NEAR(std::sqrt(cosine_schedule(4000).beta(0)), 0.0031410, 1e-6);
+}
+
+TEST(discrete_schedule, alpha_bar_along_the_way) {
+  const auto linear = linear_beta_schedule(1000);
+  const auto cosine = cosine_schedule(1000);
+  const double expected_linear[] = {0.89701815, 0.52408537, 0.07858724, 0.00335055};
+  const double expected_cosine[] = {0.97209274, 0.84701216, 0.49384359, 0.1442721};
+  const int steps[] = {100, 250, 500, 750};
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_NEAR(linear.alpha_bar(index_of_step(steps[i])), expected_linear[i], 6e-9);
+    EXPECT_NEAR(cosine.alpha_bar(index_of_step(steps[i])), expected_cosine[i], 6e-8);
+  }
+}
+
+TEST(discrete_schedule, other_published_tables) {
+  EXPECT_LT(relative(quadratic_beta_schedule(1000).alpha_bar(999), 7.33412e-4), 1e-5);
+  EXPECT_LT(relative(constant_beta_schedule(1000, 0.02).alpha_bar(999), 1.68297e-9), 1e-5);
+  EXPECT_LT(relative(warmup_beta_schedule(1000, 1e-4, 0.02, 0.1).alpha_bar(999), 4.61369e-9), 1e-5);
+  EXPECT_LT(relative(warmup_beta_schedule(1000, 1e-4, 0.02, 0.5).alpha_bar(999), 2.60614e-7), 1e-5);
+  EXPECT_LT(relative(sigmoid_beta_schedule(1000).alpha_bar(999), 3.96818e-5), 1e-5);
+  EXPECT_EQ(jsd_schedule(1000).alpha_bar(999), 0);
+  // Betas rescaled by 1000/T keep the product (guided diffusion's linear schedule).
+  EXPECT_LT(relative(linear_beta_schedule(100, 1e-3, 0.2).alpha_bar(99), 2.0390e-5), 1e-4);
+  EXPECT_LT(relative(linear_beta_schedule(4000, 2.5e-5, 0.005).alpha_bar(3999), 4.24665e-5), 1e-5);
+}
+
+TEST(discrete_schedule, product_of_signals_equals_sum_of_logarithms) {
+  const auto schedule = linear_beta_schedule(1000);
+  long double product = 1;
+  for (int k = 0; k < 1000; ++k) {
+    product *= 1 - (1e-4L + (0.02L - 1e-4L) * k / 999);
+    EXPECT_LT(relative(schedule.alpha_bar(k), static_cast<double>(product)), 1e-12);
+    // The noise of the clean end keeps its digits too.
+    EXPECT_LT(relative(std::exp(schedule.log_one_minus_alpha_bar(k)),
+                       static_cast<double>(1 - product)),
+              1e-12);
+  }
+}
+
+TEST(discrete_schedule, betas_come_back) {
+  std::vector<double> betas;
+  for (int k = 0; k < 1000; ++k) betas.push_back(1e-4 + (0.02 - 1e-4) * k / 999);
+  const auto schedule = from_betas(betas);
+  for (int k = 0; k < 1000; ++k) EXPECT_LT(relative(schedule.beta(k), betas[k]), 2e-11);
+}
+
+TEST(discrete_schedule, closed_forms) {
+  const auto jsd = jsd_schedule(50);
+  const auto constant = constant_beta_schedule(50, 0.1);
+  for (int k = 0; k < 50; ++k) {
+    EXPECT_NEAR(jsd.alpha_bar(k), (50 - step_of_index(k)) / 50.0, 1e-15);
+    EXPECT_LT(relative(constant.alpha_bar(k), std::pow(0.9, k + 1)), 1e-13);
+    EXPECT_NEAR(jsd.beta(k), 1.0 / (50 - k), 1e-13);
+  }
+}
+
+TEST(discrete_schedule, signal_falls_strictly_and_both_ends_are_finite) {
+  for (const int steps : {1, 2, 7, 1000})
+    for (const auto& schedule : every_schedule(steps)) {
+      EXPECT_EQ(schedule(-1), (signal_noise{1, 0}));
+      double last = infinity;
+      for (int k = 0; k < steps; ++k) {
+        const signal_noise s = schedule.at(k);
+        EXPECT_NEAR(s.alpha * s.alpha + s.sigma * s.sigma, 1, 1e-14);
+        EXPECT_LT(half_log_snr(s), last);
+        last = half_log_snr(s);
+      }
+    }
+}
+
+TEST(discrete_schedule, time_of_inverts_the_schedule) {
+  const auto schedule = scaled_linear_beta_schedule(1000);
+  for (double t = 0; t <= 999; t += 0.37)
+    EXPECT_NEAR(schedule.time_of(half_log_snr(schedule(t))), t, 1e-9);
+  EXPECT_EQ(schedule.time_of(infinity), -1);
+  EXPECT_EQ(schedule.time_of(half_log_snr(schedule(999))), 999);
+  EXPECT_EQ(schedule.time_of(half_log_snr(schedule(0))), 0);
+  EXPECT_EQ(linear_beta_schedule(1).time_of(half_log_snr(linear_beta_schedule(1)(0))), 0);
+}
+
+TEST(discrete_schedule, clocks_convert_into_each_other_over_24_units_of_log_snr) {
+  for (double h = -12; h <= 12; h += 0.125) {
+    const double level = noise_level_of(h);
+    const signal_noise s = variance_preserving(level);
+    EXPECT_NEAR(half_log_snr(s), h, 1e-13 * std::max(1.0, std::abs(h)));
+    EXPECT_LT(relative(noise_level(s), level), 1e-14);
+    EXPECT_LT(relative(noise_level(rectified(level)), level), 1e-13);
+    EXPECT_EQ(noise_level(variance_exploding(level)), level);
+    for (const auto& schedule :
+         {from_sigmas(std::vector{level}), from_snrs(std::vector{1 / (level * level)})})
+      EXPECT_LT(relative(noise_level(schedule.at(0)), level), 1e-13);
+    const double alpha_bar = s.alpha * s.alpha;
+    if (alpha_bar < 0.99) {
+      EXPECT_LT(relative(noise_level(from_alpha_bars(std::vector{alpha_bar}).at(0)), level), 1e-12);
+    }
+  }
+}
+
+TEST(discrete_schedule, refuses_what_is_not_a_schedule) {
+  const double nan = std::nan("");
+  EXPECT_THROW(from_betas(std::vector<double>{}), std::invalid_argument);
+  EXPECT_THROW(from_betas(std::vector{0.1, -0.1}), std::invalid_argument);
+  EXPECT_THROW(from_betas(std::vector{0.1, 1.1}), std::invalid_argument);
+  EXPECT_THROW(from_betas(std::vector{0.1, nan}), std::invalid_argument);
+  EXPECT_THROW(from_betas(std::vector{0.1, 0.0}), std::invalid_argument);  // no noise added
+  EXPECT_THROW(from_betas(std::vector{1.0, 0.1}), std::invalid_argument);  // nothing left to lose
+  EXPECT_THROW(from_alpha_bars(std::vector{0.5, 0.6}), std::invalid_argument);
+  EXPECT_THROW(from_alpha_bars(std::vector{nan}), std::invalid_argument);
+  EXPECT_THROW(from_snrs(std::vector{1.0, 2.0}), std::invalid_argument);
+  EXPECT_THROW(from_sigmas(std::vector{2.0, 1.0}), std::invalid_argument);
+  EXPECT_THROW(from_sigmas(std::vector{0.0}), std::invalid_argument);
+  EXPECT_THROW(linear_beta_schedule(0), std::invalid_argument);
+  EXPECT_THROW(warmup_beta_schedule(10, 1e-4, 0.02, 1.5), std::invalid_argument);
+  const auto schedule = linear_beta_schedule(10);
+  EXPECT_THROW(schedule(-0.5), std::invalid_argument);
+  EXPECT_THROW(schedule(9.5), std::invalid_argument);
+  EXPECT_THROW(schedule(nan), std::invalid_argument);
+  EXPECT_THROW(schedule.at(10), std::out_of_range);
+  EXPECT_THROW(schedule.time_of(100), std::invalid_argument);
+  EXPECT_THROW(jsd_schedule(10)(8.5), std::invalid_argument);
+}
+
+TEST(discrete_schedule, an_error_names_function_argument_value_and_what_is_valid) {
+  try {
+    from_betas(std::vector{0.5, 1.5});
+    FAIL();
+  } catch (const std::invalid_argument& e) {
+    EXPECT_STREQ(e.what(), "from_betas: beta = 1.5; valid: 0 <= beta <= 1");
+  }
+}
+
+TEST(discrete_schedule, approaches_the_vp_sde) {
+  // T (log alpha_bar_T + 10.05) tends to a constant: the chain is a first-order method for the SDE.
+  const auto gap = [](int steps) {
+    return steps * (linear_beta_schedule(steps, 0.1 / steps, 20.0 / steps).log_alpha_bar(steps - 1) +
+                    10.05);
+  };
+  EXPECT_NEAR(gap(100), -75.0, 0.05);
+  EXPECT_NEAR(gap(400), -68.8, 0.05);
+  EXPECT_NEAR(gap(1600), -67.4, 0.05);
+  EXPECT_NEAR(gap(3200), -67.2, 0.05);
+}
+
+}  // namespace
+}  // namespace tweedie
