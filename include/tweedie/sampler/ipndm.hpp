@@ -45,22 +45,14 @@ inline std::vector<double> adams_weights(const std::vector<double>& positions, d
   return interpolation_weights(fractions, means);
 }
 
-/// iPNDM of order 1 to 4 (and above).
-inline program ipndm(const grid& nodes, int order = 4, last_step end = last_step::keeps_order,
-                     pure_noise_start start = pure_noise_start::uses_estimate);
-
-/// iPNDM-v, order 1 to 4. The step onto clean data is x' = D.
-inline program ipndm_v(const grid& nodes, int order = 4,
-                       ipndm_v_weights how = ipndm_v_weights::exact);
-
-namespace detail {
-
-// weights(n, k): of the last k slopes, newest first, for the step from node n.
+/// Adams-Bashforth in the noise level with weights of the caller's: `weights(n, k)` are those of the
+/// newest k <= order slopes, newest first, for the step from node n; further ones are ignored.
 template <class Weights>
-program adams_bashforth(const char* name, const grid& nodes, int order, last_step end,
-                        pure_noise_start start, const Weights& weights) {
+program adams_bashforth(const char* name, const grid& nodes, int order, const Weights& weights,
+                        last_step end = last_step::keeps_order,
+                        pure_noise_start start = pure_noise_start::uses_estimate) {
   check_descending(name, nodes);
-  require(order >= 1, name, "order", order, "valid: order >= 1");
+  detail::require(order >= 1, name, "order", order, "valid: order >= 1");
   recorder r(nodes.front());
   linear x = r.state();
   std::vector<linear> slopes;  // newest first
@@ -86,6 +78,16 @@ program adams_bashforth(const char* name, const grid& nodes, int order, last_ste
   }
   return r.finish(x);
 }
+
+/// iPNDM of order 1 to 4 (and above).
+inline program ipndm(const grid& nodes, int order = 4, last_step end = last_step::keeps_order,
+                     pure_noise_start start = pure_noise_start::uses_estimate);
+
+/// iPNDM-v, order 1 to 4. The step onto clean data is x' = D.
+inline program ipndm_v(const grid& nodes, int order = 4,
+                       ipndm_v_weights how = ipndm_v_weights::exact);
+
+namespace detail {
 
 // The weights of diff-sampler's ipndm_v, in the steps h1 ... h4, newest first.
 inline std::vector<double> published_ipndm_v(const std::vector<double>& h) {
@@ -114,29 +116,27 @@ inline std::vector<double> published_ipndm_v(const std::vector<double>& h) {
 }  // namespace detail
 
 inline program ipndm(const grid& nodes, int order, last_step end, pure_noise_start start) {
-  return detail::adams_bashforth("ipndm", nodes, order, end, start,
-                                 [](std::size_t, std::size_t k) {
-                                   std::vector<double> positions;
-                                   for (std::size_t j = 0; j < k; ++j)
-                                     positions.push_back(-static_cast<double>(j));
-                                   return adams_weights(positions, 1);
-                                 });
+  const auto equal_steps = [](std::size_t, std::size_t k) {
+    std::vector<double> positions;
+    for (std::size_t j = 0; j < k; ++j) positions.push_back(-static_cast<double>(j));
+    return adams_weights(positions, 1);
+  };
+  return adams_bashforth("ipndm", nodes, order, equal_steps, end, start);
 }
 
 inline program ipndm_v(const grid& nodes, int order, ipndm_v_weights how) {
   detail::require(order >= 1 && order <= 4, "ipndm_v", "order", order, "valid: 1 ... 4");
   const auto u = [&](std::size_t n) { return chart_coordinate(noise_row, nodes[n].level); };
-  return detail::adams_bashforth(
-      "ipndm_v", nodes, order, last_step::denoises, pure_noise_start::uses_estimate,
-      [&](std::size_t n, std::size_t k) {
-        std::vector<double> positions, steps;
-        for (std::size_t j = 0; j < k; ++j) {
-          positions.push_back(u(n - j));
-          steps.push_back(u(n + 1 - j) - u(n - j));
-        }
-        return how == ipndm_v_weights::exact ? adams_weights(positions, u(n + 1))
-                                             : detail::published_ipndm_v(steps);
-      });
+  const auto weights = [&](std::size_t n, std::size_t k) {
+    std::vector<double> positions, steps;
+    for (std::size_t j = 0; j < k; ++j) {
+      positions.push_back(u(n - j));
+      steps.push_back(u(n + 1 - j) - u(n - j));
+    }
+    return how == ipndm_v_weights::exact ? adams_weights(positions, u(n + 1))
+                                         : detail::published_ipndm_v(steps);
+  };
+  return adams_bashforth("ipndm_v", nodes, order, weights, last_step::denoises);
 }
 
 }  // namespace tweedie

@@ -83,10 +83,11 @@ program stochastic_edm(const grid& nodes, const NodeMaker& between, const churn&
 
 /// Euler steps with noise added after the evaluation. `estimate_from(u, v)` gives the weights of the
 /// x0 estimate, D = weights.x y_v + weights.y (raw output), for an evaluation at level u followed by
-/// a raise to v.
+/// a raise to v. Levels may repeat: diffusers ends so where the last level is sigma_min.
 template <class Conversion>
 program late_churn_euler(const grid& nodes, const churn& noise, const Conversion& estimate_from) {
-  check_descending("late_churn_euler", nodes);
+  detail::require(nodes.size() >= 2, "late_churn_euler", "nodes",
+                  static_cast<double>(nodes.size()), "valid: at least 2, a start and an end");
   recorder r(nodes.front());
   linear x = r.state();
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {

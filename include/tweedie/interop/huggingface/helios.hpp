@@ -1,0 +1,267 @@
+// HeliosScheduler and HeliosDMDScheduler: flow matching in stages of rising resolution, each with its
+// own stretch of timesteps; Euler or UniPC steps, or redrawing with one fixed noise.
+//
+// With several stages the flow times of every stage run from 0.999 to 0 while its timesteps run over
+// the stage's share of the schedule. The last level of UniPC is 1e-8 in place of 0.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "tweedie/interop/huggingface/flow_match.hpp"
+#include "tweedie/sampler/exponential.hpp"
+
+namespace tweedie::huggingface {
+
+namespace detail {
+
+// First and last timestep of a stage, as numbers that a run interpolates between.
+struct helios_stage {
+  double first = 0;
+  double last = 0;
+  double lowest = 0;  // of the stage's table
+  double highest = 0;
+};
+
+inline helios_stage read_helios_stage(const config& c, int train_steps, int stages, int index) {
+  const double shift = c.number("shift", 1);
+  const double gamma = c.number("gamma", 1.0 / 3);
+  std::vector<double> range = c.numbers("stage_range").value_or(std::vector<double>{0, 1. / 3, 2. / 3, 1});
+  if (static_cast<int>(range.size()) != stages + 1 || !std::is_sorted(range.begin(), range.end()) ||
+      range.front() < 0 || range.back() > 1)
+    c.refuse("stage_range", "stages + 1 rising numbers in [0, 1]");
+
+  std::vector<double> table;  // flow times, noisy to clean
+  for (const double alpha : linspace(1, 1.0 / train_steps, train_steps + 1))
+    table.push_back(shifted(1 - alpha, shift));
+  std::reverse(table.begin(), table.end());
+  table.pop_back();
+
+  std::vector<double> distances;
+  for (std::size_t i = 0; i + 1 < range.size(); ++i) {
+    const auto start = static_cast<std::size_t>(range[i] * train_steps);
+    const auto end = static_cast<std::size_t>(range[i + 1] * train_steps);
+    double from = table.at(start);
+    const double to = end < table.size() ? table[end] : 0;
+    if (i > 0) {
+      const double clean = 1 - from;
+      from = 1 - clean / (std::sqrt(1 + 1 / gamma) * (1 - clean) + clean);
+    }
+    distances.push_back(from - to);
+  }
+  const auto stage = static_cast<std::size_t>(index);
+  const double total = std::accumulate(distances.begin(), distances.end(), 0.0);
+  const auto part = [&](std::size_t count) {
+    return std::accumulate(distances.begin(), distances.begin() + static_cast<std::ptrdiff_t>(count),
+                           0.0) / total;
+  };
+  const double begin = index == 0 ? 0 : part(stage);
+  const double end = index == stages - 1 ? 0.9999999999999999 : part(stage + 1);
+  const auto entry = [&](double ratio) {
+    const auto i = static_cast<std::size_t>(ratio * train_steps);
+    return table[std::min(i, table.size() - 1)] * train_steps;
+  };
+  helios_stage out;
+  const std::vector<double> times = linspace(std::min(entry(begin), 999.0), entry(end), train_steps + 1);
+  out.first = out.highest = times.front();
+  out.last = out.lowest = times[times.size() - 2];
+  if (out.lowest > out.highest) std::swap(out.lowest, out.highest);
+  return out;
+}
+
+// Timesteps and flow times; `drops_last` leaves out the lowest nonzero level (few-step models).
+inline void read_helios(const config& c, const request& how, const char* time_shift_default,
+                        bool drops_last, loaded_sampler& out) {
+  const int train_steps = c.integer("num_train_timesteps", 1000);
+  if (train_steps < 1) c.refuse("num_train_timesteps", "a positive integer");
+  const int stages = c.integer("stages", 3);
+  if (stages < 1) c.refuse("stages", "1 or more");
+  const double shift = c.number("shift", 1);
+  const bool dynamic = c.flag("use_dynamic_shifting", false);
+  c.text("time_shift_type", time_shift_default, {"exponential", "linear"});
+  c.maybe_number("gamma");
+  c.numbers("stage_range");
+  if (dynamic && shift != 1) c.refuse("use_dynamic_shifting", "true only with shift = 1");
+  if (how.begin_index != 0)
+    c.fail("begin_index", std::to_string(how.begin_index) + "; this class always begins at step 0");
+  int steps = read_positive_steps(c, how.num_inference_steps);
+  const bool amplified = how.set_timesteps.flag("is_amplify_first_chunk", false);
+  if (drops_last) steps = amplified ? 2 * steps + 1 : steps + 1;
+  const int index = how.set_timesteps.integer("stage_index", 0);
+  if (index < 0 || index >= stages) how.set_timesteps.refuse("stage_index", "0 ... stages - 1");
+  const auto given = how.set_timesteps.numbers("sigmas");
+  const auto mu = how.set_timesteps.maybe_number("mu");
+  if (dynamic && !mu) how.set_timesteps.refuse("mu", "a number, with use_dynamic_shifting");
+
+  helios_stage stage;
+  if (stages == 1) {
+    if (given) {
+      out.sigmas = *given;
+    } else {
+      out.sigmas = linspace(1, 1.0 / train_steps, steps + 1);
+      out.sigmas.pop_back();
+      if (shift != 1)
+        for (double& s : out.sigmas) s = time_shifted(c, time_shift_default, shift, s);
+    }
+    for (const double s : out.sigmas) out.timesteps.push_back(s * train_steps);
+  } else {
+    stage = read_helios_stage(c, train_steps, stages, index);
+    out.timesteps = linspace(stage.first, stage.last, steps);
+    const std::vector<double> all = linspace(0.999, 0, train_steps + 1);
+    out.sigmas = linspace(all.front(), all[all.size() - 2], steps);
+  }
+  if (out.sigmas.empty()) how.set_timesteps.refuse("sigmas", "at least one value");
+  if (drops_last) {
+    out.timesteps.pop_back();
+    out.sigmas.pop_back();
+  }
+  out.sigmas.push_back(0);
+  if (!dynamic) return;
+  for (double& s : out.sigmas) s = time_shifted(c, time_shift_default, *mu, s);
+  for (std::size_t i = 0; i < out.timesteps.size(); ++i)
+    out.timesteps[i] = stages == 1 ? out.sigmas[i] * train_steps
+                                   : stage.lowest + out.sigmas[i] * (stage.highest - stage.lowest);
+}
+
+// Mean of the outputs over a step: newest first, `ahead` at its end if given. Outputs infinitely far
+// away (from pure noise) have no weight. Two points: half (bh2) or leading (bh1) weight if `fixed`.
+inline linear unipc_mean(const exponential_step& step, const grid& nodes, std::size_t from,
+                         const std::vector<linear>& outputs, int order, const linear* ahead,
+                         bool fixed, bool leading) {
+  std::vector<double> positions{0};
+  std::vector<const linear*> values{&outputs[0]};
+  if (ahead) {
+    positions.push_back(1);
+    values.push_back(ahead);
+  }
+  for (std::size_t j = 1; j < static_cast<std::size_t>(order); ++j) {
+    const double r = (half_log_snr(nodes[from - j].level) - half_log_snr(nodes[from].level)) /
+                     step.length;
+    if (!std::isfinite(r)) continue;
+    positions.push_back(r);
+    values.push_back(&outputs[j]);
+  }
+  std::vector<double> means;
+  for (int k = 0; k < static_cast<int>(positions.size()); ++k)
+    means.push_back(exponential_mean_power(k, step.exponent));
+  if (fixed && means.size() == 2) means[1] = leading ? 0.5 / phi(1, step.exponent) : 0.5;
+  const std::vector<double> weights = interpolation_weights(positions, means);
+  linear sum;
+  for (std::size_t j = 0; j < weights.size(); ++j) sum += weights[j] * *values[j];
+  return sum;
+}
+
+inline program plan_helios_unipc(const config& c, const grid& nodes, plane_row row) {
+  const int order = c.integer("solver_order", 2);
+  if (order < 1) c.refuse("solver_order", "1 or more");
+  const bool lowers = c.flag("lower_order_final", true);
+  const bool leading =
+      c.text("solver_type", "bh2", {"bh1", "bh2", "midpoint", "heun", "logrho"}) == "bh1";
+  const std::vector<double> disabled = c.numbers("disable_corrector").value_or(std::vector<double>{});
+  const int steps = static_cast<int>(nodes.size()) - 1;
+
+  recorder r(nodes.front());
+  linear x = r.state();
+  linear carried;
+  exponential_step last;
+  int last_order = 0;
+  std::vector<linear> outputs;  // newest first
+  for (int i = 0; i < steps; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    const estimate e = r.evaluate(x, nodes[at]);
+    const linear output = row == clean_row ? e.clean : e.noise;
+    if (i > 0 && std::find(disabled.begin(), disabled.end(), i - 1) == disabled.end())
+      x = carried + last.gain * unipc_mean(last, nodes, at - 1, outputs, last_order, &output,
+                                           last_order == 1, leading);
+    outputs.insert(outputs.begin(), output);
+    last_order = std::min({order, i + 1, lowers ? steps - i : order});
+    last = step_between(nodes[at].level, nodes[at + 1].level, row);
+    carried = last.state * x;
+    x = carried + last.gain * unipc_mean(last, nodes, at, outputs, last_order, nullptr,
+                                         last_order == 2, leading);
+    r.mark(x, nodes[at + 1]);
+  }
+  return r.finish(x);
+}
+
+}  // namespace detail
+
+inline loaded_sampler load_helios(const config& c, const request& how) {
+  loaded_sampler out;
+  detail::read_helios(c, how, "exponential", false, out);
+  const bool euler = c.text("scheduler_type", "unipc", {"euler", "unipc"}) == "euler";
+  if (c.flag("thresholding", false)) c.refuse("thresholding", "false");
+  if (c.has("solver_p")) c.refuse("solver_p", "null: a second scheduler as predictor is not read");
+  const bool flow = c.flag("use_flow_sigmas", true);
+  const bool data = c.flag("predict_x0", true);
+  const std::string kind = c.text("prediction_type", "flow_prediction",
+                                  {"epsilon", "sample", "v_prediction", "flow_prediction"});
+  c.without_effect({"solver_order", "lower_order_final", "solver_type", "disable_corrector"});
+  if (euler) {
+    out.plan = flow_euler(straight_nodes(c, out.timesteps, out.sigmas, 0));
+    out.network.prediction = predicts_rectified_velocity;
+    return out;
+  }
+  if (!data && kind == "flow_prediction")
+    c.refuse("prediction_type", "epsilon, sample or v_prediction with predict_x0 = false");
+  grid nodes;
+  for (std::size_t i = 0; i < out.sigmas.size(); ++i) {
+    const double s = out.sigmas[i];
+    const double norm = std::sqrt(s * s + 1);
+    nodes.push_back({i < out.timesteps.size() ? out.timesteps[i] : 0,
+                     flow ? signal_noise{1 - s, std::max(s, 1e-8)}
+                          : signal_noise{1 / norm, s / norm}});
+  }
+  out.plan = detail::plan_helios_unipc(c, nodes, data ? clean_row : noise_row);
+  if (kind == "sample") out.network.prediction = predicts_sample;
+  if (kind == "v_prediction")
+    out.network.prediction = [data](const node& n) {
+      const auto [alpha, sigma] = n.level;
+      return data ? row_of_sample(n.level, alpha, -sigma) : row_of_noise(n.level, sigma, alpha);
+    };
+  if (kind == "flow_prediction")
+    out.network.prediction = [flow](const node& n) {
+      return row_of_sample(n.level, 1, flow ? -n.level.sigma : -noise_level(n.level));
+    };
+  return out;
+}
+
+/// Every step redraws the x0 estimate with the same noise: x' = (1 - s') D + s' z. Levels are looked
+/// up by whole timesteps, as the reference does.
+inline loaded_sampler load_helios_dmd(const config& c, const request& how) {
+  loaded_sampler out;
+  detail::read_helios(c, how, "linear", true, out);
+  c.text("prediction_type", "flow_prediction", {"flow_prediction"});
+  c.without_effect({"use_flow_sigmas"});
+  if (out.timesteps.empty()) c.fail("num_inference_steps", "0; valid: 1 or more");
+  const auto level_of = [&](double timestep) {
+    std::size_t nearest = 0;
+    for (std::size_t i = 1; i < out.timesteps.size(); ++i)
+      if (std::abs(out.timesteps[i] - std::trunc(timestep)) <
+          std::abs(out.timesteps[nearest] - std::trunc(timestep)))
+        nearest = i;
+    return straight_level(out.sigmas[nearest]);
+  };
+  grid nodes;
+  for (const double t : out.timesteps) nodes.push_back({t, level_of(t)});
+  nodes.push_back(clean_node(0));
+
+  recorder r(nodes.front());
+  linear x = r.state();
+  const linear z = r.draw();
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    const auto [alpha, sigma] = nodes[i + 1].level;
+    const estimate e = r.evaluate(x, nodes[i]);
+    x = alpha * e.clean + sigma * z;
+    r.mark(x, nodes[i + 1]);
+  }
+  out.plan = r.finish(x);
+  out.network.prediction = predicts_rectified_velocity;
+  return out;
+}
+
+}  // namespace tweedie::huggingface

@@ -1,0 +1,100 @@
+// Classes with two network calls per step: HeunDiscreteScheduler, KDPM2DiscreteScheduler,
+// KDPM2AncestralDiscreteScheduler, DPMSolverSDEScheduler.
+//
+// Every call is a step() of the reference; its lists of levels and timesteps hold both stages.
+// DPMSolverSDE draws its stages from a Brownian tree; recorded or freely chosen noise comes one draw
+// per stage, with the interval of the tree it stands for.
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "tweedie/interop/huggingface/noise_levels.hpp"
+#include "tweedie/sampler/dpm_2.hpp"
+#include "tweedie/sampler/heun.hpp"
+#include "tweedie/sampler/sde.hpp"
+
+namespace tweedie::huggingface {
+
+inline loaded_sampler load_heun_discrete(const config& c, const request& how) {
+  const alpha_bar_table table =
+      read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2", "exp"},
+                 zero_terminal_snr::unsupported, 0.00085, 0.012);
+  const noise_level_list list = read_noise_levels(c, how, table, {.custom_timesteps = true});
+  loaded_sampler out;
+  const bool clips = c.flag("clip_sample", false);
+  const clip_range range{c.number("clip_sample_range", 1)};
+  if (clips) out.transform = range;
+  out.sigmas = doubled_levels(list.levels);
+  out.timesteps = interleaved(list.timesteps, {list.timesteps.begin() + 1, list.timesteps.end()});
+  out.plan = heun(list.nodes(c, how.begin_index));
+  finish_noise_levels(c, how, list, {"epsilon", "sample", "v_prediction"}, out);
+  return out;
+}
+
+namespace detail {
+
+// s_0, then every later entry twice, then the last once more: the lists of KDPM2.
+inline std::vector<double> kdpm_list(const std::vector<double>& values) {
+  std::vector<double> out{values.front()};
+  for (std::size_t i = 1; i < values.size(); ++i) out.insert(out.end(), 2, values[i]);
+  out.push_back(values.back());
+  return out;
+}
+
+// Levels and timesteps of KDPM2 whose steps end at `down(s, next)`.
+template <class Down>
+noise_level_list read_kdpm(const config& c, const request& how, const Down& down,
+                           loaded_sampler& out) {
+  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
+                                           zero_terminal_snr::unsupported, 0.00085, 0.012);
+  noise_level_list list = read_noise_levels(c, how, table, {.rounds_karras = true});
+  std::vector<double> levels = list.levels;
+  levels.push_back(0);
+  std::vector<double> middle_times;
+  for (std::size_t i = 0; i + 2 < levels.size(); ++i)
+    middle_times.push_back(list.time_of(std::sqrt(levels[i] * down(levels[i], levels[i + 1]))));
+  out.sigmas = kdpm_list(levels);
+  out.timesteps = interleaved(list.timesteps, middle_times);
+  return list;
+}
+
+}  // namespace detail
+
+inline loaded_sampler load_kdpm2_discrete(const config& c, const request& how) {
+  loaded_sampler out;
+  const noise_level_list list =
+      detail::read_kdpm(c, how, [](double, double next) { return next; }, out);
+  out.plan = dpm_2(list.nodes(c, how.begin_index), list.between());
+  finish_noise_levels(c, how, list, {"epsilon", "v_prediction"}, out);
+  return out;
+}
+
+inline loaded_sampler load_kdpm2_ancestral(const config& c, const request& how) {
+  loaded_sampler out;
+  const noise_level_list list = detail::read_kdpm(
+      c, how, [](double s, double next) { return ancestral_split(s, next).down; }, out);
+  out.plan = dpm_2_ancestral(list.nodes(c, how.begin_index), list.between());
+  finish_noise_levels(c, how, list, {"epsilon", "v_prediction"}, out);
+  return out;
+}
+
+inline loaded_sampler load_dpm_solver_sde(const config& c, const request& how) {
+  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
+                                           zero_terminal_snr::unsupported, 0.00085, 0.012);
+  const noise_level_list list = read_noise_levels(c, how, table, {.karras_has_ends = false});
+  c.without_effect({"noise_sampler_seed"});
+  loaded_sampler out;
+  std::vector<double> middle_times;
+  for (std::size_t i = 0; i + 1 < list.steps(); ++i)
+    middle_times.push_back(list.time_of(std::sqrt(list.levels[i] * list.levels[i + 1])));
+  out.sigmas = doubled_levels(list.levels);
+  out.timesteps = interleaved(list.timesteps, middle_times);
+  out.plan = dpmpp_sde(list.nodes(c, how.begin_index), list.between(),
+                       {.noise_scale = how.step.number("s_noise", 1),
+                        .noise = stage_noise::independent});
+  finish_noise_levels(c, how, list, {"epsilon", "v_prediction"}, out);
+  return out;
+}
+
+}  // namespace tweedie::huggingface

@@ -1,0 +1,99 @@
+// Samplers of flow models: straight paths x_t = (1 - t) x0 + t z, networks that predict the velocity
+// v = z - x0 (Liu et al. 2023; Lipman et al. 2023), t falling from 1 to 0.
+//
+//   flow_euler        x_s = x_t + (s - t) v, the same as DDIM
+//   flow_ancestral    Euler to r = s (1 - eta (1 - s/t)), then renoised to s
+//   flow_map          x_r = x_t + (r - t) u(x_t, t, r) for any pairs (t, r) (Boffi et al. 2025)
+//
+// Heun, midpoint and others are runge_kutta(nodes, method, between, straight_row); Adams methods
+// flow_adams (sampler/multistep.hpp); the few-step form x_s = (1 - s) D + s z is `consistency`
+// (sampler/consistency.hpp).
+//
+// Any gauge is accepted: t = sigma/(alpha + sigma), and x/(alpha + sigma) moves.
+#pragma once
+
+#include <cmath>
+#include <span>
+#include <vector>
+
+#include "tweedie/sampler/chart.hpp"
+
+namespace tweedie {
+
+namespace detail {
+
+// Euler step of the velocity. It needs no division by alpha or sigma, so that velocity networks may
+// start from clean data (inversion) as well as from pure noise.
+inline linear straight_step(const linear& x, const estimate& e, signal_noise from, signal_noise to) {
+  const double h = chart_coordinate(straight_row, to) - chart_coordinate(straight_row, from);
+  return determinant(to, straight_row) *
+         (x / determinant(from, straight_row) + h * (e.noise - e.clean));
+}
+
+inline void require_walk(const char* name, const grid& nodes) {
+  require(nodes.size() >= 2, name, "nodes", static_cast<double>(nodes.size()),
+          "valid: at least 2, a start and an end");
+}
+
+}  // namespace detail
+
+/// Euler's method on the velocity along any walk of nodes, falling or rising.
+inline program flow_euler(const grid& nodes) {
+  detail::require_walk("flow_euler", nodes);
+  recorder r(nodes.front());
+  linear x = r.state();
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    const estimate e = r.evaluate(x, nodes[i]);
+    x = detail::straight_step(x, e, nodes[i].level, nodes[i + 1].level);
+    r.mark(x, nodes[i + 1]);
+  }
+  return r.finish(x);
+}
+
+/// Ancestral Euler steps in flow time (ComfyUI's euler_ancestral for rectified flows; Lightricks'
+/// LTX): with eta = 0 plain Euler without draws, with eta = 1 down to r = s^2/t.
+inline program flow_ancestral(const grid& nodes, double eta = 1, double noise_scale = 1) {
+  check_descending("flow_ancestral", nodes);
+  detail::require(eta >= 0 && eta <= 1, "flow_ancestral", "eta", eta, "valid: 0 <= eta <= 1");
+  recorder r(nodes.front());
+  linear x = r.state();
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    const signal_noise to = nodes[i + 1].level;
+    const double t = chart_coordinate(straight_row, nodes[i].level);
+    const double s = chart_coordinate(straight_row, to);
+    const double down = s * (1 - eta * (1 - s / t));
+    const double scale = determinant(to, straight_row);
+    const signal_noise below{1 - down, down};
+    const estimate e = r.evaluate(x, nodes[i]);
+    x = detail::straight_step(x, e, nodes[i].level, below);
+    if (eta > 0 && s > 0) {
+      const transition_kernel up = transition(below, {1 - s, s});
+      x = up.mean * x + std::sqrt(up.variance) * noise_scale * r.draw();
+    }
+    x *= scale;
+    r.mark(x, nodes[i + 1]);
+  }
+  return r.finish(x);
+}
+
+/// One application of a flow map.
+struct flow_jump {
+  node from;
+  node to;
+};
+
+/// Jumps of a flow-map network, whose output is the mean velocity between `from` and `to`. How the
+/// network is told the end of the jump is its caller's: it is the level of the next mark.
+inline program flow_map(std::span<const flow_jump> jumps) {
+  detail::require(!jumps.empty(), "flow_map", "jumps", 0, "valid: at least one");
+  recorder r(jumps.front().from);
+  linear x = r.state();
+  for (const flow_jump& jump : jumps) {
+    const estimate e = r.evaluate(x, jump.from);
+    x = detail::straight_step(x, e, jump.from.level, jump.to.level);
+    r.mark(x, jump.to);
+  }
+  return r.finish(x);
+}
+
+}  // namespace tweedie
