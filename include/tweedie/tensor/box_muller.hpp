@@ -17,7 +17,6 @@ namespace tweedie::detail {
 using Eigen::internal::padd;
 using Eigen::internal::pdiv;
 using Eigen::internal::pmul;
-using Eigen::internal::psqrt;
 using Eigen::internal::psub;
 
 template <class A>
@@ -116,7 +115,7 @@ EIGEN_ALWAYS_INLINE packet<double> radius_squared(wide high, wide low) {
 EIGEN_ALWAYS_INLINE pair_of<float> box_muller(float_bits radius, float_bits angle) {
   using signed_bits = words<std::int32_t, float_lanes>;
   // The top bit of the angle chooses the half plane, the others pi/2 t in [-pi/2, pi/2).
-  const auto r = psqrt(radius_squared(radius));
+  const auto r = square_root(radius_squared(radius));
   const auto signed_r = std::bit_cast<packet<float>>(
       float_bits(std::bit_cast<float_bits>(r) | (angle & 0x80000000u)));
   const auto t = pmul(
@@ -128,7 +127,7 @@ EIGEN_ALWAYS_INLINE pair_of<float> box_muller(float_bits radius, float_bits angl
 }
 
 EIGEN_ALWAYS_INLINE pair_of<double> box_muller(const wide_block& block) {
-  const auto r = psqrt(radius_squared(block.word[0], block.word[1]));
+  const auto r = square_root(radius_squared(block.word[0], block.word[1]));
   const auto signed_r = std::bit_cast<packet<double>>(
       wide(std::bit_cast<wide>(r) | ((block.word[2] & 0x80000000u) << 32)));
   // 31 bits and 21 more, as the mantissa of a number in [2, 4).

@@ -8,10 +8,12 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 #include "tweedie/tensor/box_muller.hpp"
 #include "tweedie/tensor/packet.hpp"
@@ -24,7 +26,7 @@ namespace tweedie {
 template <storage_scalar S>
 void fill_normal(noise_key key, std::uint64_t first, std::span<S> out);
 
-// The same for uniforms in [0, 1), multiples of 2^-24 (float) or 2^-53 (double).
+// The same for uniforms in [0, 1), multiples of 2^-24 (float) or 2^-52 (double).
 template <std::floating_point S>
 void fill_uniform(noise_key key, std::uint64_t first, std::span<S> out);
 
@@ -56,17 +58,18 @@ static_assert(counters_per_tile % float_lanes == 0);
 template <class A>
 inline constexpr std::size_t tile_size = counters_per_tile * (std::same_as<A, double> ? 2 : 4);
 
-// Low halves first, first + stride, first + 2 stride, ...
-EIGEN_ALWAYS_INLINE wide counting(std::uint64_t first, std::uint64_t stride) {
-  std::uint64_t values[wide_lanes];
-  for (std::size_t i = 0; i < wide_lanes; ++i) values[i] = first + i * stride;
-  return std::bit_cast<wide>(values);
-}
+// Where a tile is in its stream.
+struct tile_counter {
+  std::uint32_t low;
+  philox_stream::upper upper;
+};
 
-EIGEN_ALWAYS_INLINE tile_counter tile_at(noise_key key, purpose use, std::uint64_t tile) {
+EIGEN_ALWAYS_INLINE tile_counter tile_at(const philox_stream& stream, purpose use,
+                                         std::uint64_t tile) {
   const std::uint64_t counter = tile * counters_per_tile;
+  const auto high = static_cast<std::uint32_t>(counter >> 32);
   return {static_cast<std::uint32_t>(counter),
-          static_cast<std::uint32_t>(counter >> 32) | static_cast<std::uint32_t>(use) << 24, key};
+          stream.at(high | static_cast<std::uint32_t>(use) << 24)};
 }
 
 // Philox words of float_lanes consecutive counters, one packet of bits for each word.
@@ -75,15 +78,17 @@ struct word_packets {
 };
 
 template <class Wide = wide>
-EIGEN_ALWAYS_INLINE word_packets philox_packets(std::size_t offset, const tile_counter& tile) {
+EIGEN_ALWAYS_INLINE word_packets philox_packets(const philox_stream& stream,
+                                                const tile_counter& tile, std::size_t offset) {
   word_packets out;
+  const std::uint64_t low = tile.low + offset;
   if constexpr (std::is_arithmetic_v<Wide>) {
-    const wide_block a = philox_wide(Wide{tile.low + offset}, tile);
+    const wide_block a = stream.words_of(Wide{low}, tile.upper);
     for (int w = 0; w < 4; ++w) out.word[w] = static_cast<float_bits>(Wide{a.word[w]});
   } else {
     // Even counters and odd counters interleave to consecutive ones.
-    const wide_block even = philox_wide(counting(tile.low + offset, 2), tile);
-    const wide_block odd = philox_wide(counting(tile.low + offset + 1, 2), tile);
+    const wide_block even = stream.words_of(counting<2>(low), tile.upper);
+    const wide_block odd = stream.words_of(counting<2>(low + 1), tile.upper);
     for (int w = 0; w < 4; ++w) {
       out.word[w] =
           std::bit_cast<float_bits>(Wide((even.word[w] & 0xffffffffu) | (odd.word[w] << 32)));
@@ -92,75 +97,80 @@ EIGEN_ALWAYS_INLINE word_packets philox_packets(std::size_t offset, const tile_c
   return out;
 }
 
-EIGEN_ALWAYS_INLINE void normal_tile(const tile_counter& tile, float* out) {
-  for (std::size_t c = 0; c < counters_per_tile; c += float_lanes) {
-    const word_packets bits = philox_packets(c, tile);
-    const pair_of<float> a = box_muller(bits.word[0], bits.word[1]);
-    const pair_of<float> b = box_muller(bits.word[2], bits.word[3]);
-    store(out + c, a.first);
-    store(out + c + 16, a.second);
-    store(out + c + 32, b.first);
-    store(out + c + 48, b.second);
-  }
-}
-
-EIGEN_ALWAYS_INLINE void normal_tile(const tile_counter& tile, double* out) {
-  for (std::size_t c = 0; c < counters_per_tile; c += wide_lanes) {
-    const pair_of<double> a = box_muller(philox_wide(counting(tile.low + c, 1), tile));
-    store(out + c, a.first);
-    store(out + c + 16, a.second);
-  }
-}
-
-EIGEN_ALWAYS_INLINE void uniform_tile(const tile_counter& tile, float* out) {
-  for (std::size_t c = 0; c < counters_per_tile; ++c) {
-    const philox_counter words = philox4x32(
-        {tile.low + static_cast<std::uint32_t>(c), tile.high, tile.key.item, tile.key.draw},
-        {static_cast<std::uint32_t>(tile.key.seed),
-         static_cast<std::uint32_t>(tile.key.seed >> 32)});
-    for (std::size_t w = 0; w < 4; ++w) {
-      out[16 * w + c] = static_cast<float>(words[w] >> 8) * 0x1p-24f;
+struct normal_tiles {
+  static EIGEN_ALWAYS_INLINE void write(const philox_stream& stream, const tile_counter& tile,
+                                        float* out) {
+    for (std::size_t c = 0; c < counters_per_tile; c += float_lanes) {
+      const word_packets bits = philox_packets(stream, tile, c);
+      const pair_of<float> a = box_muller(bits.word[0], bits.word[1]);
+      const pair_of<float> b = box_muller(bits.word[2], bits.word[3]);
+      store(out + c, a.first);
+      store(out + c + 16, a.second);
+      store(out + c + 32, b.first);
+      store(out + c + 48, b.second);
     }
   }
-}
 
-EIGEN_ALWAYS_INLINE void uniform_tile(const tile_counter& tile, double* out) {
-  for (std::size_t c = 0; c < counters_per_tile; ++c) {
-    const philox_counter words = philox4x32(
-        {tile.low + static_cast<std::uint32_t>(c), tile.high, tile.key.item, tile.key.draw},
-        {static_cast<std::uint32_t>(tile.key.seed),
-         static_cast<std::uint32_t>(tile.key.seed >> 32)});
-    for (std::size_t w = 0; w < 2; ++w) {
-      const std::uint64_t bits = std::uint64_t{words[2 * w]} << 21 | words[2 * w + 1] >> 11;
-      out[16 * w + c] = static_cast<double>(bits) * 0x1p-53;
+  static EIGEN_ALWAYS_INLINE void write(const philox_stream& stream, const tile_counter& tile,
+                                        double* out) {
+    for (std::size_t c = 0; c < counters_per_tile; c += wide_lanes) {
+      const wide low = counting<1>(tile.low + c);
+      const pair_of<double> a = box_muller(stream.words_of(low, tile.upper));
+      store(out + c, a.first);
+      store(out + c + 16, a.second);
     }
   }
-}
+};
 
-// Calls tile(counter, A*) for the tiles that cover the range; whole tiles go straight to `out`.
-template <class A, storage_scalar S, class Tile>
-EIGEN_ALWAYS_INLINE void fill_tiles(noise_key key, purpose use, std::uint64_t first, S* out,
-                                    std::size_t n, Tile tile) {
+struct uniform_tiles {
+  static EIGEN_ALWAYS_INLINE void write(const philox_stream& stream, const tile_counter& tile,
+                                        float* out) {
+    for (std::size_t c = 0; c < counters_per_tile; c += float_lanes) {
+      const word_packets bits = philox_packets(stream, tile, c);
+      for (std::size_t w = 0; w < 4; ++w) {
+        const auto value = convert_lanes<packet<float>>(float_bits(bits.word[w] >> 8));
+        store(out + 16 * w + c, pmul(value, constant(0x1p-24f)));
+      }
+    }
+  }
+
+  static EIGEN_ALWAYS_INLINE void write(const philox_stream& stream, const tile_counter& tile,
+                                        double* out) {
+    for (std::size_t c = 0; c < counters_per_tile; c += wide_lanes) {
+      const wide_block bits = stream.words_of(counting<1>(tile.low + c), tile.upper);
+      for (std::size_t w = 0; w < 2; ++w) {
+        // 32 + 20 bits as the mantissa of a number in [1, 2).
+        const wide mantissa = (bits.word[2 * w] & 0xffffffffu) << 20 |
+                              (bits.word[2 * w + 1] & 0xffffffffu) >> 12;
+        const wide in_one_two = mantissa | 0x3ff0000000000000u;
+        store(out + 16 * w + c, psub(std::bit_cast<packet<double>>(in_one_two), constant(1.0)));
+      }
+    }
+  }
+};
+
+// Writes elements [first, first + n) of a stream; whole tiles go straight to `out`.
+template <class Tiles, class A, storage_scalar S>
+void fill_tiles(noise_key key, purpose use, std::uint64_t first, S* out, std::size_t n) {
   constexpr std::size_t size = tile_size<A>;
+  const philox_stream stream(key);
   std::uint64_t index = first / size;
   std::size_t skipped = static_cast<std::size_t>(first % size);
   while (n > 0) {
-    const std::size_t count = std::min(n, size - skipped);
-    bool direct = false;
     if constexpr (std::same_as<S, A>) {
-      direct = count == size;
-      if (direct) tile(tile_at(key, use, index), out);
+      for (; skipped == 0 && n >= size; n -= size, out += size) {
+        Tiles::write(stream, tile_at(stream, use, index++), out);
+      }
+      if (n == 0) return;
     }
-    if (!direct) {
-      A buffer[size];
-      tile(tile_at(key, use, index), buffer);
-      std::transform(buffer + skipped, buffer + skipped + count, out,
-                     [](A value) { return static_cast<S>(value); });
-    }
+    A buffer[size];
+    Tiles::write(stream, tile_at(stream, use, index++), buffer);
+    const std::size_t count = std::min(n, size - skipped);
+    std::transform(buffer + skipped, buffer + skipped + count, out,
+                   [](A value) { return static_cast<S>(value); });
     out += count;
     n -= count;
     skipped = 0;
-    ++index;
   }
 }
 
@@ -171,16 +181,14 @@ void fill_normal(noise_key key, std::uint64_t first, std::span<S> out) {
   using A = arithmetic_t<S>;
   const auto use =
       std::same_as<A, double> ? detail::purpose::normal_double : detail::purpose::normal_float;
-  detail::fill_tiles<A>(key, use, first, out.data(), out.size(),
-                        [](const detail::tile_counter& t, A* to) { detail::normal_tile(t, to); });
+  detail::fill_tiles<detail::normal_tiles, A>(key, use, first, out.data(), out.size());
 }
 
 template <std::floating_point S>
 void fill_uniform(noise_key key, std::uint64_t first, std::span<S> out) {
   const auto use =
       std::same_as<S, double> ? detail::purpose::uniform_double : detail::purpose::uniform_float;
-  detail::fill_tiles<S>(key, use, first, out.data(), out.size(),
-                        [](const detail::tile_counter& t, S* to) { detail::uniform_tile(t, to); });
+  detail::fill_tiles<detail::uniform_tiles, S>(key, use, first, out.data(), out.size());
 }
 
 }  // namespace tweedie

@@ -27,6 +27,26 @@ inline constexpr std::size_t lanes = Eigen::internal::unpacket_traits<packet<A>>
 using Eigen::internal::pmadd;
 using Eigen::internal::pset1;
 
+// The correctly rounded square root; Eigen's packets may use an approximation that differs between
+// processors.
+template <class Scalar>
+EIGEN_ALWAYS_INLINE Scalar square_root(Scalar x) {
+  return Eigen::internal::psqrt(x);
+}
+#if defined(EIGEN_VECTORIZE_SSE2)
+EIGEN_ALWAYS_INLINE __m128 square_root(__m128 x) { return _mm_sqrt_ps(x); }
+EIGEN_ALWAYS_INLINE __m128d square_root(__m128d x) { return _mm_sqrt_pd(x); }
+#endif
+#if defined(EIGEN_VECTORIZE_AVX)
+EIGEN_ALWAYS_INLINE __m256 square_root(__m256 x) { return _mm256_sqrt_ps(x); }
+EIGEN_ALWAYS_INLINE __m256d square_root(__m256d x) { return _mm256_sqrt_pd(x); }
+#endif
+#if defined(EIGEN_VECTORIZE_AVX512)
+// The masked forms, all lanes on: GCC warns of an undefined register inside the others.
+EIGEN_ALWAYS_INLINE __m512 square_root(__m512 x) { return _mm512_maskz_sqrt_ps(0xffff, x); }
+EIGEN_ALWAYS_INLINE __m512d square_root(__m512d x) { return _mm512_maskz_sqrt_pd(0xff, x); }
+#endif
+
 // Unsigned integers, as many lanes as Bytes hold; scalars when there is one lane.
 template <class Word, std::size_t Lanes>
 struct word_lanes {

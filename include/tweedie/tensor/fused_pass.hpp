@@ -1,0 +1,173 @@
+// One traversal of memory for all that a sampling step does to it.
+//
+//   h   = clamp(sum_k a_k r_k, low, high)          optional head, e.g. a clipped x0
+//   z_d ~ N(0, I), times a scale tensor if given   optional draws, made in the cache
+//   y_j = sum_k C(j, k) (r, h, z)_k                outputs, which may be the memory of any input
+//
+// Reads each used input once and writes each output once: (inputs + outputs) * n scalars. Head and
+// draws never reach main memory. A NaN under the clamp stays NaN. Any cut of the elements into
+// ranges gives the same bits, as long as an input that is also an output is cut the same way.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "tweedie/schedule/error.hpp"
+#include "tweedie/tensor/combine.hpp"
+#include "tweedie/tensor/normal.hpp"
+#include "tweedie/tensor/packet.hpp"
+#include "tweedie/tensor/storage.hpp"
+
+namespace tweedie {
+
+// Weights of a clamped combination of a pass's inputs, one each; no weights, no head.
+struct clamped_head {
+  std::span<const double> weights;
+  double low = -1;
+  double high = 1;
+};
+
+// One standard normal tensor; `scale`, if given, multiplies it elementwise.
+template <storage_scalar S>
+struct pass_draw {
+  std::uint32_t number = 0;
+  const S* scale = nullptr;
+};
+
+template <storage_scalar S>
+struct fused_pass {
+  std::size_t items = 1;
+  std::size_t item_size = 0;
+  std::span<S* const> outputs;
+  std::span<const S* const> inputs;
+  std::span<const double> weights;  // row-major, outputs x (inputs, the head if any, draws)
+  clamped_head head;
+  std::span<const pass_draw<S>> draws;   // at most most_draws
+  std::span<const noise_key> item_keys;  // one per item if there are draws; their draw is ignored
+
+  static constexpr std::size_t most_draws = 4;
+};
+
+// Elements [begin, end) of the items, one after the other.
+struct element_range {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+template <storage_scalar S>
+void apply(const fused_pass<S>& pass, element_range range);
+
+template <storage_scalar S>
+void apply(const fused_pass<S>& pass) {
+  apply(pass, {0, pass.items * pass.item_size});
+}
+
+namespace detail {
+
+// to[i] = min(max(to[i], low), high), NaN unchanged.
+template <std::floating_point A>
+void clamp_block(A* to, double low, double high, std::size_t n) {
+  const packet<A> lower = pset1<packet<A>>(static_cast<A>(low));
+  const packet<A> upper = pset1<packet<A>>(static_cast<A>(high));
+  const auto clamped = [&](packet<A> value) {
+    return Eigen::internal::pmin(Eigen::internal::pmax(value, lower), upper);
+  };
+  std::size_t i = 0;
+  for (; i + lanes<A> <= n; i += lanes<A>) store(to + i, clamped(load(to + i)));
+  if (i < n) store_partial(to + i, clamped(load_partial(to + i, n - i)), n - i);
+}
+
+// to[i] *= scale[i]
+template <storage_scalar S>
+void scale_block(arithmetic_t<S>* to, const S* scale, std::size_t n) {
+  using A = arithmetic_t<S>;
+  std::size_t i = 0;
+  for (; i + lanes<A> <= n; i += lanes<A>) {
+    store(to + i, Eigen::internal::pmul(load(to + i), load(scale + i)));
+  }
+  for (; i < n; ++i) to[i] *= static_cast<A>(scale[i]);
+}
+
+template <storage_scalar S>
+void check_pass(const fused_pass<S>& pass, element_range range) {
+  const std::size_t head = pass.head.weights.empty() ? 0 : 1;
+  check_weights("fused_pass", pass.outputs.size(), pass.inputs.size() + head + pass.draws.size(),
+                pass.weights.size());
+  if (head != 0 && pass.head.weights.size() != pass.inputs.size()) {
+    fail("fused_pass", "head.weights.size()", static_cast<double>(pass.head.weights.size()),
+         "must be the number of inputs, " + std::to_string(pass.inputs.size()));
+  }
+  if (head != 0 && !(pass.head.low <= pass.head.high)) {
+    fail("fused_pass", "head.low", pass.head.low,
+         "must not exceed head.high = " + number(pass.head.high));
+  }
+  if (pass.draws.size() > fused_pass<S>::most_draws) {
+    fail("fused_pass", "draws.size()", static_cast<double>(pass.draws.size()),
+         "at most " + std::to_string(fused_pass<S>::most_draws) + " in one pass");
+  }
+  if (!pass.draws.empty() && pass.item_keys.size() != pass.items) {
+    fail("fused_pass", "item_keys.size()", static_cast<double>(pass.item_keys.size()),
+         "must be the number of items, " + std::to_string(pass.items));
+  }
+  if (range.begin > range.end || range.end > pass.items * pass.item_size) {
+    fail("fused_pass", "range.end", static_cast<double>(range.end),
+         "valid is begin to items x item_size = " +
+             std::to_string(pass.items * pass.item_size));
+  }
+}
+
+}  // namespace detail
+
+template <storage_scalar S>
+void apply(const fused_pass<S>& pass, element_range range) {
+  using A = arithmetic_t<S>;
+  detail::check_pass(pass, range);
+  const bool has_head = !pass.head.weights.empty();
+  const std::size_t block_columns = (has_head ? 1 : 0) + pass.draws.size();
+  if (block_columns == 0 && pass.outputs.size() == 1 &&
+      pass.inputs.size() <= detail::terms_at_once) {
+    detail::row_sum<S> sum(range.end - range.begin);
+    for (std::size_t k = 0; k < pass.inputs.size(); ++k) {
+      if (pass.weights[k] != 0) sum.add(pass.inputs[k] + range.begin, pass.weights[k]);
+    }
+    return sum.write(pass.outputs[0] + range.begin);
+  }
+
+  A scratch[(1 + fused_pass<S>::most_draws) * detail::block_size];
+  const A* columns[1 + fused_pass<S>::most_draws];
+  for (std::size_t c = 0; c < block_columns; ++c) columns[c] = scratch + c * detail::block_size;
+  detail::held_blocks<S> held(pass.outputs.size());
+
+  for (std::size_t at = range.begin, n = 0; at < range.end; at += n) {
+    n = std::min(range.end - at, detail::block_size);
+    A* block = scratch;
+    if (has_head) {
+      detail::row_sum<S> sum(n);
+      for (std::size_t k = 0; k < pass.inputs.size(); ++k) {
+        if (pass.head.weights[k] != 0) sum.add(pass.inputs[k] + at, pass.head.weights[k]);
+      }
+      sum.write(block);
+      detail::clamp_block(block, pass.head.low, pass.head.high, n);
+      block += detail::block_size;
+    }
+    if (!pass.draws.empty()) {
+      const std::size_t item = at / pass.item_size;
+      const std::size_t position = at % pass.item_size;
+      n = std::min(n, pass.item_size - position);
+      for (const pass_draw<S>& draw : pass.draws) {
+        noise_key key = pass.item_keys[item];
+        key.draw = draw.number;
+        fill_normal<A>(key, position, std::span<A>(block, n));
+        if (draw.scale != nullptr) detail::scale_block<S>(block, draw.scale + at, n);
+        block += detail::block_size;
+      }
+    }
+    detail::combine_block<S>(pass.outputs, pass.inputs,
+                             std::span<const A* const>(columns, block_columns), pass.weights, at,
+                             n, held.data());
+  }
+}
+
+}  // namespace tweedie
