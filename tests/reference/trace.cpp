@@ -3,132 +3,142 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <string>
 
-#include "tweedie/program/bind.hpp"
+#include <Eigen/Core>
+
+#include "tweedie/interop/huggingface/start.hpp"
+#include "tweedie/solve/langevin.hpp"
 
 namespace reference {
 namespace {
 
 using namespace tweedie;
 using huggingface::loaded_sampler;
+using batch = Eigen::MatrixXd;  // one column an item
 
-// Linear interpolation between order statistics, as torch.quantile.
-double quantile(std::vector<double> values, double ratio) {
-  std::sort(values.begin(), values.end());
-  const double rank = ratio * static_cast<double>(values.size() - 1);
-  const auto low = static_cast<std::size_t>(rank);
-  const std::size_t high = std::min(low + 1, values.size() - 1);
-  return values[low] + (rank - static_cast<double>(low)) * (values[high] - values[low]);
-}
+// Noises in the order in which the reference drew them: before each of its own draws, those of the
+// Langevin corrections.
+struct recorded_noise {
+  const std::vector<tensor>* noises;
+  int corrections = 0;
+  std::size_t* used;
 
-void transform(const huggingface::clean_transform& how, tensor& x0, std::size_t items) {
-  if (const auto* clip = std::get_if<huggingface::clip_range>(&how)) {
-    for (double& v : x0) v = std::clamp(v, -clip->range, clip->range);
-  } else if (const auto* threshold = std::get_if<huggingface::dynamic_threshold>(&how)) {
-    const std::size_t length = x0.size() / items;
-    for (std::size_t i = 0; i < items; ++i) {
-      const std::span<double> item(x0.data() + i * length, length);
-      std::vector<double> size;
-      for (const double v : item) size.push_back(std::abs(v));
-      const double s = std::min(std::max(quantile(size, threshold->ratio), 1.0), threshold->maximum);
-      for (double& v : item) v = std::clamp(v, -s, s) / s;
-    }
+  const tensor& at(std::size_t index) const {
+    if (index >= noises->size())
+      throw std::runtime_error("noise " + std::to_string(index) + " was not recorded");
+    *used = std::max(*used, index + 1);
+    return (*noises)[index];
   }
+  const tensor& correction(std::size_t step, int k) const {
+    return at(step * static_cast<std::size_t>(corrections + 1) + static_cast<std::size_t>(k));
+  }
+  const tensor& draw(int number) const { return correction(static_cast<std::size_t>(number), corrections); }
+
+  template <class S>
+  void fill(const noise_request& request, std::span<S> out) const {
+    std::copy_n(draw(request.draw).begin(), out.size(), out.begin());
+  }
+};
+
+std::span<const double> values(const auto& view) {
+  return {view.data(), static_cast<std::size_t>(view.size())};
+}
+tensor copy(std::span<const double> v) { return {v.begin(), v.end()}; }
+
+tensor preview_of(const loaded_sampler& sampler, const huggingface::preview& p, const node& at,
+                  const tensor& state, tensor clean, const tensor& output, std::size_t items,
+                  const recorded_noise& noise) {
+  huggingface::estimate_transform transform{sampler.transform};
+  if (p.clean != 0) transform(std::span<double>(clean), items, at);
+  state_output z;
+  if (p.noise != 0) {
+    const double c = sampler.network.input_scale(at);
+    z = noise_from(at.level, sampler.network.prediction(
+                                 {at.time, {c * at.level.alpha, c * at.level.sigma}}));
+  }
+  tensor shown(state.size());
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    shown[i] = (p.state + p.noise * z.x) * state[i] + (p.output + p.noise * z.y) * output[i];
+    if (p.clean != 0) shown[i] += p.clean * clean[i];
+    if (p.draw != 0) shown[i] += p.draw * noise.draw(p.draw_index)[i];
+  }
+  return shown;
 }
 
 }  // namespace
 
-trace run(const loaded_sampler& sampler, tensor x, std::size_t items, const network& model,
+trace run(const loaded_sampler& sampler, const tensor& x, std::size_t items, const network& model,
           const std::vector<tensor>& noises, const inpainting& known) {
-  const bool transformed = !std::holds_alternative<std::monostate>(sampler.transform);
-  const bound_program plan = bind(sampler.plan, sampler.network,
-                                  transformed ? clean_estimate::transformed : clean_estimate::linear);
-  const std::size_t n = x.size();
   trace t;
-  std::vector<tensor> registers(static_cast<std::size_t>(plan.registers), tensor(n));
-  registers[0] = std::move(x);
-  std::size_t evaluations = 0;
-  std::size_t marks = 0;
-  tensor output(n), x0(n), variance(n);
-  const auto noise = [&](int draw) {
-    t.draws = std::max(t.draws, static_cast<std::size_t>(draw) + 1);
-    if (static_cast<std::size_t>(draw) >= noises.size())
-      throw std::runtime_error("draw " + std::to_string(draw) + " was not recorded");
-    tensor z = noises[static_cast<std::size_t>(draw)];
-    const draw_kind& kind = plan.draws[static_cast<std::size_t>(draw)];
-    if (kind.learned)
-      for (std::size_t i = 0; i < n; ++i)
-        z[i] *= std::exp(((1 + variance[i]) * kind.log_upper + (1 - variance[i]) * kind.log_lower) / 4);
-    return z;
+  const int corrections = sampler.correction ? sampler.correction->steps : 0;
+  const recorded_noise noise{&noises, corrections, &t.noises_used};
+  const auto length = static_cast<Eigen::Index>(x.size() / items);
+  const batch initial =
+      Eigen::Map<const batch>(x.data(), length, static_cast<Eigen::Index>(items));
+  auto s = huggingface::start(sampler, initial, noise);
+  std::size_t steps = 0;
+
+  const auto ask = [&] {
+    const std::span<const double> input = values(s.input());
+    const tensor output = model.output(input, s.network_time());
+    t.inputs.push_back(copy(input));
+    t.times.push_back(s.network_time());
+    t.outputs.push_back(output);
+    t.variances.push_back(model.variance ? model.variance(input) : tensor{});
+    return output;
   };
 
-  for (const bound_stage& s : plan.stages) {
-    if (s.evaluates) {
-      const tensor& state = registers[static_cast<std::size_t>(s.state)];
-      tensor input(n);
-      for (std::size_t i = 0; i < n; ++i) input[i] = s.input_scale * state[i];
-      output = model.output(input, s.time);
-      if (model.variance) {
-        variance = model.variance(input);
-        t.variances.push_back(variance);
+  for (auto event = s.advance(); event != sampling_event::finished; event = s.advance()) {
+    if (event == sampling_event::evaluate) {
+      for (int k = 0; k < corrections; ++k) {
+        const tensor score = ask();
+        auto state = s.state();
+        langevin(std::span<double>(state.data(), x.size()), score, noise.correction(steps, k), items,
+                 sampler.correction->snr);
+        t.states.push_back(copy(values(s.state())));
+        t.marks.push_back(t.states.back());
+      }
+      const tensor output = ask();
+      const tensor state = copy(values(s.state()));
+      std::copy(output.begin(), output.end(), s.output().data());
+      if (!t.variances.back().empty()) {
+        tensor v = t.variances.back();
         if (sampler.second_output == huggingface::variance_output::variance)
-          for (double& v : variance) v = std::log(v);
-      } else {
-        t.variances.emplace_back();
+          for (double& value : v) value = std::log(value);
+        bool learned = false;
+        for (const draw_kind& d : sampler.plan.draws) learned = learned || d.learned;
+        if (learned) std::copy(v.begin(), v.end(), s.variance_output().data());
       }
-      for (std::size_t i = 0; i < n; ++i) x0[i] = s.clean.x * state[i] + s.clean.y * output[i];
-      transform(sampler.transform, x0, items);
       huggingface::preview p;
-      if (evaluations < sampler.previews.size()) p = sampler.previews[evaluations];
-      tensor shown(n);
-      for (std::size_t i = 0; i < n; ++i) {
-        shown[i] = p.state * state[i] + p.output * output[i];
-        if (p.clean != 0) shown[i] += p.clean * x0[i];
-      }
-      if (p.draw != 0) {
-        const tensor z = noise(p.draw_index);
-        for (std::size_t i = 0; i < n; ++i) shown[i] += p.draw * z[i];
-      }
-      t.states.push_back(state);
-      t.inputs.push_back(std::move(input));
-      t.times.push_back(s.time);
-      t.outputs.push_back(output);
-      t.previews.push_back(std::move(shown));
-      ++evaluations;
-    }
-    std::vector<tensor> inputs;
-    for (const operand& in : s.pass.inputs) {
-      switch (in.from) {
-        case source::stored: inputs.push_back(registers[static_cast<std::size_t>(in.index)]); break;
-        case source::clean: inputs.push_back(x0); break;
-        case source::output: inputs.push_back(output); break;
-        case source::draw: inputs.push_back(noise(in.index)); break;
-        case source::noise: break;
-      }
-    }
-    for (std::size_t j = 0; j < s.pass.outputs.size(); ++j) {
-      tensor& to = registers[static_cast<std::size_t>(s.pass.outputs[j])];
-      to.assign(n, 0);
-      for (std::size_t k = 0; k < inputs.size(); ++k) {
-        const double w = s.pass.weight(j, k);
-        if (w == 0) continue;
-        for (std::size_t i = 0; i < n; ++i) to[i] += w * inputs[k][i];
-      }
-    }
-    if (s.mark) {
-      tensor& state = registers[static_cast<std::size_t>(s.mark->state)];
-      for (const huggingface::masked_mark& m : sampler.masked)
-        if (m.mark == marks) {
-          const tensor z = noise(m.draw_index);
-          for (std::size_t i = 0; i < n; ++i)
-            state[i] = known.mask[i] * (m.level.alpha * known.original[i] + m.level.sigma * z[i]) +
-                       (1 - known.mask[i]) * state[i];
+      if (t.previews.size() < sampler.previews.size()) p = sampler.previews[t.previews.size()];
+      batch clean(initial);
+      if (p.clean != 0) {
+        try {
+          s.estimate(clean);
+        } catch (const std::invalid_argument&) {
+          clean.setConstant(std::nan(""));  // the network's output does not determine x0 here
         }
-      t.marks.push_back(state);
-      ++marks;
+      }
+      t.previews.push_back(preview_of(sampler, p, s.at(), state, copy(values(clean)), output, items,
+                                      noise));
+      t.states.push_back(state);
+    } else {
+      auto state = s.state();
+      for (const huggingface::masked_mark& m : sampler.masked)
+        if (m.mark == steps) {
+          const tensor& z = noise.draw(m.draw_index);
+          for (std::size_t i = 0; i < x.size(); ++i) {
+            double& v = state.data()[i];
+            v = known.mask[i] * (m.level.alpha * known.original[i] + m.level.sigma * z[i]) +
+                (1 - known.mask[i]) * v;
+          }
+        }
+      t.marks.push_back(copy(values(state)));
+      ++steps;
     }
   }
-  t.result = registers[static_cast<std::size_t>(plan.result)];
+  t.result = copy(values(s.state()));
   return t;
 }
 

@@ -20,11 +20,16 @@
 #include "tweedie/interop/huggingface/ddpm.hpp"
 #include "tweedie/interop/huggingface/dpm_solver.hpp"
 #include "tweedie/interop/huggingface/edm_dpm_solver.hpp"
+#include "tweedie/interop/huggingface/euler.hpp"
 #include "tweedie/interop/huggingface/exponential_adams.hpp"
+#include "tweedie/interop/huggingface/flow_match.hpp"
+#include "tweedie/interop/huggingface/helios.hpp"
+#include "tweedie/interop/huggingface/lms.hpp"
 #include "tweedie/interop/huggingface/loaded_sampler.hpp"
 #include "tweedie/interop/huggingface/pndm.hpp"
 #include "tweedie/interop/huggingface/repaint.hpp"
 #include "tweedie/interop/huggingface/score_sde.hpp"
+#include "tweedie/interop/huggingface/two_stage.hpp"
 
 namespace tweedie::huggingface {
 
@@ -63,6 +68,23 @@ inline constexpr std::array scheduler_classes{
     scheduler_class{"EDMDPMSolverMultistepScheduler", load_edm_dpm_solver_multistep},
     scheduler_class{"SASolverScheduler", load_sa_solver},
     scheduler_class{"UniPCMultistepScheduler", load_unipc_multistep},
+    scheduler_class{"EulerDiscreteScheduler", load_euler_discrete},
+    scheduler_class{"EulerAncestralDiscreteScheduler", load_euler_ancestral},
+    scheduler_class{"EDMEulerScheduler", load_edm_euler},
+    scheduler_class{"HeunDiscreteScheduler", load_heun_discrete},
+    scheduler_class{"KDPM2DiscreteScheduler", load_kdpm2_discrete},
+    scheduler_class{"KDPM2AncestralDiscreteScheduler", load_kdpm2_ancestral},
+    scheduler_class{"DPMSolverSDEScheduler", load_dpm_solver_sde},
+    scheduler_class{"LMSDiscreteScheduler", load_lms_discrete},
+    scheduler_class{"IPNDMScheduler", load_ipndm},
+    scheduler_class{"FlowMatchEulerDiscreteScheduler", load_flow_match_euler},
+    scheduler_class{"FlowMatchHeunDiscreteScheduler", load_flow_match_heun},
+    scheduler_class{"FlowMatchLCMScheduler", load_flow_match_lcm},
+    scheduler_class{"FlowMapEulerDiscreteScheduler", load_flow_map_euler},
+    scheduler_class{"HeliosScheduler", load_helios},
+    scheduler_class{"HeliosDMDScheduler", load_helios_dmd},
+    scheduler_class{"LTXEulerAncestralRFScheduler", load_ltx_euler_ancestral},
+    scheduler_class{"MiniMaxH3Scheduler", load_minimax_h3},
 };
 
 namespace detail {

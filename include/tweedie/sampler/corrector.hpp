@@ -33,7 +33,7 @@ inline program predictor_corrector(const grid& nodes, std::span<const adams_step
 
 /// UniPC-p: predictor of order p, corrector with one output more.
 inline program unipc(const grid& nodes, int order = 2,
-                     second_order_term second = second_order_term::half,
+                     second_order_term second = second_order_term::halved,
                      plane_row row = clean_row) {
   std::vector<adams_step> steps;
   for (const int p : ramped_orders(nodes, order)) steps.push_back({p, p + 1});
@@ -42,7 +42,7 @@ inline program unipc(const grid& nodes, int order = 2,
 
 /// UniP-p: the predictor alone.
 inline program unip(const grid& nodes, int order = 2,
-                    second_order_term second = second_order_term::half,
+                    second_order_term second = second_order_term::halved,
                     plane_row row = clean_row) {
   return multistep(nodes, ramped_orders(nodes, order), {.row = row, .second = second});
 }

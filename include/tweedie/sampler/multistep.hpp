@@ -35,7 +35,7 @@ namespace tweedie {
 /// Weight of the slope in a two-point formula; all three give order 2 and agree to O(h^3).
 enum class second_order_term {
   exact,   ///< exact integral: "heun", "taylor", vary-coefficient UniPC
-  half,    ///< half the weight of the constant: "midpoint", UniPC bh2
+  halved,  ///< half the weight of the constant: "midpoint", UniPC bh2
   leading  ///< leading term of the exact weight in h: UniPC bh1, few-step SA-Solver
 };
 
@@ -77,14 +77,14 @@ inline program multistep(const grid& nodes, std::span<const int> orders,
 
 /// DPM-Solver++ in data prediction, orders 1, 2 (2M), 3 (3M) and above (Lu et al. 2022b).
 inline program dpm_solver_plus_plus(const grid& nodes, int order,
-                                    second_order_term second = second_order_term::half,
+                                    second_order_term second = second_order_term::halved,
                                     third_order_term third = third_order_term::exact) {
   return multistep(nodes, ramped_orders(nodes, order), {.second = second, .third = third});
 }
 
 /// DPM-Solver in noise prediction, multistep (Lu et al. 2022a; 2022b, appendix B).
 inline program dpm_solver_multistep(const grid& nodes, int order,
-                                    second_order_term second = second_order_term::half,
+                                    second_order_term second = second_order_term::halved,
                                     third_order_term third = third_order_term::exact) {
   return multistep(nodes, ramped_orders(nodes, order),
                    {.row = noise_row, .second = second, .third = third});
@@ -93,7 +93,7 @@ inline program dpm_solver_multistep(const grid& nodes, int order,
 /// SDE-DPM-Solver++ of orders 1 to 3. eta scales the variance: 0 is the ODE, 1 the reverse SDE.
 /// Weak order 2 from order 2 on.
 inline program sde_dpm_solver_plus_plus(const grid& nodes, int order, double eta = 1,
-                                        second_order_term second = second_order_term::half,
+                                        second_order_term second = second_order_term::halved,
                                         third_order_term third = third_order_term::exact) {
   detail::require(eta >= 0, "sde_dpm_solver_plus_plus", "eta", eta, "valid: eta >= 0");
   multistep_model model{.second = second, .third = third};
@@ -158,7 +158,7 @@ struct lambda_polynomial {
     std::vector<double> means;
     for (int k = 0; k < static_cast<int>(count); ++k)
       means.push_back(exponential_mean_power(k, step.exponent));
-    if (count == 2 && model.second == second_order_term::half) means[1] = 0.5;
+    if (count == 2 && model.second == second_order_term::halved) means[1] = 0.5;
     if (count == 2 && model.second == second_order_term::leading)
       means[1] = 0.5 / phi(1, step.exponent);
     if (count == 3 && model.third != third_order_term::exact) means[2] /= 2;

@@ -45,6 +45,12 @@ class options {
     return values_.contains(key) && !values_[key].is_null();
   }
 
+  /// True if the key is there, even with the value null.
+  bool given(const char* key) const {
+    asked_.insert(key);
+    return values_.contains(key);
+  }
+
   double number(const char* key, double otherwise) const {
     return maybe_number(key).value_or(otherwise);
   }

@@ -158,7 +158,7 @@ inline multistep_model model_of(const dpm_solver_kind& kind, const clean_transfo
   multistep_model model;
   if (kind.noise_form) model.row = noise_row;
   model.noise = noise_source_of(transform);
-  model.second = kind.midpoint ? second_order_term::half : second_order_term::exact;
+  model.second = kind.midpoint ? second_order_term::halved : second_order_term::exact;
   model.third = third_order_term::published;
   if (kind.stochastic) {
     // The reference has no third-order update for sde-dpmsolver.

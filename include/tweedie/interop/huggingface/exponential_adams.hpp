@@ -154,7 +154,7 @@ inline loaded_sampler load_unipc_multistep(const config& c, const request& how) 
   }
   multistep_model model;
   if (noise_form) model.row = noise_row;
-  model.second = solver == "bh1" ? second_order_term::leading : second_order_term::half;
+  model.second = solver == "bh1" ? second_order_term::leading : second_order_term::halved;
   out.plan = predictor_corrector(nodes, steps, model);
   return out;
 }

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "tweedie/guidance/threshold.hpp"
 #include "tweedie/interop/huggingface/config.hpp"
 #include "tweedie/program/bind.hpp"
 
@@ -36,13 +37,6 @@ struct request {
 /// x0 estimates are clamped to [-range, range].
 struct clip_range {
   double range = 1;
-};
-
-/// Dynamic thresholding (Saharia et al. 2022, section 2.3): with q the `ratio`-quantile of |x0| of
-/// one batch item and s = min(max(q, 1), maximum), x0 becomes clamp(x0, -s, s) / s.
-struct dynamic_threshold {
-  double ratio = 0.995;
-  double maximum = 1;
 };
 
 using clean_transform = std::variant<std::monostate, clip_range, dynamic_threshold>;

@@ -205,12 +205,12 @@ inline std::vector<double> read_spacing(const config& c, int train_steps, int st
   return leading_timesteps(train_steps, steps, offset);
 }
 
-/// Position of a timestep in a list: the second one if it occurs twice (the rule of the first
-/// step of the sigma-based classes).
+/// Position of a timestep in a list, up to rounding: the second one if it occurs twice (the rule of
+/// the first step of the sigma-based classes), the last one if it does not occur.
 inline std::size_t index_for_timestep(const std::vector<double>& timesteps, double t) {
   std::vector<std::size_t> found;
   for (std::size_t i = 0; i < timesteps.size(); ++i)
-    if (timesteps[i] == t) found.push_back(i);
+    if (std::abs(timesteps[i] - t) <= 1e-6 * std::abs(t)) found.push_back(i);
   if (found.empty()) return timesteps.size() - 1;
   return found.size() > 1 ? found[1] : found[0];
 }

@@ -1,0 +1,86 @@
+// Multistep consistency sampling (Song et al. 2023, algorithm 1; Luo et al. 2023 for latents):
+// jump to the data with one evaluation, noise again to a lower level, repeat.
+//
+//   f = c_skip(t) x + c_out(t) D(x, t)        the consistency function, f = x at the clean end
+//   x_s = a f + sqrt(sigma_s^2 - a^2 sigma_0^2) z,   a = alpha_s/alpha_0
+//
+// where (alpha_0, sigma_0) is the level f lives at: the last node of the grid, clean data or the
+// smallest noise level of the training. With the straight prediction D = f the scaling is (0, 1).
+// TrigFlow / SCM (Lu and Song 2024) is the same on nodes (cos t, sigma_d sin t).
+//
+// TCD (Zheng et al. 2024, algorithm 2) jumps to an intermediate time t' = (1 - gamma) s along the
+// probability flow (a DDIM step) and noises from there to s; gamma = 1 is consistency sampling,
+// gamma = 0 is DDIM.
+#pragma once
+
+#include <cmath>
+#include <functional>
+
+#include "tweedie/grid/grid.hpp"
+#include "tweedie/program/recorder.hpp"
+
+namespace tweedie {
+
+/// f = skip * x + out * D.
+struct consistency_scaling {
+  double skip = 0;
+  double out = 1;
+};
+
+/// Boundary scaling of latent consistency models (Luo et al. 2023, appendix): with u = c t,
+/// skip = d^2/(u^2 + d^2), out = u/sqrt(u^2 + d^2), at timestep t, d the data's standard deviation.
+inline consistency_scaling latent_consistency_scaling(double t, double time_scale = 10,
+                                                      double data = 0.5) {
+  const double u = time_scale * t;
+  return {data * data / (u * u + data * data), u / std::sqrt(u * u + data * data)};
+}
+
+/// Noises x from one level up to another with a fresh draw.
+inline linear renoised(recorder& r, const linear& x, signal_noise from, signal_noise to) {
+  const transition_kernel q = transition(from, to);
+  return q.mean * x + std::sqrt(q.variance) * r.draw();
+}
+
+/// Consistency sampling over a grid of falling noise, N evaluations, N - 1 draws.
+inline program consistency(
+    const grid& nodes, const std::function<consistency_scaling(const node&)>& scaling = {}) {
+  check_descending("consistency", nodes);
+  recorder r(nodes.front());
+  linear x = r.state();
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    const consistency_scaling c = scaling ? scaling(nodes[i]) : consistency_scaling{};
+    const estimate e = r.evaluate(x, nodes[i]);
+    x = c.skip * x + c.out * e.clean;
+    if (i + 2 < nodes.size()) x = renoised(r, x, nodes.back().level, nodes[i + 1].level);
+    r.mark(x, nodes[i + 1]);
+  }
+  return r.finish(x);
+}
+
+/// Trajectory consistency sampling. The intermediate node of a step to time s is that of
+/// `schedule` at s + gamma (clean - s): gamma = 0 stays at s, gamma = 1 goes to clean data.
+template <noise_schedule Schedule>
+program trajectory_consistency(const Schedule& schedule, const grid& nodes, double gamma) {
+  check_descending("trajectory_consistency", nodes);
+  detail::require(gamma >= 0 && gamma <= 1, "trajectory_consistency", "gamma", gamma,
+                  "valid: 0 <= gamma <= 1");
+  recorder r(nodes.front());
+  linear x = r.state();
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    const signal_noise to = nodes[i + 1].level;
+    const bool jumps_beyond = gamma > 0 && to.sigma > 0;
+    signal_noise below = to;
+    if (jumps_beyond) {
+      const double s = nodes[i + 1].time;
+      const double clean = schedule.clean_time();
+      below = gamma == 1 ? schedule(clean) : schedule(s + gamma * (clean - s));
+    }
+    const estimate e = r.evaluate(x, nodes[i]);
+    x = below.alpha * e.clean + below.sigma * e.noise;
+    if (jumps_beyond) x = renoised(r, x, below, to);
+    r.mark(x, nodes[i + 1]);
+  }
+  return r.finish(x);
+}
+
+}  // namespace tweedie

@@ -1,0 +1,66 @@
+// Resampling walks (RePaint, Lugmayr et al. 2022, section 4.2 and algorithm 1): go down `jump`
+// steps, noise the sample back up by as many, and do so `times` times before going on, so that
+// what is pasted at the marks can be harmonised.
+//
+//   down   x_s = ddim(x_t, eta)                         (the paper: eta = 1, ancestral)
+//   up     x_t = (alpha_t/alpha_s) x_s + sqrt(sigma_t^2 - ...) z      (renoising, one draw a level)
+#pragma once
+
+#include <cmath>
+#include <map>
+#include <vector>
+
+#include "tweedie/grid/grid.hpp"
+#include "tweedie/program/recorder.hpp"
+#include "tweedie/sampler/ddim.hpp"
+
+namespace tweedie {
+
+/// Positions visited by the walk, as numbers of levels still to go: steps - 1, ..., 0 with every
+/// jump-th position visited `times` times. Starts after the first step down.
+/// \throws std::invalid_argument unless all three are positive
+inline std::vector<int> resampling_walk(int steps, int jump, int times) {
+  detail::require(steps >= 1, "resampling_walk", "steps", steps, "valid: at least 1");
+  detail::require(jump >= 1, "resampling_walk", "jump", jump, "valid: at least 1");
+  detail::require(times >= 1, "resampling_walk", "times", times, "valid: at least 1");
+  std::map<int, int> left;
+  for (int at = 0; at < steps - jump; at += jump) left[at] = times - 1;
+  std::vector<int> walk;
+  for (int at = steps; at >= 1;) {
+    walk.push_back(--at);
+    if (left[at] > 0) {
+      --left[at];
+      for (int k = 0; k < jump; ++k) walk.push_back(++at);
+    }
+  }
+  return walk;
+}
+
+/// DDIM down and renoising up along `resampling_walk(N, jump, times)` over a grid of falling noise
+/// with N steps. Every move ends in a mark.
+inline program resampled(const grid& nodes, int jump, int times, double eta = 1) {
+  check_descending("resampled", nodes);
+  const int steps = static_cast<int>(nodes.size()) - 1;
+  const auto at = [&](int to_go) { return nodes[static_cast<std::size_t>(steps - to_go)]; };
+  recorder r(nodes.front());
+  linear x = r.state();
+  int here = steps;
+  for (const int next : resampling_walk(steps, jump, times)) {
+    const node from = at(here);
+    const node to = at(next);
+    if (next < here) {
+      const ddim_weights w = ddim_step(from.level, to.level, eta);
+      const estimate e = r.evaluate(x, from);
+      x = w.state * x + w.clean * e.clean;
+      if (w.noise > 0) x += w.noise * r.draw();
+    } else {
+      const transition_kernel q = transition(from.level, to.level);
+      x = q.mean * x + std::sqrt(q.variance) * r.draw();
+    }
+    r.mark(x, to);
+    here = next;
+  }
+  return r.finish(x);
+}
+
+}  // namespace tweedie
