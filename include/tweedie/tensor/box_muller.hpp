@@ -126,12 +126,12 @@ EIGEN_ALWAYS_INLINE pair_of<float> box_muller(float_bits radius, float_bits angl
           pmul(signed_r, unit.second)};
 }
 
-EIGEN_ALWAYS_INLINE pair_of<double> box_muller(const wide_block& block) {
-  const auto r = square_root(radius_squared(block.word[0], block.word[1]));
+EIGEN_ALWAYS_INLINE pair_of<double> box_muller(const wide_block& words) {
+  const auto r = square_root(radius_squared(words.word[0], words.word[1]));
   const auto signed_r = std::bit_cast<packet<double>>(
-      wide(std::bit_cast<wide>(r) | ((block.word[2] & 0x80000000u) << 32)));
+      wide(std::bit_cast<wide>(r) | ((words.word[2] & 0x80000000u) << 32)));
   // 31 bits and 21 more, as the mantissa of a number in [2, 4).
-  const wide angle = ((block.word[2] & 0x7fffffffu) << 21) | ((block.word[3] & 0xffffffffu) >> 11);
+  const wide angle = ((words.word[2] & 0x7fffffffu) << 21) | ((words.word[3] & 0xffffffffu) >> 11);
   const wide bits = angle | 0x4000000000000000u;
   const auto t = psub(std::bit_cast<packet<double>>(bits), constant(3.0));
   const pair_of<double> unit = cos_sin(t);

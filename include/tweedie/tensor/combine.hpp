@@ -112,12 +112,12 @@ class row_sum {
   }
 
   // A block in the cache, already of the arithmetic type.
-  void add_block(const A* block, double weight) {
+  void add_block(const A* values, double weight) {
     if constexpr (std::same_as<S, A>) {
-      add(block, weight);
+      add(values, weight);
     } else if (weight != 0) {
       if (block_count_ == terms_at_once - 1) spill_blocks();
-      blocks_[block_count_++] = {block, static_cast<A>(weight)};
+      blocks_[block_count_++] = {values, static_cast<A>(weight)};
     }
   }
 
