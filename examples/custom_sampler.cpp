@@ -4,10 +4,12 @@
 
 #include <cmath>
 #include <cstdio>
+#include <iostream>
 #include <optional>
 
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/program/moments.hpp"
+#include "tweedie/program/print.hpp"
 #include "tweedie/sampler/ddim.hpp"
 
 namespace {
@@ -57,6 +59,8 @@ int main() {
     all.pop_back();
     return all;
   };
+  std::cout << "Four levels, three steps:\n" << remembering_ddim(nodes(4)) << std::endl;
+
   std::printf("steps  DDIM error  order   with memory  order   network calls\n");
   double ddim_before = 0, memory_before = 0;
   for (const int steps : {10, 20, 40, 80, 160, 320}) {

@@ -12,6 +12,7 @@
 
 #include "support/gnuplot.hpp"
 #include "tweedie/grid/spacing.hpp"
+#include "tweedie/objective/normal_divergence.hpp"
 #include "tweedie/program/moments.hpp"
 #include "tweedie/sampler/ddim.hpp"
 #include "tweedie/sampler/ddpm.hpp"
@@ -38,16 +39,12 @@ grid fine_grid(int steps) {
   return nodes;
 }
 
-double entropy(double variance) {
-  return std::log(2 * std::numbers::pi * std::numbers::e * variance) / 2;
-}
-
 // E log p(x|c)/p(x): what a sample tells about its class, in nats.
 double adherence(double variance) { return std::log(2.0) / 2 - variance / 4; }
 
 void print_row(const char* name, double w, double variance, double exact) {
   std::printf("%4g  %-16s %10.4g %10.4g %14.3f %16.3f\n", w, name, variance, exact,
-              entropy(variance), adherence(variance));
+              normal_entropy(std::log(variance)), adherence(variance));
 }
 
 support::curve density(const std::string& title, double variance) {
