@@ -57,6 +57,7 @@ struct bound_program {
   std::vector<draw_kind> draws;
   int registers = 1;
   int result = 0;
+  node start;
   clean_estimate estimate = clean_estimate::linear;
 };
 
@@ -110,6 +111,7 @@ inline bound_program bind(const program& plan, const network_description& networ
   out.draws = plan.draws;
   out.registers = plan.registers;
   out.result = plan.result;
+  out.start = plan.start;
   out.estimate = estimate;
   for (const stage& from : plan.stages) {
     bound_stage to;

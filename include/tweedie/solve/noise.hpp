@@ -6,10 +6,10 @@
 // what makes runs independent of thread count and batch split, and resumable.
 #pragma once
 
-#include <cstdint>
+#include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "tweedie/program/program.hpp"
@@ -30,33 +30,49 @@ concept noise_source = requires(Source& source, const noise_request& request, st
   source.fill(request, out);
 };
 
+/// A source whose values are a function of (seed, item, draw, position) only: such noise is made
+/// inside the pass that uses it and never stored. key(item) gives seed and item.
+template <class Source>
+concept counter_noise = requires(const Source& source, std::size_t item) {
+  { source.key(item) } -> std::same_as<noise_key>;
+};
+
+namespace detail {
+
+template <counter_noise Source, class S>
+void fill_items(const Source& source, const noise_request& request, std::span<S> out) {
+  const std::size_t length = request.items == 0 ? 0 : out.size() / request.items;
+  for (std::size_t item = 0; item < request.items; ++item) {
+    noise_key key = source.key(item);
+    key.draw = static_cast<std::uint32_t>(request.draw);
+    fill_normal(key, 0, out.subspan(item * length, length));
+  }
+}
+
+}  // namespace detail
+
 /// Counter-based normals keyed by (seed, item, draw, position).
 struct gaussian_noise {
   std::uint64_t seed = 0;
 
+  noise_key key(std::size_t item) const { return {seed, static_cast<std::uint32_t>(item), 0}; }
+
   template <class S>
   void fill(const noise_request& request, std::span<S> out) const {
-    const std::size_t length = request.items == 0 ? 0 : out.size() / request.items;
-    for (std::size_t item = 0; item < request.items; ++item)
-      fill_normal(noise_key{seed, static_cast<std::uint32_t>(item),
-                            static_cast<std::uint32_t>(request.draw)},
-                  0, out.subspan(item * length, length));
+    detail::fill_items(*this, request, out);
   }
 };
 
 /// One seed per item: item i gets the values it would get alone with `gaussian_noise{seeds[i]}`.
+/// Asking for an item beyond the seeds throws std::out_of_range.
 struct seeded_items {
   std::vector<std::uint64_t> seeds;
 
+  noise_key key(std::size_t item) const { return {seeds.at(item), 0, 0}; }
+
   template <class S>
   void fill(const noise_request& request, std::span<S> out) const {
-    if (seeds.size() != request.items)
-      detail::fail("seeded_items", "seeds", static_cast<double>(seeds.size()),
-                   "valid: one seed per item, " + std::to_string(request.items));
-    const std::size_t length = request.items == 0 ? 0 : out.size() / request.items;
-    for (std::size_t item = 0; item < request.items; ++item)
-      fill_normal(noise_key{seeds[item], 0, static_cast<std::uint32_t>(request.draw)}, 0,
-                  out.subspan(item * length, length));
+    detail::fill_items(*this, request, out);
   }
 };
 

@@ -10,21 +10,22 @@
 //
 // input() is already scaled as the network wants it; output() is read in place, whatever the
 // prediction kind; several outputs (branches) are mixed with weights in the same pass, which is
-// what classifier-free guidance is.
+// what classifier-free guidance is. Each step is one pass over memory (tensor/fused_pass.hpp):
+// clipping, noise and the next scaled input included.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "tweedie/program/bind.hpp"
 #include "tweedie/solve/noise.hpp"
-#include "tweedie/tensor/combine.hpp"
+#include "tweedie/solve/prepared.hpp"
+#include "tweedie/tensor/fused_pass.hpp"
 #include "tweedie/tensor/traits.hpp"
 
 namespace tweedie {
@@ -45,12 +46,12 @@ enum class sampling_event {
   finished   ///< state() is the result
 };
 
-/// Position and registers of a run, enough to resume it with identical bits.
+/// Position and registers of a run between two network calls, enough to resume it.
 template <class S>
 struct saved_sampling {
   std::size_t stage = 0;
-  bool waiting = false;
-  std::vector<S> registers;
+  bool input_ready = false;
+  std::vector<S> memory;
 };
 
 /// \tparam T a tensor type (tensor/traits.hpp); \tparam Noise a noise_source;
@@ -63,20 +64,21 @@ class sampling {
   using view = view_t<T>;
   using const_view = const_view_t<T>;
 
-  /// Starts `plan` from the sample x, which stands at plan.start.
+  /// Starts `plan` from the sample x, which stands at plan.start. Network outputs are mixed with
+  /// `branch_weights` (one output by default).
   sampling(const program& plan, const network_description& network, const T& x, Noise noise = {},
            Transform transform = {}, std::vector<double> branch_weights = {1})
       : sampling(std::make_shared<const bound_program>(
                      bind(plan, network,
-                          std::is_same_v<Transform, unchanged> ? clean_estimate::linear
-                                                               : clean_estimate::transformed)),
+                          clean_from == clean_source::folded ? clean_estimate::linear
+                                                             : clean_estimate::transformed)),
                  x, std::move(noise), std::move(transform), std::move(branch_weights)) {}
 
   /// Starts an already bound program, shared with other runs.
+  /// \throws std::invalid_argument if the program was bound for another use of the x0 estimate.
   sampling(std::shared_ptr<const bound_program> plan, const T& x, Noise noise = {},
            Transform transform = {}, std::vector<double> branch_weights = {1})
-      : plan_(std::move(plan)),
-        noise_(std::move(noise)),
+      : noise_(std::move(noise)),
         transform_(std::move(transform)),
         branch_weights_(std::move(branch_weights)),
         shape_(traits_of<T>::shape(x)),
@@ -84,7 +86,12 @@ class sampling {
         items_(traits_of<T>::items(x)) {
     if (branch_weights_.empty())
       detail::fail("sampling", "branch_weights", 0, "valid: at least one network output");
-    lay_out();
+    if ((plan->estimate == clean_estimate::linear) != (clean_from == clean_source::folded))
+      detail::fail("sampling", "the program was bound with the other clean_estimate");
+    prepared_ = std::make_shared<const prepared_program>(
+        std::move(plan), size_, 64 / sizeof(scalar), branch_weights_.size(), clean_from,
+        draws_from);
+    reserve();
     restart(x);
   }
 
@@ -95,11 +102,8 @@ class sampling {
       detail::fail("sampling::restart", "size", static_cast<double>(traits_of<T>::size(x)),
                    "valid: the shape the run was made with, " + std::to_string(size_));
     const scalar* from = traits_of<T>::data(x);
-    std::copy(from, from + size_, slot(0));
-    stage_ = 0;
-    waiting_ = false;
-    marked_ = false;
-    steps_ = 0;
+    std::copy(from, from + size_, memory_.data());
+    go_to(0, false);
   }
 
   /// Runs to the next network call; false when the run is finished.
@@ -113,15 +117,16 @@ class sampling {
   /// Runs to the next event. After `evaluate` the output must have been written before the next
   /// call; after `step` the state may be changed through state().
   sampling_event advance() {
-    while (stage_ < plan_->stages.size()) {
-      const bound_stage& now = plan_->stages[stage_];
+    const std::vector<bound_stage>& stages = plan().stages;
+    while (stage_ < stages.size()) {
+      const bound_stage& now = stages[stage_];
       if (now.evaluates && !waiting_) {
         waiting_ = true;
         marked_ = false;
-        prepare_input(now);
+        if (!input_ready_) scale_input(now);
         return sampling_event::evaluate;
       }
-      pass(now);
+      pass(now, prepared_->pass(stage_));
       waiting_ = false;
       ++stage_;
       if (now.mark) {
@@ -136,25 +141,31 @@ class sampling {
 
   /// What the network is to be shown: the state, scaled as the network wants it.
   const_view input() const {
-    return make_view(input_is_state() ? slot(current().state) : buffer(input_offset_));
+    const bound_stage& now = current();
+    return make_view(at(now.input_scale == 1 ? prepared_->reg(now.state) : prepared_->input()));
   }
   /// Time the network is to be told.
   double network_time() const { return current().time; }
   /// Level of the state the network is asked about.
-  const node& at() const { return current().at; }
-  /// Where the network writes; branch k of as many as there are branch weights.
-  view output(std::size_t branch = 0) { return make_view(output_data(branch)); }
+  const node& level() const { return current().at; }
+  /// Where the network writes; one view per branch weight.
+  view output(std::size_t branch = 0) { return make_view(at(prepared_->output(branch))); }
   /// Where a network that also predicts variances writes its interpolation values v in [-1, 1].
   /// Present only if the program draws with learned variance.
-  view variance_output() { return make_view(buffer(variance_offset_)); }
+  view variance_output() { return make_view(at(prepared_->variance())); }
 
   /// The sample: after `step` the finished step's, else the state being evaluated, at the end the
   /// result. Changing it after `step` is allowed and is what the next step starts from.
-  view state() { return make_view(slot(state_register())); }
-  const_view state() const { return make_view(slot(state_register())); }
-  /// Node of the last finished step.
+  view state() {
+    input_ready_ = input_ready_ && waiting_;
+    return make_view(at(prepared_->reg(state_register())));
+  }
+  const_view state() const { return make_view(at(prepared_->reg(state_register()))); }
+  /// Node of the last finished step; plan().start before the first.
   node reached() const {
-    return stage_ > 0 && plan_->stages[stage_ - 1].mark ? plan_->stages[stage_ - 1].mark->at : node{};
+    for (std::size_t s = stage_; s-- > 0;)
+      if (plan().stages[s].mark) return plan().stages[s].mark->at;
+    return plan().start;
   }
 
   /// Writes the x0 estimate of the evaluation whose output has just been written: a preview,
@@ -164,13 +175,12 @@ class sampling {
   template <writable_tensor Out>
   void estimate(Out&& out) const {
     if (!waiting_) detail::fail("sampling::estimate", "no evaluation is pending");
-    const bound_stage& now = current();
-    detail::require(!std::isnan(now.clean.x), "sampling::estimate", "level", now.at.level.alpha,
-                    "x0 is undefined from this prediction at this level");
+    detail::require(!std::isnan(current().clean.x), "sampling::estimate", "alpha",
+                    current().at.level.alpha, "x0 is undefined from this prediction at this level");
     if (traits_of<Out>::size(out) != size_)
       detail::fail("sampling::estimate", "size", static_cast<double>(traits_of<Out>::size(out)),
                    "valid: the size of the state, " + std::to_string(size_));
-    write_clean(now, traits_of<Out>::data(out));
+    write_clean(current(), traits_of<Out>::data(out));
   }
 
   /// Changes how the branches are mixed from here on, for example another guidance scale.
@@ -183,201 +193,204 @@ class sampling {
 
   std::size_t steps_done() const { return steps_; }
   std::size_t steps_total() const {
-    std::size_t count = 0;
-    for (const bound_stage& s : plan_->stages) count += s.mark.has_value();
-    return count;
+    return static_cast<std::size_t>(std::count_if(
+        plan().stages.begin(), plan().stages.end(), [](const bound_stage& s) { return s.mark; }));
   }
-  const bound_program& plan() const { return *plan_; }
+  const bound_program& plan() const { return prepared_->plan(); }
 
-  /// Position and registers. An evaluation in progress is asked again after `resume`.
+  /// Position and registers. If an evaluation is pending it will be asked for again.
   saved_sampling<scalar> saved() const {
-    return {stage_, waiting_,
-            {slot(0), slot(0) + size_ * static_cast<std::size_t>(plan_->registers)}};
+    return {stage_, input_ready_,
+            {memory_.begin(), memory_.begin() + static_cast<std::ptrdiff_t>(prepared_->resumable())}};
   }
   /// Continues from `from`, taken from a run of the same program and shape.
   void resume(const saved_sampling<scalar>& from) {
-    const std::size_t wanted = size_ * static_cast<std::size_t>(plan_->registers);
-    if (from.registers.size() != wanted || from.stage > plan_->stages.size())
-      detail::fail("sampling::resume", "registers", static_cast<double>(from.registers.size()),
-                   "valid: saved from a run of the same program and shape, " + std::to_string(wanted));
-    std::copy(from.registers.begin(), from.registers.end(), slot(0));
-    stage_ = from.stage;
-    waiting_ = false;
-    marked_ = false;
-    steps_ = 0;
-    for (std::size_t s = 0; s < stage_; ++s) steps_ += plan_->stages[s].mark.has_value();
+    if (from.memory.size() != prepared_->resumable() || from.stage > plan().stages.size())
+      detail::fail("sampling::resume", "memory", static_cast<double>(from.memory.size()),
+                   "valid: saved from a run of the same program and shape, " +
+                       std::to_string(prepared_->resumable()));
+    std::copy(from.memory.begin(), from.memory.end(), memory_.begin());
+    go_to(from.stage, from.input_ready);
   }
 
  private:
-  static constexpr std::size_t absent = static_cast<std::size_t>(-1);
+  static constexpr clean_source clean_from =
+      std::is_same_v<Transform, unchanged> ? clean_source::folded
+      : std::is_same_v<Transform, clip>    ? clean_source::head
+                                           : clean_source::buffer;
+  static constexpr draw_source draws_from =
+      counter_noise<Noise> ? draw_source::inside : draw_source::buffer;
 
   const bound_stage& current() const {
-    return plan_->stages[std::min(stage_, plan_->stages.size() - 1)];
+    return plan().stages[std::min(stage_, plan().stages.size() - 1)];
   }
   int state_register() const {
-    if (marked_) return plan_->stages[stage_ - 1].mark->state;
-    if (stage_ >= plan_->stages.size()) return plan_->result;
-    return current().evaluates ? current().state : plan_->result;
+    if (marked_) return plan().stages[stage_ - 1].mark->state;
+    if (stage_ < plan().stages.size() && current().evaluates) return current().state;
+    return plan().result;
   }
-  bool input_is_state() const { return current().input_scale == 1; }
+  void go_to(std::size_t stage, bool input_ready) {
+    stage_ = stage;
+    input_ready_ = input_ready;
+    waiting_ = false;
+    marked_ = stage > 0 && plan().stages[stage - 1].mark;
+    steps_ = 0;
+    for (std::size_t s = 0; s < stage; ++s) steps_ += plan().stages[s].mark.has_value();
+  }
 
-  scalar* buffer(std::size_t offset) { return memory_.data() + offset; }
-  const scalar* buffer(std::size_t offset) const { return memory_.data() + offset; }
-  scalar* slot(int r) { return buffer(static_cast<std::size_t>(r) * stride_); }
-  const scalar* slot(int r) const { return buffer(static_cast<std::size_t>(r) * stride_); }
-  scalar* output_data(std::size_t b) { return buffer(output_offset_ + b * stride_); }
-  const scalar* output_data(std::size_t b) const { return buffer(output_offset_ + b * stride_); }
+  scalar* at(std::size_t offset) { return memory_.data() + offset; }
+  const scalar* at(std::size_t offset) const { return memory_.data() + offset; }
   view make_view(scalar* p) { return traits_of<T>::make_view(p, shape_); }
   const_view make_view(const scalar* p) const { return traits_of<T>::make_view(p, shape_); }
 
-  void lay_out();
-  void prepare_input(const bound_stage& now);
-  void pass(const bound_stage& now);
+  void reserve();
+  void scale_input(const bound_stage& now);
   void write_clean(const bound_stage& now, scalar* out) const;
-  void fill_draw(int draw, scalar* out);
+  void prepare_draws(const prepared_pass& prepared);
+  void pass(const bound_stage& now, const prepared_pass& prepared);
 
-  std::shared_ptr<const bound_program> plan_;
+  std::shared_ptr<const prepared_program> prepared_;
   Noise noise_;
   Transform transform_;
   std::vector<double> branch_weights_;
   typename traits_of<T>::shape_type shape_;
   std::size_t size_ = 0;
   std::size_t items_ = 1;
-  std::size_t stride_ = 0;
 
-  std::vector<scalar> memory_;
-  std::size_t input_offset_ = 0;
-  std::size_t output_offset_ = 0;
-  std::size_t clean_offset_ = 0;
-  std::size_t variance_offset_ = 0;
-  std::size_t draw_offset_ = 0;
-
-  // Arguments of one pass; capacity is reserved at construction.
-  mutable std::vector<const scalar*> inputs_;
-  mutable std::vector<double> weights_;
+  std::vector<scalar, Eigen::aligned_allocator<scalar>> memory_;
+  // Arguments of one pass; sized at construction.
+  std::vector<const scalar*> inputs_;
   std::vector<scalar*> outputs_;
+  std::vector<double> weights_;
+  std::vector<double> head_;
+  std::vector<pass_draw<scalar>> draws_;
+  std::vector<noise_key> keys_;
+  mutable std::vector<const scalar*> clean_inputs_;
+  mutable std::vector<double> clean_weights_;
 
   std::size_t stage_ = 0;
   std::size_t steps_ = 0;
   bool waiting_ = false;
   bool marked_ = false;
+  bool input_ready_ = false;
 };
 
 template <tensor_like T, class Noise, class Transform>
-void sampling<T, Noise, Transform>::lay_out() {
-  std::size_t most_inputs = 1;
-  std::size_t most_outputs = 1;
-  std::size_t most_draws = 0;
-  bool scales = false;
-  for (const bound_stage& s : plan_->stages) {
-    std::size_t draws = 0;
-    for (const operand& in : s.pass.inputs) draws += in.from == source::draw;
-    most_draws = std::max(most_draws, draws);
-    most_inputs = std::max(most_inputs, s.pass.inputs.size() + branch_weights_.size() + 1);
-    most_outputs = std::max(most_outputs, s.pass.outputs.size());
-    scales = scales || (s.evaluates && s.input_scale != 1);
+void sampling<T, Noise, Transform>::reserve() {
+  std::size_t inputs = 0, outputs = 0, weights = 0, draws = 0;
+  for (std::size_t s = 0; s < plan().stages.size(); ++s) {
+    const prepared_pass& p = prepared_->pass(s);
+    inputs = std::max(inputs, p.inputs.size());
+    outputs = std::max(outputs, p.outputs.size());
+    weights = std::max(weights, p.weights.size());
+    draws = std::max(draws, p.draws.size());
   }
-  bool learned = false;
-  for (const draw_kind& d : plan_->draws) learned = learned || d.learned;
-
-  constexpr std::size_t alignment = 64 / sizeof(scalar);
-  stride_ = (size_ + alignment - 1) / alignment * alignment;
-  std::size_t end = stride_ * static_cast<std::size_t>(plan_->registers);
-  const auto take = [&](std::size_t count) { return std::exchange(end, end + count * stride_); };
-  input_offset_ = take(scales ? 1 : 0);
-  output_offset_ = take(branch_weights_.size());
-  clean_offset_ = take(plan_->estimate == clean_estimate::transformed ? 1 : 0);
-  variance_offset_ = take(learned ? 1 : 0);
-  draw_offset_ = take(most_draws);
-  memory_.assign(end, scalar(0));
-  inputs_.reserve(most_inputs);
-  outputs_.reserve(most_outputs);
-  weights_.reserve(most_inputs * most_outputs);
+  memory_.assign(prepared_->memory(), scalar(0));
+  inputs_.resize(inputs);
+  outputs_.resize(outputs);
+  weights_.resize(weights);
+  head_.resize(inputs);
+  draws_.resize(draws);
+  clean_inputs_.resize(1 + branch_weights_.size());
+  clean_weights_.resize(1 + branch_weights_.size());
+  if constexpr (draws_from == draw_source::inside)
+    if (!plan().draws.empty())
+      for (std::size_t i = 0; i < items_; ++i) keys_.push_back(noise_.key(i));
 }
 
 template <tensor_like T, class Noise, class Transform>
-void sampling<T, Noise, Transform>::prepare_input(const bound_stage& now) {
+void sampling<T, Noise, Transform>::scale_input(const bound_stage& now) {
   if (now.input_scale == 1) return;
-  const scalar* from = slot(now.state);
-  scalar* to = buffer(input_offset_);
+  const scalar* from = at(prepared_->reg(now.state));
+  scalar* to = at(prepared_->input());
   combine<scalar>(std::span(&to, 1), std::span(&from, 1), std::span(&now.input_scale, 1), size_);
+  input_ready_ = true;
 }
 
 template <tensor_like T, class Noise, class Transform>
 void sampling<T, Noise, Transform>::write_clean(const bound_stage& now, scalar* out) const {
-  inputs_.assign(1, slot(now.state));
-  weights_.assign(1, now.clean.x);
-  for (std::size_t b = 0; b < branch_weights_.size(); ++b) {
-    inputs_.push_back(output_data(b));
-    weights_.push_back(now.clean.y * branch_weights_[b]);
+  const std::size_t streams = 1 + branch_weights_.size();
+  clean_inputs_[0] = at(prepared_->reg(now.state));
+  clean_weights_[0] = now.clean.x;
+  for (std::size_t b = 0; b + 1 < streams; ++b) {
+    clean_inputs_[b + 1] = at(prepared_->output(b));
+    clean_weights_[b + 1] = now.clean.y * branch_weights_[b];
   }
-  combine<scalar>(std::span(&out, 1), inputs_, weights_, size_);
+  combine<scalar>(std::span(&out, 1), clean_inputs_, clean_weights_, size_);
 }
 
 template <tensor_like T, class Noise, class Transform>
-void sampling<T, Noise, Transform>::fill_draw(int draw, scalar* out) {
-  const draw_kind& kind = plan_->draws[static_cast<std::size_t>(draw)];
-  noise_.fill(noise_request{draw, kind, items_}, std::span<scalar>(out, size_));
-  if (!kind.learned) return;
+void sampling<T, Noise, Transform>::prepare_draws(const prepared_pass& prepared) {
   using real = arithmetic_t<scalar>;
-  const scalar* v = buffer(variance_offset_);
-  const real middle = static_cast<real>((kind.log_upper + kind.log_lower) / 4);
-  const real half_width = static_cast<real>((kind.log_upper - kind.log_lower) / 4);
-  for (std::size_t i = 0; i < size_; ++i)
-    out[i] = static_cast<scalar>(static_cast<real>(out[i]) *
-                                 std::exp(middle + half_width * static_cast<real>(v[i])));
+  for (std::size_t k = 0; k < prepared.draws.size(); ++k) {
+    const int draw = prepared.draws[k];
+    const draw_kind& kind = plan().draws[static_cast<std::size_t>(draw)];
+    scalar* const values = at(prepared_->draw(k));
+    // exp(((1 + v) log_upper + (1 - v) log_lower)/4) is the standard deviation.
+    const auto middle = static_cast<real>((kind.log_upper + kind.log_lower) / 4);
+    const auto half_width = static_cast<real>((kind.log_upper - kind.log_lower) / 4);
+    const auto deviation = [&](scalar v) {
+      return std::exp(middle + half_width * static_cast<real>(v));
+    };
+    const scalar* const v = at(prepared_->variance());
+    if constexpr (draws_from == draw_source::inside) {
+      draws_[k] = {static_cast<std::uint32_t>(draw), kind.learned ? values : nullptr};
+      if (kind.learned)
+        std::transform(v, v + size_, values, [&](scalar e) { return static_cast<scalar>(deviation(e)); });
+    } else {
+      noise_.fill(noise_request{draw, kind, items_}, std::span<scalar>(values, size_));
+      if (kind.learned)
+        std::transform(values, values + size_, v, values, [&](scalar z, scalar e) {
+          return static_cast<scalar>(static_cast<real>(z) * deviation(e));
+        });
+    }
+  }
 }
 
 template <tensor_like T, class Noise, class Transform>
-void sampling<T, Noise, Transform>::pass(const bound_stage& now) {
-  scalar* const clean = buffer(clean_offset_);
-  if constexpr (!std::is_same_v<Transform, unchanged>) {
-    const bool reads_clean =
-        std::any_of(now.pass.inputs.begin(), now.pass.inputs.end(),
-                    [](const operand& in) { return in.from == source::clean; });
-    if (reads_clean) {
+void sampling<T, Noise, Transform>::pass(const bound_stage& now, const prepared_pass& prepared) {
+  input_ready_ = prepared.scales_input;
+  if (prepared.outputs.empty()) return;
+  if constexpr (clean_from == clean_source::buffer) {
+    if (prepared.transforms) {
+      scalar* const clean = at(prepared_->clean());
       write_clean(now, clean);
-      const std::span<scalar> values(clean, size_);
-      if constexpr (std::is_same_v<Transform, clip>) {
-        const auto low = static_cast<scalar>(transform_.low);
-        const auto high = static_cast<scalar>(transform_.high);
-        for (scalar& value : values) value = value < low ? low : high < value ? high : value;
-      } else {
-        transform_(values, items_, now.at);
-      }
+      transform_(std::span<scalar>(clean, size_), items_, now.at);
     }
   }
-  inputs_.clear();
-  std::size_t draws = 0;
-  for (const operand& in : now.pass.inputs) {
-    switch (in.from) {
-      case source::stored: inputs_.push_back(slot(in.index)); break;
-      case source::clean: inputs_.push_back(clean); break;
-      case source::output:
-        for (std::size_t b = 0; b < branch_weights_.size(); ++b) inputs_.push_back(output_data(b));
-        break;
-      case source::draw: {
-        scalar* const values = buffer(draw_offset_ + draws++ * stride_);
-        fill_draw(in.index, values);
-        inputs_.push_back(values);
-        break;
-      }
-      case source::noise: break;  // bind leaves none
-    }
+  prepare_draws(prepared);
+  const std::size_t inputs = prepared.inputs.size();
+  const std::size_t outputs = prepared.outputs.size();
+  for (std::size_t i = 0; i < inputs; ++i) inputs_[i] = at(prepared.inputs[i]);
+  for (std::size_t j = 0; j < outputs; ++j) outputs_[j] = at(prepared.outputs[j]);
+  std::span<const double> weights = prepared.weights;
+  std::span<const double> head = prepared.head;
+  if (branch_weights_.size() > 1 || branch_weights_.front() != 1) {
+    const std::size_t columns = prepared.branches.size();
+    const auto factor = [&](std::size_t c) {
+      const int b = prepared.branches[c];
+      return b < 0 ? 1.0 : branch_weights_[static_cast<std::size_t>(b)];
+    };
+    for (std::size_t j = 0; j < outputs; ++j)
+      for (std::size_t c = 0; c < columns; ++c)
+        weights_[j * columns + c] = weights[j * columns + c] * factor(c);
+    for (std::size_t i = 0; i < head.size(); ++i) head_[i] = head[i] * factor(i);
+    weights = std::span(weights_).first(outputs * columns);
+    head = std::span(head_).first(head.size());
   }
-  outputs_.clear();
-  weights_.clear();
-  for (std::size_t j = 0; j < now.pass.outputs.size(); ++j) {
-    outputs_.push_back(slot(now.pass.outputs[j]));
-    for (std::size_t i = 0; i < now.pass.inputs.size(); ++i) {
-      const double weight = now.pass.weight(j, i);
-      if (now.pass.inputs[i].from == source::output)
-        for (const double branch : branch_weights_) weights_.push_back(weight * branch);
-      else
-        weights_.push_back(weight);
-    }
+  fused_pass<scalar> fused;
+  fused.items = items_;
+  fused.item_size = items_ == 0 ? 0 : size_ / items_;
+  fused.outputs = std::span<scalar* const>(outputs_.data(), outputs);
+  fused.inputs = std::span<const scalar* const>(inputs_.data(), inputs);
+  fused.weights = weights;
+  if constexpr (clean_from == clean_source::head)
+    fused.head = {head, transform_.low, transform_.high};
+  if constexpr (draws_from == draw_source::inside) {
+    fused.draws = std::span<const pass_draw<scalar>>(draws_.data(), prepared.draws.size());
+    if (!prepared.draws.empty()) fused.item_keys = keys_;
   }
-  combine<scalar>(outputs_, inputs_, weights_, size_);
+  apply(fused);
 }
 
 }  // namespace tweedie
