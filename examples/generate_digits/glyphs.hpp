@@ -24,8 +24,8 @@ namespace digits {
 
 struct glyph_options {
   std::filesystem::path fonts = "/usr/share/fonts";
-  int side = 16;              // of a picture, in pixels
-  int copies = 20;            // of every digit of every face
+  int side = 20;              // of a picture, in pixels
+  int pictures = 16000;       // at least; every digit of every face equally often
   double height = 0.75;       // of a digit, as part of the side
   double scale_range = 0.06;  // relative, both ways
   double turn_range = 0.08;   // radians, both ways
@@ -119,15 +119,17 @@ inline void draw(FT_Library library, FT_Outline& outline, int side, double pixel
 
 // All copies of all digits of all faces; the pictures of one face are consecutive.
 inline dataset draw_digits(const glyph_options& options) {
-  if (options.side < 8 || options.side > 256 || options.copies < 1)
-    throw std::invalid_argument("draw_digits: side must be 8 to 256, copies at least 1");
+  if (options.side < 8 || options.side > 256 || options.pictures < 1)
+    throw std::invalid_argument("draw_digits: side must be 8 to 256, pictures at least 1");
   const auto library = detail::open_library();
   const auto faces = detail::open_faces(library.get(), options.fonts);
   if (faces.empty())
     throw std::runtime_error("draw_digits: no font with digits under " + options.fonts.string() +
                              "; install fonts-dejavu, or pass --images and --labels");
   const auto side = static_cast<Eigen::Index>(options.side);
-  const auto count = static_cast<Eigen::Index>(faces.size()) * 10 * options.copies;
+  const auto outlines = static_cast<Eigen::Index>(faces.size()) * 10;
+  const Eigen::Index copies = (options.pictures + outlines - 1) / outlines;
+  const Eigen::Index count = outlines * copies;
   Eigen::Matrix<std::uint8_t, Eigen::Dynamic, Eigen::Dynamic> bytes(side * side, count);
   bytes.setZero();
   dataset data;
@@ -137,7 +139,7 @@ inline dataset draw_digits(const glyph_options& options) {
     return std::uniform_real_distribution<double>(-range, range)(engine);
   };
   for (const auto& face : faces)
-    for (int copy = 0; copy < options.copies; ++copy)
+    for (Eigen::Index copy = 0; copy < copies; ++copy)
       for (int digit = 0; digit < 10; ++digit) {
         const double high = options.side * options.height * (1.0 + within(options.scale_range));
         const double angle = within(options.turn_range);
