@@ -36,10 +36,7 @@ inline level_list multistep_levels(const config& c, const alpha_bar_table& table
   const int steps =
       custom ? static_cast<int>(custom->size()) : read_positive_steps(c, how.num_inference_steps);
   out.timesteps = spaced_timesteps(c, train_steps, last, steps);
-  if (custom) {
-    out.timesteps = *custom;
-    for (double& t : out.timesteps) t = std::trunc(t);
-  }
+  if (custom) out.timesteps = truncated(*custom);
   if (s.karras || s.lu || s.exponential || s.beta) {
     out.sigmas = respaced_levels(c, s, all, steps);
     out.timesteps = respaced_timesteps(out.sigmas, all, (s.karras || s.lu) && !cosine);
@@ -49,6 +46,7 @@ inline level_list multistep_levels(const config& c, const alpha_bar_table& table
   } else {
     for (const double t : out.timesteps) out.sigmas.push_back(interpolate(t, all));
   }
+  out.timesteps = truncated(std::move(out.timesteps));
   out.sigmas.push_back(final == "zero" ? 0 : all.front());
   return out;
 }
@@ -71,8 +69,7 @@ inline level_list singlestep_levels(const config& c, const alpha_bar_table& tabl
   const int steps =
       custom ? static_cast<int>(custom->size()) : read_positive_steps(c, how.num_inference_steps);
   if (custom) {
-    out.timesteps = *custom;
-    for (double& t : out.timesteps) t = std::trunc(t);
+    out.timesteps = truncated(*custom);
   } else {
     out.timesteps = linspace(0, last - 1, steps + 1);
     for (double& t : out.timesteps) t = round_half_even(t);
@@ -88,6 +85,7 @@ inline level_list singlestep_levels(const config& c, const alpha_bar_table& tabl
   } else {
     for (const double t : out.timesteps) out.sigmas.push_back(interpolate(t, all));
   }
+  out.timesteps = truncated(std::move(out.timesteps));
   out.sigmas.push_back(final == "zero" ? 0 : all.front());
   return out;
 }
@@ -134,7 +132,7 @@ inline level_list inverse_levels(const config& c, const alpha_bar_table& table,
   std::vector<double> unique;
   for (const double t : out.timesteps)
     if (std::find(unique.begin(), unique.end(), t) == unique.end()) unique.push_back(t);
-  out.timesteps = unique;
+  out.timesteps = truncated(std::move(unique));
   return out;
 }
 

@@ -127,14 +127,14 @@ inline std::vector<double> respaced_levels(const config& c, const spacing_switch
   return levels;
 }
 
-/// Timesteps of respaced levels, cut to integers as the reference stores them.
+/// Timesteps of respaced levels, rounded or not.
 inline std::vector<double> respaced_timesteps(const std::vector<double>& levels,
                                               const std::vector<double>& table, bool rounded) {
   std::vector<double> logarithms, t;
   for (const double v : table) logarithms.push_back(std::log(v));
   for (const double v : levels) {
     const double time = time_of_level(v, logarithms);
-    t.push_back(std::trunc(rounded ? round_half_even(time) : time));
+    t.push_back(rounded ? round_half_even(time) : time);
   }
   return t;
 }
@@ -152,8 +152,14 @@ inline std::vector<double> flow_levels(double shift, int train_steps, int steps)
 
 inline std::vector<double> flow_timesteps(const std::vector<double>& levels, int train_steps) {
   std::vector<double> t;
-  for (const double s : levels) t.push_back(std::trunc(s * train_steps));
+  for (const double s : levels) t.push_back(s * train_steps);
   return t;
+}
+
+/// Cut to integers, as the reference stores timesteps.
+inline std::vector<double> truncated(std::vector<double> timesteps) {
+  for (double& t : timesteps) t = std::trunc(t);
+  return timesteps;
 }
 
 /// flow_shift, or exp(mu) where set_timesteps is given mu.

@@ -33,6 +33,7 @@ inline level_list adams_levels(const config& c, const alpha_bar_table& table, do
   } else {
     for (const double t : out.timesteps) out.sigmas.push_back(interpolate(t, all));
   }
+  out.timesteps = truncated(std::move(out.timesteps));
   out.sigmas.push_back(s.any() ? out.sigmas.back() : all.front());
   return out;
 }
@@ -49,6 +50,16 @@ inline loaded_sampler load_deis_multistep(const config& c, const request& how) {
   loaded_sampler out;
   out.network = read_dpm_solver_prediction(c, false, levels.flow);
   out.transform = read_thresholding(c);
+  if (!levels.flow && c.has("prediction_type") &&
+      c.values()["prediction_type"] == "flow_prediction") {
+    // The reference divides x - alpha x0 by the listed level s, not by sigma = s alpha.
+    if (!std::holds_alternative<std::monostate>(out.transform))
+      c.refuse("thresholding", "false where prediction_type is flow_prediction without "
+                               "use_flow_sigmas");
+    out.network.prediction = [](const node& n) {
+      return row_of_noise(n.level, (1 - n.level.alpha) / noise_level(n.level), n.level.alpha);
+    };
+  }
   out.timesteps = levels.timesteps;
   out.sigmas = levels.sigmas;
   out.forward = levels.forward(how.begin_index);
@@ -119,6 +130,7 @@ inline level_list unipc_levels(const config& c, const alpha_bar_table& table, co
   } else {
     for (const double t : out.timesteps) out.sigmas.push_back(interpolate(t, all));
   }
+  out.timesteps = truncated(std::move(out.timesteps));
   out.sigmas.push_back(zero ? 0 : s.any() ? out.sigmas.back() : all.front());
   return out;
 }
