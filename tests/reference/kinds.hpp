@@ -13,6 +13,7 @@ using replay_function = std::vector<outcome> (*)(const json& file, const std::st
 
 std::vector<outcome> replay_diffusers(const json& file, const std::string& name);
 std::vector<outcome> replay_diffusers_quirks(const json& file, const std::string& name);
+std::vector<outcome> replay_kdiffusion(const json& file, const std::string& name);
 
 struct file_kind {
   const char* format;
@@ -23,6 +24,7 @@ struct file_kind {
 inline constexpr file_kind file_kinds[] = {
     {"diffusers-scheduler-cases/1", replay_diffusers},
     {"diffusers-quirks/1", replay_diffusers_quirks},
+    {"k-diffusion-cases/1", replay_kdiffusion},
 };
 
 }  // namespace reference

@@ -61,6 +61,18 @@ inline auto predicts_edm(double data_deviation = 0.5) {
   };
 }
 
+/// The network inside a consistency model as a prediction kind; refused at the least level, where the
+/// model is the identity whatever the network says.
+inline auto predicts_consistency(double data_deviation = 0.5, double least_level = 0.002) {
+  return [data_deviation, least_level](const node& n) {
+    const double level = noise_level(n.level);
+    detail::require(level > least_level, "predicts_consistency", "level", level,
+                    "valid: level > least_level");
+    const preconditioning c = consistency_preconditioning(level, data_deviation, least_level);
+    return plane_row{(1 - c.skip) / c.out, -c.skip * level / c.out};
+  };
+}
+
 /// Input scale of EDM networks on a state x = alpha (x0 + s z): c_in / alpha.
 inline auto edm_input(double data_deviation = 0.5) {
   return [data_deviation](const node& n) {

@@ -1,0 +1,102 @@
+// Runs a program through the library's own runtime with recorded noise, keeping what was asked and
+// answered.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "outcome.hpp"
+#include "tweedie/solve/sampling.hpp"
+
+namespace reference {
+
+/// Hands out a recorded list of noises, times a factor.
+class recorded_noise {
+ public:
+  recorded_noise(const std::vector<std::vector<double>>& values, double scale = 1)
+      : values_(&values), scale_(scale) {}
+
+  template <class S>
+  void fill(const tweedie::noise_request& request, std::span<S> out) const {
+    const auto draw = static_cast<std::size_t>(request.draw);
+    if (draw >= values_->size())
+      throw std::runtime_error("draw " + std::to_string(draw) + " was not recorded");
+    for (std::size_t i = 0; i < out.size(); ++i)
+      out[i] = static_cast<S>(scale_ * (*values_)[draw][i]);
+  }
+
+ private:
+  const std::vector<std::vector<double>>* values_;
+  double scale_;
+};
+
+/// (what the network is shown, the time it is told, the level of the state) -> answer.
+using answer =
+    std::function<std::vector<double>(std::span<const double>, double, const tweedie::node&)>;
+
+struct driven {
+  std::vector<std::vector<double>> states;   ///< state at each evaluation, before input scaling
+  std::vector<double> times;                 ///< what the network was told
+  std::vector<double> levels;                ///< sigma / alpha of each evaluation
+  std::vector<std::size_t> steps;            ///< step during which each evaluation was made
+  std::vector<std::vector<double>> outputs;  ///< what it answered
+  std::vector<std::vector<double>> marks;    ///< the sample after each step
+  std::vector<double> result;
+};
+
+template <class Transform = tweedie::unchanged>
+driven drive(const tweedie::program& plan, const tweedie::network_description& network,
+             const std::vector<double>& x, const answer& model,
+             const std::vector<std::vector<double>>& noises = {}, Transform transform = {},
+             double noise_scale = 1, const answer& variance = {}) {
+  tweedie::sampling s(plan, network, x, recorded_noise(noises, noise_scale), std::move(transform));
+  driven out;
+  const auto copy = [](auto&& view) { return std::vector<double>(view.begin(), view.end()); };
+  for (;;) {
+    const tweedie::sampling_event event = s.advance();
+    if (event == tweedie::sampling_event::finished) break;
+    if (event == tweedie::sampling_event::step) {
+      out.marks.push_back(copy(s.state()));
+      continue;
+    }
+    out.states.push_back(copy(s.state()));
+    out.times.push_back(s.network_time());
+    out.steps.push_back(out.marks.size());
+    out.levels.push_back(tweedie::noise_level(s.at().level));
+    out.outputs.push_back(model(s.input(), s.network_time(), s.at()));
+    std::copy(out.outputs.back().begin(), out.outputs.back().end(), s.output().begin());
+    if (variance) {
+      const std::vector<double> v = variance(s.input(), s.network_time(), s.at());
+      std::copy(v.begin(), v.end(), s.variance_output().begin());
+    }
+  }
+  out.result = copy(s.state());
+  return out;
+}
+
+/// State at the first evaluation of each step.
+inline std::vector<std::vector<double>> first_states(const driven& run) {
+  std::vector<std::vector<double>> states;
+  for (std::size_t i = 0; i < run.states.size(); ++i)
+    if (i == 0 || run.steps[i] != run.steps[i - 1]) states.push_back(run.states[i]);
+  return states;
+}
+
+/// The replayed case, any exception being a failure.
+template <class Body>
+outcome attempt(const std::string& id, const std::string& subject, const std::string& group,
+                const Body& body, double tolerance = comparison::tight) {
+  outcome o{id, subject, group, verdict::passed, 0, ""};
+  comparison c(tolerance);
+  try {
+    body(c);
+  } catch (const std::exception& error) {
+    c.fail(error.what());
+  }
+  c.into(o);
+  return o;
+}
+
+}  // namespace reference
