@@ -7,6 +7,8 @@
 // goes down to v = `down` below the next level and renoises by `up` (sampler/ancestral.hpp).
 #pragma once
 
+#include <concepts>
+
 #include "tweedie/sampler/ancestral.hpp"
 #include "tweedie/sampler/stochastic_edm.hpp"
 
@@ -30,9 +32,10 @@ void dpm_2_step(recorder& r, linear& x, const node& from, double down, double al
   x = alpha_to * (y + (down - u) * slope(noise_row, x_m, e, middle));
 }
 
-/// `between(level)` makes the node of a noise level that is not in the grid, e.g. nodes_of(schedule).
-template <class NodeMaker>
-program dpm_2_ancestral(const grid& nodes, const NodeMaker& between, double eta = 1,
+/// Ancestral steps; `split(u, v)` gives the levels of a step from u to v. `between(level)` makes the
+/// node of a noise level that is not in the grid, e.g. nodes_of(schedule).
+template <class NodeMaker, std::invocable<double, double> Split>
+program dpm_2_ancestral(const grid& nodes, const NodeMaker& between, const Split& split,
                         double noise_scale = 1) {
   check_descending("dpm_2_ancestral", nodes);
   recorder r(nodes.front());
@@ -40,12 +43,21 @@ program dpm_2_ancestral(const grid& nodes, const NodeMaker& between, double eta 
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
     const signal_noise to = nodes[i + 1].level;
     const double u = chart_coordinate(noise_row, nodes[i].level);
-    const auto [down, up] = ancestral_split(u, noise_level(to), eta);
-    dpm_2_step(r, x, nodes[i], down, to.alpha, between);
-    if (up > 0) x += to.alpha * up * noise_scale * r.draw();
+    const ancestral_levels step = split(u, noise_level(to));
+    dpm_2_step(r, x, nodes[i], step.down, to.alpha, between);
+    if (step.up > 0) x += to.alpha * step.up * noise_scale * r.draw();
     r.mark(x, nodes[i + 1]);
   }
   return r.finish(x);
+}
+
+/// Ancestral steps with the share eta of the full noise.
+template <class NodeMaker>
+program dpm_2_ancestral(const grid& nodes, const NodeMaker& between, double eta = 1,
+                        double noise_scale = 1) {
+  return dpm_2_ancestral(
+      nodes, between, [eta](double u, double v) { return ancestral_split(u, v, eta); },
+      noise_scale);
 }
 
 /// The deterministic method, or with churn before each step (sampler/stochastic_edm.hpp).

@@ -269,9 +269,11 @@ inline loaded_sampler load_ltx_euler_ancestral(const config& c, const request& h
       const double down = to * (1 + (to / from - 1) * eta);
       x = down / from * x + (1 - down / from) * e.clean;
       if (eta > 0 && noise_scale > 0) {
-        const double mean = (1 - to) / (1 - down);
-        const double variance = to * to - down * down * mean * mean;
-        x = mean * x + noise_scale * std::sqrt(std::max(variance, 0.0)) * r.draw();
+        constexpr double guard = 1e-12;  // the reference's, against division by zero
+        const double variance =
+            to * to - down * down * (1 - to) * (1 - to) / ((1 - down) * (1 - down) + guard);
+        x = (1 - to) / (1 - down + guard) * x +
+            noise_scale * std::sqrt(std::max(variance, 0.0)) * r.draw();
       }
     }
     r.mark(x, nodes[i + 1]);

@@ -107,7 +107,14 @@ inline void read_helios(const config& c, const request& how, const char* time_sh
       if (shift != 1)
         for (double& s : out.sigmas) s = time_shifted(c, time_shift_default, shift, s);
     }
-    for (const double s : out.sigmas) out.timesteps.push_back(s * train_steps);
+    // A list of levels reaches the reference as numpy float32 and is multiplied as such.
+    const bool single = given && std::all_of(given->begin(), given->end(), [](double s) {
+      return static_cast<double>(static_cast<float>(s)) == s;
+    });
+    for (const double s : out.sigmas)
+      out.timesteps.push_back(single ? static_cast<double>(static_cast<float>(s) *
+                                                           static_cast<float>(train_steps))
+                                     : s * train_steps);
   } else {
     stage = read_helios_stage(c, train_steps, stages, index);
     out.timesteps = linspace(stage.first, stage.last, steps);

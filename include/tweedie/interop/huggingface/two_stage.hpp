@@ -72,9 +72,14 @@ inline loaded_sampler load_kdpm2_discrete(const config& c, const request& how) {
 
 inline loaded_sampler load_kdpm2_ancestral(const config& c, const request& how) {
   loaded_sampler out;
+  // The difference as the reference forms it: down = next^2/s, but for what cancels.
+  const auto split = [](double s, double next) -> ancestral_levels {
+    const double up = std::sqrt(next * next * (s * s - next * next) / (s * s));
+    return {std::sqrt(next * next - up * up), up};
+  };
   const noise_level_list list = detail::read_kdpm(
-      c, how, [](double s, double next) { return ancestral_split(s, next).down; }, out);
-  out.plan = dpm_2_ancestral(list.nodes(c, how.begin_index), list.between());
+      c, how, [&](double s, double next) { return split(s, next).down; }, out);
+  out.plan = dpm_2_ancestral(list.nodes(c, how.begin_index), list.between(), split);
   finish_noise_levels(c, how, list, {"epsilon", "v_prediction"}, out);
   return out;
 }
