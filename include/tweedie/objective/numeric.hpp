@@ -30,6 +30,10 @@ S sigmoid(const S& x);
 template <class S>
 S log1p_minus(const S& x);
 
+/// e^x - 1 - x, to full relative accuracy also near 0.
+template <class S>
+S exp_minus_linear(const S& x);
+
 /// Logarithm of the standard normal distribution function.
 template <class S>
 S log_normal_cdf(const S& x);
@@ -198,6 +202,20 @@ S sigmoid(const S& x) {
 template <class S>
 S log1p_minus(const S& x) {
   return detail::lift(x, detail::log1p_minus_value, [](double v) { return -v / (1 + v); });
+}
+
+template <class S>
+S exp_minus_linear(const S& x) {
+  if constexpr (detail::differentiated<S>) {
+    return S(exp_minus_linear(x.value()), x.derivatives() * std::expm1(x.value()));
+  } else {
+    // x^2/2! + ... + x^15/15! for |x| < 1/2; the next term is below 1e-17 of the first.
+    S series = detail::constant_like(x, 1.0 / 15);
+    for (int k = 14; k >= 3; --k) series = (1 + x * series) / k;
+    series = x * x * (1 + x * series) / 2;
+    return detail::choose(detail::magnitude(x) < detail::constant_like(x, 0.5), series,
+                          S(detail::exponential(x) - 1 - x));
+  }
 }
 
 template <class S>

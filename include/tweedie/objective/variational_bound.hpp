@@ -1,0 +1,287 @@
+// The variational bound of a chain, term by term, with gradients to the network's outputs.
+//
+//   -log p(x0) <= L_T + sum L_{t-1} + L_0                          (Ho et al. 2020, eq. 5)
+//   L_T     = KL(q(x_T | x0) || N(0, s^2 I))
+//   L_{t-1} = KL(q(x_s | x_t, x0) || N(mu, e^l I))                 Gaussian against Gaussian
+//   L_0     = -log p(x0 | x_1), a decoder of discrete data         (eq. 13, objective/decoder.hpp)
+//
+// The model's mean is the posterior's with the x0 estimate in place of x0, so that its error is a
+// multiple of the error of the network's answer y to the target y*: mu - mu_q = gain (y - y*).
+// The log-variance is fixed, or affine in a second output v of the network:
+//   small  log v_q    large  log b    learned  v    learned range  interpolated, v = -1 ... 1
+// (Nichol and Dhariwal 2021, eq. 15). At the last step v_q = 0; its logarithm is replaced by that
+// of the step before, as all implementations do. Values are in nats, or what the reduction says; a
+// term reads its tensors once.
+#pragma once
+
+#include <cmath>
+#include <span>
+#include <vector>
+
+#include "tweedie/objective/batch.hpp"
+#include "tweedie/objective/decoder.hpp"
+#include "tweedie/objective/numeric.hpp"
+#include "tweedie/process/reverse.hpp"
+#include "tweedie/schedule/prediction.hpp"
+
+namespace tweedie {
+
+/// One step of a chain as the bound sees it.
+struct bound_step {
+  signal_noise from, to;
+  double clean_weight = 1;            ///< of x0 in the mean of the posterior
+  double posterior_log_variance = 0;  ///< log v_q, at the last step that of the step before
+  double forward_log_variance = 0;    ///< log b
+  bool last = false;                  ///< leads to data: the term is the decoder's
+};
+
+/// The steps of a chain over `levels` from noisy to clean; the last level is clean data.
+inline std::vector<bound_step> bound_steps(std::span<const signal_noise> levels) {
+  constexpr const char* name = "bound_steps";
+  detail::require(levels.size() >= 2, name, "levels", static_cast<double>(levels.size()),
+                  "valid: at least two");
+  detail::require(levels.back().sigma == 0, name, "last sigma", levels.back().sigma,
+                  "valid: 0, the chain ends at data");
+  std::vector<bound_step> steps;
+  for (std::size_t i = 0; i + 1 < levels.size(); ++i) {
+    const posterior_weights q = posterior(levels[i], levels[i + 1]);
+    detail::require(q.upper_variance > 0, name, "forward variance", q.upper_variance,
+                    "valid: levels of strictly decreasing noise");
+    bound_step s{levels[i],
+                 levels[i + 1],
+                 q.clean,
+                 std::log(q.variance),
+                 std::log(q.upper_variance),
+                 i + 2 == levels.size()};
+    if (s.last)
+      s.posterior_log_variance =
+          steps.empty() ? s.forward_log_variance : steps.back().posterior_log_variance;
+    steps.push_back(s);
+  }
+  return steps;
+}
+
+/// How the variance of the reverse kernels is chosen.
+enum class reverse_variance { small, large, learned, learned_range };
+
+/// Log-variance offset + slope * v of the model.
+struct affine_log_variance {
+  double offset = 0;
+  double slope = 0;
+};
+
+inline affine_log_variance model_log_variance(const bound_step& step, reverse_variance kind) {
+  const double low = step.posterior_log_variance;
+  const double high = step.forward_log_variance;
+  switch (kind) {
+    case reverse_variance::small:
+      return {low, 0};
+    case reverse_variance::large:
+      return {step.last ? low : high, 0};
+    case reverse_variance::learned:
+      return {0, 1};
+    case reverse_variance::learned_range:
+      return {(low + high) / 2, (high - low) / 2};
+  }
+  detail::fail("model_log_variance", "unknown reverse_variance");
+}
+
+/// d mean / d output for a network whose answers have the given row.
+inline double mean_gain(const bound_step& step, plane_row row) {
+  return step.clean_weight * sample_from(step.from, row).y;
+}
+
+/// What the terms need of one item. A network that predicts the mean of x_s itself has gain 1 and
+/// the posterior mean as its target.
+struct bound_item {
+  bound_step step;
+  double gain = 1;
+  affine_log_variance log_variance;
+};
+
+inline bound_item make_bound_item(const bound_step& step, plane_row row, reverse_variance kind) {
+  return {step, mean_gain(step, row), model_log_variance(step, kind)};
+}
+
+/// L_{t-1} or L_0 per item, for fixed variances, with the gradient to the output. `x0` is read by
+/// last steps only.
+template <tensor_like Output, tensor_like Target, tensor_like Data, bin_decoder Decoder,
+          writable_tensor Gradient>
+std::vector<double> bound_terms(const Output& output, const Target& target, const Data& x0,
+                                std::span<const bound_item> items, const Decoder& decoder,
+                                reduction how, Gradient&& gradient);
+
+/// The same for learned variances, with the gradients to both outputs.
+template <tensor_like Output, tensor_like Variance, tensor_like Target, tensor_like Data,
+          bin_decoder Decoder, writable_tensor Gradient, writable_tensor VarianceGradient>
+std::vector<double> learned_variance_bound_terms(const Output& output, const Variance& variance,
+                                                 const Target& target, const Data& x0,
+                                                 std::span<const bound_item> items,
+                                                 const Decoder& decoder, reduction how,
+                                                 Gradient&& gradient,
+                                                 VarianceGradient&& variance_gradient);
+
+/// The terms as a guide for the variance alone (Nichol and Dhariwal 2021, section 3.1): the output
+/// is held fixed ("stop-gradient"), only the gradient to the variance output is written. L_hybrid
+/// is `regression` of the output plus 0.001 times this.
+template <tensor_like Output, tensor_like Variance, tensor_like Target, tensor_like Data,
+          bin_decoder Decoder, writable_tensor VarianceGradient>
+std::vector<double> variance_bound_terms(const Output& output, const Variance& variance,
+                                         const Target& target, const Data& x0,
+                                         std::span<const bound_item> items, const Decoder& decoder,
+                                         reduction how, VarianceGradient&& variance_gradient);
+
+/// L_T per item: KL(N(alpha x0, sigma^2 I) || N(0, s^2 I)), s = sqrt(alpha^2 + sigma^2) for unit
+/// data variance, so s = 1 for variance-preserving chains. No parameter of a model enters.
+template <tensor_like Data>
+std::vector<double> prior_terms(const Data& x0, signal_noise terminal, double prior_deviation,
+                                reduction how) {
+  constexpr const char* name = "prior_terms";
+  detail::require(terminal.sigma > 0, name, "sigma", terminal.sigma, "valid: sigma > 0");
+  detail::require(prior_deviation > 0, name, "prior_deviation", prior_deviation,
+                  "valid: prior_deviation > 0");
+  const std::size_t items = detail::checked_items(name, x0);
+  const std::size_t n = item_size(x0);
+  const double scale = 1 / (prior_deviation * prior_deviation);
+  // sigma^2/s^2 - 1, without cancellation where alpha^2 + sigma^2 = s^2.
+  const double norm = std::hypot(terminal.alpha, terminal.sigma);
+  const bool matched = std::abs(norm - prior_deviation) <= 1e-14 * prior_deviation;
+  const double excess =
+      matched ? -terminal.alpha * terminal.alpha * scale
+              : (terminal.sigma - prior_deviation) * (terminal.sigma + prior_deviation) * scale;
+  const double variance_part = -log1p_minus(excess) / 2;
+  const double mean_factor = terminal.alpha * terminal.alpha * scale / 2;
+  std::vector<double> values(items);
+  for (std::size_t i = 0; i < items; ++i)
+    values[i] = detail::one_pass(
+        n, reduction_factor(how, n),
+        [&](const detail::block& x) -> detail::block {
+          return mean_factor * x * x + variance_part;
+        },
+        std::tuple<>(), elements(x0).data() + i * n);
+  return values;
+}
+
+namespace detail {
+
+/// v may be null for fixed variances; null gradients are not written.
+template <class O, class V, class T, class D, class Decoder, class G, class H>
+double bound_term(std::size_t n, const O* output, const V* variance, const T* target, const D* x0,
+                  const bound_item& item, const Decoder& decoder, double factor, G* gradient,
+                  H* variance_gradient) {
+  const auto [offset, slope] = item.log_variance;
+  const double gain = item.gain;
+  if (item.step.last) {
+    double sum = 0;
+    for (std::size_t j = 0; j < n; ++j) {
+      const double v = variance == nullptr ? 0 : static_cast<double>(variance[j]);
+      const double x = static_cast<double>(x0[j]);
+      const double mean =
+          x + gain * (static_cast<double>(output[j]) - static_cast<double>(target[j]));
+      const bin_likelihood p = decoder(x, mean, (offset + slope * v) / 2);
+      sum -= p.log_probability;
+      if (gradient != nullptr) gradient[j] = static_cast<G>(-factor * gain * p.mean_slope);
+      if (variance_gradient != nullptr)
+        variance_gradient[j] = static_cast<H>(-factor * slope / 2 * p.log_scale_slope);
+    }
+    return factor * sum;
+  }
+  const double log_v = item.step.posterior_log_variance;
+  if (variance == nullptr) {
+    const double precision = std::exp(-offset);
+    const double constant = exp_minus_linear(log_v - offset) / 2;
+    const double curvature = gain * gain * precision;
+    return one_pass(
+        n, factor,
+        [&](const block& y, const block& t, block& dy) -> block {
+          const block r = y - t;
+          dy = curvature * r;
+          return 0.5 * r * dy + constant;
+        },
+        std::tuple(gradient), output, target);
+  }
+  return one_pass(
+      n, factor,
+      [&](const block& y, const block& v, const block& t, block& dy, block& dv) -> block {
+        const block l = offset + slope * v;
+        const block precision = (-l).exp();
+        const block r = gain * (y - t);
+        const block weighted = r * precision;
+        const block square = r * weighted;
+        const block excess = log_v - l;
+        dy = gain * weighted;
+        dv = (-0.5 * slope) * (exp_minus_one(excess) + square);
+        return 0.5 * (exp_minus_linear(excess) + square);
+      },
+      std::tuple(gradient, variance_gradient), output, variance, target);
+}
+
+template <class Output, class V, class Target, class Data, class Decoder, class G, class H>
+std::vector<double> bound_terms_of(const char* name, const Output& output, const V* variance,
+                                   const Target& target, const Data& x0,
+                                   std::span<const bound_item> items, const Decoder& decoder,
+                                   reduction how, G* gradient, H* variance_gradient) {
+  const std::size_t count = checked_items(name, output);
+  require_same_batch(name, "target", output, target);
+  require_same_batch(name, "x0", output, x0);
+  require_per_item(name, "items", items.size(), count);
+  const std::size_t n = item_size(output);
+  for (const bound_item& item : items)
+    if (variance == nullptr && item.log_variance.slope != 0)
+      fail(name, "the items have learned variances; pass the variance output");
+  std::vector<double> values(count);
+  const auto at = [n](auto* p, std::size_t i) { return p == nullptr ? nullptr : p + i * n; };
+  for (std::size_t i = 0; i < count; ++i)
+    values[i] =
+        bound_term(n, at(elements(output).data(), i), at(variance, i),
+                   at(elements(target).data(), i), at(elements(x0).data(), i), items[i], decoder,
+                   reduction_factor(how, n), at(gradient, i), at(variance_gradient, i));
+  return values;
+}
+
+}  // namespace detail
+
+template <tensor_like Output, tensor_like Target, tensor_like Data, bin_decoder Decoder,
+          writable_tensor Gradient>
+std::vector<double> bound_terms(const Output& output, const Target& target, const Data& x0,
+                                std::span<const bound_item> items, const Decoder& decoder,
+                                reduction how, Gradient&& gradient) {
+  constexpr const char* name = "bound_terms";
+  detail::require_same_batch(name, "gradient", output, gradient);
+  const double* none = nullptr;
+  double* not_written = nullptr;
+  return detail::bound_terms_of(name, output, none, target, x0, items, decoder, how,
+                                elements(gradient).data(), not_written);
+}
+
+template <tensor_like Output, tensor_like Variance, tensor_like Target, tensor_like Data,
+          bin_decoder Decoder, writable_tensor Gradient, writable_tensor VarianceGradient>
+std::vector<double> learned_variance_bound_terms(const Output& output, const Variance& variance,
+                                                 const Target& target, const Data& x0,
+                                                 std::span<const bound_item> items,
+                                                 const Decoder& decoder, reduction how,
+                                                 Gradient&& gradient,
+                                                 VarianceGradient&& variance_gradient) {
+  constexpr const char* name = "learned_variance_bound_terms";
+  detail::require_same_batch(name, "variance", output, variance);
+  detail::require_same_batch(name, "gradient", output, gradient);
+  detail::require_same_batch(name, "variance_gradient", output, variance_gradient);
+  return detail::bound_terms_of(name, output, elements(variance).data(), target, x0, items, decoder,
+                                how, elements(gradient).data(), elements(variance_gradient).data());
+}
+
+template <tensor_like Output, tensor_like Variance, tensor_like Target, tensor_like Data,
+          bin_decoder Decoder, writable_tensor VarianceGradient>
+std::vector<double> variance_bound_terms(const Output& output, const Variance& variance,
+                                         const Target& target, const Data& x0,
+                                         std::span<const bound_item> items, const Decoder& decoder,
+                                         reduction how, VarianceGradient&& variance_gradient) {
+  constexpr const char* name = "variance_bound_terms";
+  detail::require_same_batch(name, "variance", output, variance);
+  detail::require_same_batch(name, "variance_gradient", output, variance_gradient);
+  double* not_written = nullptr;
+  return detail::bound_terms_of(name, output, elements(variance).data(), target, x0, items, decoder,
+                                how, not_written, elements(variance_gradient).data());
+}
+
+}  // namespace tweedie

@@ -1,0 +1,129 @@
+#include "tweedie/objective/decoder.hpp"
+
+#include <gtest/gtest.h>
+
+#include "objective/gradient_check.hpp"
+
+namespace {
+
+using namespace tweedie;
+using namespace tweedie_test;
+
+double bin(int k) { return 2 * k / 255.0 - 1; }
+
+template <bin_decoder Decoder>
+double total_probability(const Decoder& decoder, double mean, double log_scale) {
+  double sum = 0;
+  for (int k = 0; k < 256; ++k) sum += std::exp(decoder(bin(k), mean, log_scale).log_probability);
+  return sum;
+}
+
+TEST(decoder, bins_cover_everything) {
+  for (const double mean : {-1.7, -1.0, -0.3, 0.0, 0.501, 1.0, 4.0})
+    for (const double log_scale : {-15.0, -6.0, -2.0, 0.0, 3.0, 15.0}) {
+      // Edges of bins are rounded to 1e-16.
+      const double tolerance = 1e-12 + 1e-16 * std::exp(-log_scale);
+      EXPECT_NEAR(total_probability(discretised_gaussian(), mean, log_scale), 1, tolerance)
+          << mean << " " << log_scale;
+      EXPECT_NEAR(total_probability(discretised_logistic(), mean, log_scale), 1, tolerance);
+    }
+}
+
+TEST(decoder, far_bins_keep_their_logarithm) {
+  // A bin of half-width 1/255 under N(0, s^2) at x = 40 s; mpmath.
+  EXPECT_NEAR(log_normal_cdf(-40.0), -804.6084420137538, 1e-10);
+  const double s = 1 / 2550.0;  // half-width = 10 s
+  const double x = bin(128);    // x = 1/255 = 10 s; bin from 0 to 20 s
+  const discretised_gaussian gaussian;
+  EXPECT_NEAR(gaussian(x, 0, std::log(s)).log_probability, std::log(0.5), 1e-10);
+  // Mean 50 s below the lower edge of the bin: log(Phi(-50) - Phi(-70)).
+  EXPECT_NEAR(gaussian(x, -50 * s, std::log(s)).log_probability, log_normal_cdf(-50.0), 1e-8);
+  EXPECT_NEAR(discretised_logistic()(x, -50 * s, std::log(s)).log_probability, -50, 1e-7);
+  EXPECT_TRUE(std::isfinite(gaussian(1, -1, -15).log_probability));
+  EXPECT_TRUE(std::isfinite(gaussian(1, -1, -15).mean_slope));
+}
+
+template <bin_decoder Decoder>
+void check_slopes(const Decoder& decoder) {
+  for (const double x : {bin(0), bin(1), bin(100), bin(254), bin(255)})
+    for (const double offset : {-0.5, -0.02, 0.0, 0.003, 0.4})
+      for (const double log_scale : {-5.0, -3.0, -1.0, 2.0, 10.0}) {
+        const double mean = x + offset;
+        const bin_likelihood p = decoder(x, mean, log_scale);
+        const auto of_mean = [&](double m) { return decoder(x, m, log_scale).log_probability; };
+        const auto of_scale = [&](double l) { return decoder(x, mean, l).log_probability; };
+        const double scale = std::exp(log_scale);
+        EXPECT_LT(relative_error(p.mean_slope, central_difference(of_mean, mean, 1e-5 * scale)),
+                  1e-6)
+            << x << " " << offset << " " << log_scale;
+        EXPECT_LT(relative_error(p.log_scale_slope, central_difference(of_scale, log_scale, 1e-5)),
+                  1e-6)
+            << x << " " << offset << " " << log_scale;
+      }
+}
+
+TEST(decoder, slopes_equal_central_differences) {
+  check_slopes(discretised_gaussian());
+  check_slopes(discretised_logistic());
+}
+
+TEST(decoder, slopes_equal_forward_mode_through_the_plain_formula) {
+  const double x = bin(100), half_width = 1 / 255.0;
+  for (const double log_scale : {-5.0, -4.0, -2.0}) {
+    const double mean = x + 0.01;
+    const auto logistic = [&](auto m, auto l) {
+      using S = decltype(m);
+      using std::exp, std::log;
+      const S scale = exp(l);
+      const S a = 1 / (1 + exp(S((m - x - half_width) / scale)));
+      const S b = 1 / (1 + exp(S((m - x + half_width) / scale)));
+      return S(log(S(a - b)));
+    };
+    const bin_likelihood p = discretised_logistic()(x, mean, log_scale);
+    EXPECT_LT(relative_error(
+                  p.mean_slope,
+                  forward_mode([&](auto m) { return logistic(m, decltype(m)(log_scale)); }, mean)),
+              1e-9);
+    EXPECT_LT(relative_error(
+                  p.log_scale_slope,
+                  forward_mode([&](auto l) { return logistic(decltype(l)(mean), l); }, log_scale)),
+              1e-9);
+  }
+}
+
+TEST(decoder, wide_and_narrow_branches_meet) {
+  for (const double m : {0.0, 1.0, 2.9}) {
+    const double h = 0.1;
+    const auto narrow = detail::normal_interval(m, h * (1 - 1e-12));
+    const auto wide = detail::normal_interval(m, h * (1 + 1e-12));
+    EXPECT_NEAR(narrow.log_probability, wide.log_probability, 5e-12);
+    EXPECT_NEAR(narrow.centre_slope, wide.centre_slope, 1e-10);
+    EXPECT_NEAR(narrow.half_width_slope, wide.half_width_slope, 1e-9);
+  }
+}
+
+TEST(tanh_gaussian, error_of_the_approximate_distribution_function) {
+  double worst = 0;
+  for (double x = -6; x <= 6; x += 1e-3)
+    worst = std::max(worst, std::abs(tanh_gaussian::cdf(x) - normal_cdf(x)));
+  EXPECT_NEAR(worst, 1.789e-4, 1e-7);
+}
+
+TEST(tanh_gaussian, stays_near_the_exact_decoder_and_stops_at_its_floor) {
+  const tanh_gaussian reference;
+  EXPECT_NEAR(reference(bin(100), bin(100), -5).log_probability,
+              discretised_gaussian()(bin(100), bin(100), -5).log_probability, 2e-3);
+  EXPECT_EQ(reference(bin(100), 1, -6).log_probability, std::log(1e-12));
+  EXPECT_EQ(reference(bin(100), 1, -6).mean_slope, 0);
+  const auto of_mean = [&](double m) { return reference(bin(0), m, -1).log_probability; };
+  EXPECT_NEAR(reference(bin(0), -0.3, -1).mean_slope, central_difference(of_mean, -0.3, 1e-6),
+              1e-8);
+}
+
+TEST(decoder, refuses_unscaled_data) {
+  EXPECT_THROW(discretised_gaussian()(127, 0, 0), std::invalid_argument);
+  EXPECT_THROW(discretised_logistic()(NAN, 0, 0), std::invalid_argument);
+  EXPECT_THROW(discretised_gaussian(1), std::invalid_argument);
+}
+
+}  // namespace

@@ -1,0 +1,214 @@
+#include "tweedie/objective/gaussian.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tweedie/objective/normal_divergence.hpp"
+
+namespace {
+
+using namespace tweedie;
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+MatrixXd random_covariance(int d, double condition, unsigned seed) {
+  std::srand(seed);
+  const MatrixXd q = MatrixXd::Random(d, d).householderQr().householderQ();
+  VectorXd s(d);
+  for (int i = 0; i < d; ++i) s[i] = std::pow(condition, -i / std::max(1.0, d - 1.0));
+  MatrixXd out = q * s.asDiagonal() * q.transpose();
+  return (out + out.transpose()) / 2;
+}
+
+TEST(multivariate_normal, log_density_equals_the_direct_formula) {
+  for (int d = 1; d <= 6; ++d) {
+    const MatrixXd s = random_covariance(d, 1e4, 3);
+    const VectorXd m = VectorXd::Random(d);
+    const MatrixXd x = MatrixXd::Random(d, 5);
+    const multivariate_normal<> p(m, s);
+    for (int k = 0; k < 5; ++k) {
+      const VectorXd r = x.col(k) - m;
+      const double direct =
+          -0.5 * r.dot(s.inverse() * r) - 0.5 * std::log(s.determinant()) - d * half_log_two_pi;
+      EXPECT_NEAR(p.log_density(x)[k] / direct, 1, 1e-10);
+      EXPECT_LT((p.score(x).col(k) + s.inverse() * r).norm(), 1e-9 * r.norm() * 1e4);
+    }
+    EXPECT_NEAR(p.entropy(), 0.5 * std::log(s.determinant()) + d * (half_log_two_pi + 0.5), 1e-9);
+  }
+}
+
+TEST(multivariate_normal, log_density_is_a_sum_of_conditionals) {
+  const int d = 5;
+  const multivariate_normal<> p(VectorXd::Random(d), random_covariance(d, 100, 7));
+  const VectorXd x = VectorXd::Random(d);
+  double sum = 0;
+  std::vector<Eigen::Index> known;
+  for (Eigen::Index i = 0; i < d; ++i) {
+    std::vector<Eigen::Index> first = known;
+    first.push_back(i);
+    const auto next = p.marginal(first).conditional(known, x(known));
+    sum += next.log_density(x.segment(i, 1))[0];
+    known = first;
+  }
+  EXPECT_NEAR(p.log_density(x)[0], sum, 1e-11);
+}
+
+TEST(multivariate_normal, follows_affine_maps_and_integrates_to_one) {
+  const multivariate_normal<> p(VectorXd::Random(2), random_covariance(2, 10, 5));
+  MatrixXd a(2, 2);
+  a << 2, 0.3, -0.5, 1.4;
+  const VectorXd b = VectorXd::Random(2), x = VectorXd::Random(2);
+  const multivariate_normal<> q(a * p.mean() + b, a * p.covariance() * a.transpose());
+  EXPECT_NEAR(q.log_density(a * x + b)[0],
+              p.log_density(x)[0] - std::log(std::abs(a.determinant())), 1e-12);
+  double mass = 0;
+  const double h = 0.05;
+  for (double u = -8; u <= 8; u += h)
+    for (double v = -8; v <= 8; v += h)
+      mass += h * h * std::exp(p.log_density(Eigen::Vector2d(u, v) + p.mean())[0]);
+  EXPECT_NEAR(mass, 1, 1e-9);
+}
+
+TEST(multivariate_normal, large_dimensions_do_not_underflow) {
+  const int d = 500;  // det = 1e-1500
+  const auto p = multivariate_normal<>::isotropic(VectorXd::Zero(d), 1e-3);
+  EXPECT_NEAR(p.log_determinant(), d * std::log(1e-3), 1e-9);
+  EXPECT_NEAR(p.log_density(VectorXd::Zero(d))[0], -d * (half_log_two_pi + std::log(1e-3) / 2),
+              1e-9);
+  EXPECT_NEAR(divergence(p, multivariate_normal<>::isotropic(VectorXd::Ones(d), 2e-3)),
+              d * normal_divergence(0.0, std::log(1e-3), 1.0, std::log(2e-3)), 1e-8);
+}
+
+TEST(multivariate_normal, dimension_zero_is_a_point_of_probability_one) {
+  const multivariate_normal<> p(VectorXd(0), MatrixXd(0, 0));
+  EXPECT_EQ(p.log_density(MatrixXd(0, 3)), VectorXd::Zero(3));
+  EXPECT_EQ(p.entropy(), 0);
+  EXPECT_EQ(divergence(p, p), 0);
+  EXPECT_EQ(squared_transport_distance(p, p), 0);
+  EXPECT_EQ(p.sample(MatrixXd(0, 2)).cols(), 2);
+  EXPECT_FALSE(p.degenerate());
+}
+
+TEST(multivariate_normal, dimension_one_is_the_normal) {
+  const multivariate_normal<> p(VectorXd::Constant(1, 0.4), MatrixXd::Constant(1, 1, 2.5));
+  EXPECT_NEAR(p.log_density(VectorXd::Constant(1, 1.1))[0],
+              normal_log_density(1.1, 0.4, std::log(2.5)), 1e-15);
+  EXPECT_NEAR(p.entropy(), normal_entropy(std::log(2.5)), 1e-15);
+}
+
+TEST(multivariate_normal, singular_covariances) {
+  MatrixXd a(3, 2);
+  a << 1, 0, 2, 1, 0, -1;
+  const VectorXd m = VectorXd::Ones(3);
+  const multivariate_normal<> p(m, a * a.transpose());
+  EXPECT_TRUE(p.degenerate());
+  EXPECT_EQ(p.rank(), 2);
+  EXPECT_LT((p.factor() * p.factor().transpose() - a * a.transpose()).norm(), 1e-14);
+  EXPECT_THROW(p.log_density(MatrixXd::Zero(3, 1)), std::domain_error);
+  EXPECT_EQ(p.entropy(), -std::numeric_limits<double>::infinity());
+  const auto full = multivariate_normal<>::isotropic(m, 1);
+  EXPECT_EQ(divergence(p, full), std::numeric_limits<double>::infinity());
+  EXPECT_THROW(divergence(full, p), std::domain_error);
+  // Two coordinates determine the third: x = m + a z.
+  const VectorXd z = VectorXd::Random(2), x = m + a * z;
+  const auto rest = p.conditional({0, 2}, x(std::vector<Eigen::Index>{0, 2}));
+  EXPECT_NEAR(rest.mean()[0], x[1], 1e-13);
+  EXPECT_EQ(rest.rank(), 0);
+  EXPECT_THROW(p.conditional({0, 1, 2}, x + Eigen::Vector3d(0, 0, 1)), std::domain_error);
+  const multivariate_normal<> point(m, MatrixXd::Zero(3, 3));
+  EXPECT_EQ(point.rank(), 0);
+  EXPECT_NEAR(squared_transport_distance(point, full), 3, 1e-14);
+}
+
+TEST(multivariate_normal, conditioning_is_bayes) {
+  const multivariate_normal<> p(VectorXd::Random(4), random_covariance(4, 50, 11));
+  const VectorXd x = VectorXd::Random(4);
+  const auto given = p.conditional({3, 1}, x(std::vector<Eigen::Index>{3, 1}));
+  EXPECT_NEAR(
+      given.log_density(x(std::vector<Eigen::Index>{0, 2}))[0],
+      p.log_density(x)[0] - p.marginal({1, 3}).log_density(x(std::vector<Eigen::Index>{1, 3}))[0],
+      1e-11);
+}
+
+TEST(divergence, equals_the_textbook_formula_and_sums_over_axes) {
+  const int d = 4;
+  const multivariate_normal<> p(VectorXd::Random(d), random_covariance(d, 30, 1));
+  const multivariate_normal<> q(VectorXd::Random(d), random_covariance(d, 30, 2));
+  const MatrixXd inverse = q.covariance().inverse();
+  const VectorXd r = q.mean() - p.mean();
+  const double direct = 0.5 * ((inverse * p.covariance()).trace() - d + r.dot(inverse * r) +
+                               q.log_determinant() - p.log_determinant());
+  EXPECT_NEAR(divergence(p, q), direct, 1e-11);
+  EXPECT_EQ(divergence(p, p), 0);
+  const VectorXd v = VectorXd::LinSpaced(d, 0.1, 2), w = VectorXd::LinSpaced(d, 1, 0.4);
+  double sum = 0;
+  for (int i = 0; i < d; ++i)
+    sum += normal_divergence(p.mean()[i], std::log(v[i]), q.mean()[i], std::log(w[i]));
+  EXPECT_NEAR(divergence(multivariate_normal<>::diagonal(p.mean(), v),
+                         multivariate_normal<>::diagonal(q.mean(), w)),
+              sum, 1e-13);
+}
+
+TEST(transport, commuting_covariances_and_the_metric_axioms) {
+  const int d = 4;
+  const VectorXd v = VectorXd::LinSpaced(d, 0.1, 2), w = VectorXd::LinSpaced(d, 1, 0.4);
+  const auto p = multivariate_normal<>::diagonal(VectorXd::Random(d), v);
+  const auto q = multivariate_normal<>::diagonal(VectorXd::Random(d), w);
+  EXPECT_NEAR(squared_transport_distance(p, q),
+              (p.mean() - q.mean()).squaredNorm() + (v.cwiseSqrt() - w.cwiseSqrt()).squaredNorm(),
+              1e-13);
+  const multivariate_normal<> a(VectorXd::Random(d), random_covariance(d, 30, 4));
+  const multivariate_normal<> b(VectorXd::Random(d), random_covariance(d, 30, 5));
+  const auto distance = [](const auto& x, const auto& y) {
+    return std::sqrt(squared_transport_distance(x, y));
+  };
+  EXPECT_NEAR(distance(a, b), distance(b, a), 1e-13);
+  EXPECT_LE(distance(a, b), distance(a, p) + distance(p, b));
+  EXPECT_LT(distance(a, a), 1e-13);
+  const MatrixXd t = transport_matrix(a, b);
+  EXPECT_LT((t * a.covariance() * t - b.covariance()).norm(), 1e-12);
+  EXPECT_GT(t.selfadjointView<Eigen::Lower>().eigenvalues().minCoeff(), 0);
+  const MatrixXd i = MatrixXd::Identity(d, d);
+  EXPECT_NEAR(squared_transport_distance(a, b),
+              (a.mean() - b.mean()).squaredNorm() + ((i - t) * a.covariance() * (i - t)).trace(),
+              1e-12);
+}
+
+TEST(multivariate_normal, samples_have_its_covariance) {
+  const multivariate_normal<> p(VectorXd::Random(3), random_covariance(3, 20, 9));
+  const MatrixXd z = std::sqrt(3.0) * MatrixXd::Identity(3, 3);
+  const MatrixXd x = p.sample(z).colwise() - p.mean();
+  EXPECT_LT((x * x.transpose() / 3 - p.covariance()).norm(), 1e-14);
+}
+
+TEST(multivariate_normal, norms_of_noise_concentrate) {
+  // E|z| = sqrt(2) Gamma((d + 1)/2) / Gamma(d/2), standard deviation sqrt(d - E^2).
+  const double d = 3072;
+  const double mean = std::numbers::sqrt2 * std::exp(std::lgamma((d + 1) / 2) - std::lgamma(d / 2));
+  EXPECT_NEAR(mean, 55.42111547681, 1e-9);
+  EXPECT_NEAR(std::sqrt(d - mean * mean), .70707801, 1e-6);
+}
+
+TEST(multivariate_normal, refuses_what_is_not_a_distribution) {
+  const VectorXd m = VectorXd::Zero(2);
+  MatrixXd s(2, 2);
+  s << 1, 2, 2, 1;
+  EXPECT_THROW(multivariate_normal<>(m, s), std::invalid_argument);
+  s << 1, 0.5, 0.4, 1;
+  EXPECT_THROW(multivariate_normal<>(m, s), std::invalid_argument);
+  EXPECT_THROW(multivariate_normal<>(m, MatrixXd::Identity(3, 3)), std::invalid_argument);
+  EXPECT_THROW(multivariate_normal<>(m, MatrixXd::Constant(2, 2, NAN)), std::invalid_argument);
+  const multivariate_normal<> p(m, MatrixXd::Identity(2, 2));
+  EXPECT_THROW(p.marginal({2}), std::out_of_range);
+  EXPECT_THROW(p.marginal({0, 0}), std::invalid_argument);
+  EXPECT_THROW(p.log_density(MatrixXd::Zero(3, 1)), std::invalid_argument);
+}
+
+TEST(multivariate_normal, works_in_float) {
+  const Eigen::MatrixXf s = random_covariance(3, 10, 2).cast<float>();
+  const multivariate_normal<float> p(Eigen::VectorXf::Zero(3), s);
+  const multivariate_normal<> exact(VectorXd::Zero(3), s.cast<double>());
+  EXPECT_NEAR(p.log_density(Eigen::VectorXf::Ones(3))[0], exact.log_density(VectorXd::Ones(3))[0],
+              2e-5);
+}
+
+}  // namespace
