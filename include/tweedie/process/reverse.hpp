@@ -22,12 +22,12 @@
 
 namespace tweedie {
 
-/// q(x_s | x_t, x0) = N(clean x0 + state x_t, variance I), and the forward variance b.
+/// q(x_s | x_t, x0) = N(clean x0 + state x_t, variance I), with what bounds a reverse variance.
 struct posterior_weights {
   double clean = 0;
   double state = 0;
-  double variance = 0;          ///< v, "beta tilde"
-  double forward_variance = 0;  ///< b, "beta"
+  double variance = 0;        ///< v, "beta tilde"
+  double upper_variance = 0;  ///< b (alpha_s^2 + sigma_s^2)/(alpha_t^2 + sigma_t^2); "beta" if both are 1
 };
 
 /// Posterior of the less noisy level `to` given `from`. At to.sigma = 0 it is x0 itself.
@@ -37,7 +37,9 @@ inline posterior_weights posterior(signal_noise from, signal_noise to) {
   const transition_kernel forward = transition(to, from);
   const double kept = to.sigma / from.sigma;
   const double b = forward.variance;
-  return {to.alpha * b / (from.sigma * from.sigma), forward.mean * kept * kept, b * kept * kept, b};
+  const double scale = std::hypot(to.alpha, to.sigma) / std::hypot(from.alpha, from.sigma);
+  return {to.alpha * b / (from.sigma * from.sigma), forward.mean * kept * kept, b * kept * kept,
+          b * scale * scale};
 }
 
 /// E[eta | x_t] = last_step_noise * E[eps | x_t] for the noise eta of the step s -> t.
@@ -48,15 +50,15 @@ inline double last_step_noise(signal_noise from, signal_noise to) {
 /// Fixed small: v. Exact if the data is a single point.
 inline double small_variance(const posterior_weights& q) { return q.variance; }
 
-/// Fixed large: b. Exact if the data is N(0, I).
-inline double large_variance(const posterior_weights& q) { return q.forward_variance; }
+/// Fixed large: b, in the scale of x_s. Exact if the data is N(0, I).
+inline double large_variance(const posterior_weights& q) { return q.upper_variance; }
 
 /// Learned range: exp(w log b + (1 - w) log v), w = (1 + v_network)/2 in [0, 1] for a network
 /// output in [-1, 1] (Nichol and Dhariwal 2021, eq. 15). At v = 0 the range is the single value 0.
 inline double learned_range_variance(const posterior_weights& q, double network_output) {
   const double w = (1 + network_output) / 2;
   if (q.variance == 0) return 0;
-  return std::exp(w * std::log(q.forward_variance) + (1 - w) * std::log(q.variance));
+  return std::exp(w * std::log(q.upper_variance) + (1 - w) * std::log(q.variance));
 }
 
 /// Optimal for an isotropic estimate: v + c0^2 * (variance of x0 given x_t, per dimension)

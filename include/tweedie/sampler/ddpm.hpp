@@ -62,12 +62,12 @@ inline program ddpm(const grid& nodes, const reverse_variance& variance = fixed_
     if (to.level.sigma > 0)
       x += std::visit(
           detail::overloaded{
-              [&](fixed_small) { return std::sqrt(q.variance) * r.draw(); },
-              [&](fixed_large) { return std::sqrt(q.forward_variance) * r.draw(); },
+              [&](fixed_small) { return std::sqrt(small_variance(q)) * r.draw(); },
+              [&](fixed_large) { return std::sqrt(large_variance(q)) * r.draw(); },
               [&](learned_range) {
                 return r.draw({.learned = true,
-                               .log_lower = std::log(q.variance),
-                               .log_upper = std::log(q.forward_variance)});
+                               .log_lower = std::log(small_variance(q)),
+                               .log_upper = std::log(large_variance(q))});
               },
               [&](const analytic_variance& known) {
                 return std::sqrt(analytic_variance_of(q, known.clean_variance(from))) * r.draw();

@@ -147,7 +147,7 @@ class sampling {
   /// Time the network is to be told.
   double network_time() const { return current().time; }
   /// Level of the state the network is asked about.
-  const node& level() const { return current().at; }
+  const node& at() const { return current().at; }
   /// Where the network writes; one view per branch weight.
   view output(std::size_t branch = 0) { return make_view(at(prepared_->output(branch))); }
   /// Where a network that also predicts variances writes its interpolation values v in [-1, 1].
