@@ -52,7 +52,7 @@ TYPED_TEST_SUITE(combine_of, scalars);
 
 TYPED_TEST(combine_of, equals_the_double_loop) {
   using S = TypeParam;
-  for (const std::size_t n : {0, 1, 3, 16, 31, 64, 1000, 1024, 1025, 2500}) {
+  for (const std::size_t n : {0u, 1u, 3u, 16u, 31u, 64u, 1000u, 1024u, 1025u, 2500u}) {
     for (std::size_t inputs = 0; inputs <= 19; inputs += inputs < 10 ? 1 : 3) {
       for (std::size_t outputs = 1; outputs <= 6; ++outputs) {
         std::vector<std::vector<S>> in(inputs), out(outputs, std::vector<S>(n));

@@ -2,7 +2,8 @@
 //
 // Box and Muller, "A note on the generation of random normal deviates", Ann. Math. Statist. 29
 // (1958): z0 = r cos(theta), z1 = r sin(theta), r = sqrt(-2 ln u). The radius takes 32 bits
-// (|z| <= 6.76) for float and 64 bits (|z| <= 9.5) for double.
+// (|z| <= 6.76) for float and 64 bits (|z| <= 9.5) for double, rounded to floating point, so that the
+// tail has all of them.
 #pragma once
 
 #include <Eigen/Core>

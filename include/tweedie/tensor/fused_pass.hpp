@@ -72,7 +72,8 @@ void clamp_block(A* to, double low, double high, std::size_t n) {
   const packet<A> lower = pset1<packet<A>>(static_cast<A>(low));
   const packet<A> upper = pset1<packet<A>>(static_cast<A>(high));
   const auto clamped = [&](packet<A> value) {
-    return Eigen::internal::pmin(Eigen::internal::pmax(value, lower), upper);
+    const packet<A> raised = value < lower ? lower : value;
+    return raised > upper ? upper : raised;
   };
   std::size_t i = 0;
   for (; i + lanes<A> <= n; i += lanes<A>) store(to + i, clamped(load(to + i)));
