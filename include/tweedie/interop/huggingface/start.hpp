@@ -31,12 +31,14 @@ struct estimate_transform {
   }
 };
 
-/// The bound program of a sampler, to be shared between runs.
+/// The bound program of a sampler, to be shared between runs. Where x0 estimates are not changed
+/// they are folded into the weights, and the transform finds nothing to do.
 inline std::shared_ptr<const bound_program> bound(const loaded_sampler& sampler) {
-  const bool linear = std::holds_alternative<std::monostate>(sampler.transform);
-  return std::make_shared<const bound_program>(
-      bind(sampler.plan, sampler.network,
-           linear ? clean_estimate::linear : clean_estimate::transformed));
+  const bool folded = std::holds_alternative<std::monostate>(sampler.transform);
+  bound_program plan = bind(sampler.plan, sampler.network,
+                            folded ? clean_estimate::linear : clean_estimate::transformed);
+  plan.estimate = clean_estimate::transformed;
+  return std::make_shared<const bound_program>(std::move(plan));
 }
 
 /// A run of `sampler` from x, which stands at sampler.plan.start.
