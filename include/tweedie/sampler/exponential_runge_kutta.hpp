@@ -1,0 +1,229 @@
+// Exponential Runge-Kutta methods in the half log-SNR, for the x0 or the z prediction, on the ODE or
+// on an SDE with the same marginals.
+//
+//   X_i = state(c_i) x + gain(c_i) sum_j a_ij P_j / sum_j a_ij + noise,   P_i = P(X_i) at lambda + c_i h
+//   x'  = state(1)   x + gain(1)   sum_j b_j P_j  / sum_j b_j   + noise
+//
+// with the exact steps of sampler/exponential.hpp. The a_ij, b_j are combinations of phi_k(c z), z the
+// exponent of the step (-h for x0, h for z), that sum to c_i phi_1(c_i z) and phi_1(z) (Hochbruck and
+// Ostermann 2010, eq. 2.35); the entries of the first column follow from that and are not stored.
+//
+//   method               evaluations   order   source
+//   etd2(c)              2             2       RES 2s (Zhang et al. 2023), DPM-Solver-2 "taylor"
+//   dpm_solver_2(c)      2             2       Lu et al. 2022a, algorithm 1
+//   etd3(c_2, c_3)       3             3       Hochbruck and Ostermann 2005, eq. 5.8; RES 3s
+//   dpm_solver_3(..)     3             3       Lu et al. 2022a, algorithm 2
+//   cox_matthews         4             4       Cox and Matthews 2002, eq. 26-29 (ETD4RK)
+//   krogstad             4             4       Krogstad 2005, eq. 51 (ETDRK4-B)
+//   hochbruck_ostermann  5             4       Hochbruck and Ostermann 2005, eq. 5.19; stiff order 4
+//
+// With stochasticity tau = 1 and the x0 prediction, dpm_solver_2 and dpm_solver_3 are SEEDS-2 and
+// SEEDS-3 (Gonzalez et al. 2023): the noises of the stages of a step belong to one path.
+//
+// A step to sigma = 0 or from alpha = 0 is a first-order step: lambda is infinite there.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <vector>
+
+#include "tweedie/grid/grid.hpp"
+#include "tweedie/program/recorder.hpp"
+#include "tweedie/sampler/exponential.hpp"
+
+namespace tweedie {
+
+/// weight * phi_k(c z).
+struct phi_term {
+  double weight = 0;
+  int k = 1;
+  double c = 1;
+};
+using phi_sum = std::vector<phi_term>;
+
+/// An explicit exponential method. Invariant: c[0] = 0, 0 < c[i] <= 1; a[i][j - 1] for 1 <= j < i and
+/// b[j - 1] for 1 <= j < stages; what is missing at the end of a row is zero.
+struct exponential_tableau {
+  std::vector<double> c;
+  std::vector<std::vector<phi_sum>> a;
+  std::vector<phi_sum> b;
+};
+
+/// Two evaluations, the second at c: the line through both, integrated exactly.
+inline exponential_tableau etd2(double c = 0.5) {
+  return {{0, c}, {{}, {}}, {{{1 / c, 2, 1}}}};
+}
+
+/// Two evaluations, the second at c: the slope with half the weight of the constant.
+inline exponential_tableau dpm_solver_2(double c = 0.5) {
+  return {{0, c}, {{}, {}}, {{{0.5 / c, 1, 1}}}};
+}
+
+/// Three evaluations at 0, c_2, c_3 with stiff order 3. c_2 != 2/3, and c_2 != c_3.
+inline exponential_tableau etd3(double c_2 = 0.5, double c_3 = 1) {
+  const double gamma = (3 * c_3 - 2) * c_3 / ((2 - 3 * c_2) * c_2);
+  detail::require(std::isfinite(gamma) && gamma * c_2 + c_3 != 0, "etd3", "c_2", c_2,
+                  "valid: 0 < c_2, c_3 <= 1, c_2 != 2/3, c_2 != c_3");
+  const double scale = 1 / (gamma * c_2 + c_3);
+  return {{0, c_2, c_3},
+          {{}, {}, {{{gamma * c_2, 2, c_2}, {c_3 * c_3 / c_2, 2, c_3}}}},
+          {{{gamma * scale, 2, 1}}, {{scale, 2, 1}}}};
+}
+
+/// Three evaluations at 0, c_2, c_3; the last step uses the line through the first and the third.
+inline exponential_tableau dpm_solver_3(double c_2 = 1.0 / 3, double c_3 = 2.0 / 3) {
+  return {{0, c_2, c_3}, {{}, {}, {{{c_3 * c_3 / c_2, 2, c_3}}}}, {{}, {{1 / c_3, 2, 1}}}};
+}
+
+inline exponential_tableau cox_matthews() {
+  const phi_sum middle{{2, 2, 1}, {-4, 3, 1}};
+  return {{0, 0.5, 0.5, 1},
+          {{}, {}, {{{0.5, 1, 0.5}}}, {{}, {{1, 1, 0.5}}}},
+          {middle, middle, {{-1, 2, 1}, {4, 3, 1}}}};
+}
+
+inline exponential_tableau krogstad() {
+  const phi_sum middle{{2, 2, 1}, {-4, 3, 1}};
+  return {{0, 0.5, 0.5, 1},
+          {{}, {}, {{{1, 2, 0.5}}}, {{}, {{2, 2, 1}}}},
+          {middle, middle, {{-1, 2, 1}, {4, 3, 1}}}};
+}
+
+inline exponential_tableau hochbruck_ostermann() {
+  const phi_sum a_52{{0.5, 2, 0.5}, {-1, 3, 1}, {0.25, 2, 1}, {-0.5, 3, 0.5}};
+  const phi_sum a_54{{-0.25, 2, 0.5}, {1, 3, 1}, {-0.25, 2, 1}, {0.5, 3, 0.5}};
+  return {{0, 0.5, 0.5, 1, 0.5},
+          {{}, {}, {{{1, 2, 0.5}}}, {{{1, 2, 1}}, {{1, 2, 1}}}, {a_52, a_52, a_54}},
+          {{}, {}, {{-1, 2, 1}, {4, 3, 1}}, {{4, 2, 1}, {-8, 3, 1}}}};
+}
+
+/// How exponential_runge_kutta runs a tableau.
+struct exponential_options {
+  plane_row row = clean_row;  ///< clean_row or noise_row
+  double stochasticity = 0;   ///< tau >= 0; 0 is the ODE and draws nothing
+};
+
+/// Runs the tableau over a descending grid. `between(level)` makes the node of a noise level between
+/// those of the grid (sampler/chart.hpp: nodes_of(schedule), noise_level_nodes).
+template <class NodeMaker>
+program exponential_runge_kutta(const grid& nodes, const exponential_tableau& method,
+                                const NodeMaker& between, const exponential_options& options = {});
+
+/// SEEDS-2 (Gonzalez et al. 2023, algorithm 2).
+template <class NodeMaker>
+program seeds_2(const grid& nodes, const NodeMaker& between, double eta = 1, double c = 0.5) {
+  return exponential_runge_kutta(nodes, dpm_solver_2(c), between,
+                                 {.stochasticity = std::sqrt(eta)});
+}
+
+/// SEEDS-3 (Gonzalez et al. 2023, algorithm 3).
+template <class NodeMaker>
+program seeds_3(const grid& nodes, const NodeMaker& between, double eta = 1) {
+  return exponential_runge_kutta(nodes, dpm_solver_3(), between,
+                                 {.stochasticity = std::sqrt(eta)});
+}
+
+namespace detail {
+
+inline double value(const phi_sum& terms, double z) {
+  double sum = 0;
+  for (const phi_term& t : terms) sum += t.weight * phi(t.k, t.c * z);
+  return sum;
+}
+
+// Mean output of a stage at c: entries / (c phi_1(c z)), the first entry closing the sum to 1.
+inline linear stage_mean(std::span<const linear> outputs, std::span<const phi_sum> entries, double c,
+                         double z) {
+  linear mean = outputs[0];
+  for (std::size_t j = 0; j < entries.size(); ++j)
+    mean += value(entries[j], z) / (c * phi(1, c * z)) * (outputs[j + 1] - outputs[0]);
+  return mean;
+}
+
+// The noise of one step at some places in (0, 1], as one path through all of them.
+class step_path {
+ public:
+  step_path(recorder& r, const node& from, std::span<const node> stops,
+            const exponential_options& options) {
+    if (options.stochasticity == 0) return;
+    node last = from;
+    linear noise;
+    for (const node& stop : stops) {
+      const exponential_step s =
+          step_between(last.level, stop.level, options.row, options.stochasticity);
+      noise = s.state * noise +
+              s.noise * r.draw({noise_level(last.level), noise_level(stop.level)});
+      noises_.push_back(noise);
+      last = stop;
+    }
+  }
+  linear at(std::size_t stop) const { return noises_.empty() ? linear() : noises_[stop]; }
+
+ private:
+  std::vector<linear> noises_;
+};
+
+template <class NodeMaker>
+void exponential_runge_kutta_step(recorder& r, linear& x, const node& from, const node& to,
+                                  const exponential_tableau& method, const NodeMaker& between,
+                                  const exponential_options& options) {
+  const auto output = [&](linear& state, const node& at) {
+    const estimate e = r.evaluate(state, at);
+    return options.row.x0 * e.clean + options.row.z * e.noise;
+  };
+  const bool finite = to.level.sigma > 0 && from.level.alpha > 0;
+  std::vector<double> places;
+  if (finite) places.assign(method.c.begin() + 1, method.c.end());
+  places.push_back(1);
+  std::sort(places.begin(), places.end());
+  places.erase(std::unique(places.begin(), places.end()), places.end());
+  std::vector<node> stops;
+  const double start = half_log_snr(from.level);
+  for (const double c : places)
+    stops.push_back(c == 1 ? to
+                           : between(std::exp(-std::lerp(start, half_log_snr(to.level), c))));
+  const auto stop_of = [&](double c) {
+    return static_cast<std::size_t>(std::find(places.begin(), places.end(), c) - places.begin());
+  };
+
+  std::vector<linear> outputs{output(x, from)};
+  const step_path path(r, from, stops, options);
+  const double z =
+      step_between(from.level, to.level, options.row, options.stochasticity).exponent;
+  const auto state_at = [&](double c, std::span<const phi_sum> entries) {
+    const std::size_t stop = stop_of(c);
+    const exponential_step s =
+        step_between(from.level, stops[stop].level, options.row, options.stochasticity);
+    return s.state * x + s.gain * stage_mean(outputs, entries, c, z) + path.at(stop);
+  };
+  if (!finite) {
+    x = state_at(1, {});
+    return;
+  }
+  for (std::size_t i = 1; i < method.c.size(); ++i) {
+    linear stage = state_at(method.c[i], method.a[i]);
+    outputs.push_back(output(stage, stops[stop_of(method.c[i])]));
+  }
+  x = state_at(1, method.b);
+}
+
+}  // namespace detail
+
+template <class NodeMaker>
+program exponential_runge_kutta(const grid& nodes, const exponential_tableau& method,
+                                const NodeMaker& between, const exponential_options& options) {
+  check_descending("exponential_runge_kutta", nodes);
+  if (options.row != clean_row && options.row != noise_row)
+    detail::fail("exponential_runge_kutta", "row.x0", options.row.x0,
+                 "valid: data (1, 0) or noise (0, 1)");
+  recorder r(nodes.front());
+  linear x = r.state();
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    detail::exponential_runge_kutta_step(r, x, nodes[i], nodes[i + 1], method, between, options);
+    r.mark(x, nodes[i + 1]);
+  }
+  return r.finish(x);
+}
+
+}  // namespace tweedie
