@@ -14,6 +14,8 @@ using replay_function = std::vector<outcome> (*)(const json& file, const std::st
 std::vector<outcome> replay_diffusers(const json& file, const std::string& name);
 std::vector<outcome> replay_diffusers_quirks(const json& file, const std::string& name);
 std::vector<outcome> replay_kdiffusion(const json& file, const std::string& name);
+std::vector<outcome> replay_edm(const json& file, const std::string& name);
+std::vector<outcome> replay_consistency_models(const json& file, const std::string& name);
 
 struct file_kind {
   const char* format;
@@ -25,6 +27,8 @@ inline constexpr file_kind file_kinds[] = {
     {"diffusers-scheduler-cases/1", replay_diffusers},
     {"diffusers-quirks/1", replay_diffusers_quirks},
     {"k-diffusion-cases/1", replay_kdiffusion},
+    {"edm-cases/1", replay_edm},
+    {"consistency-models-cases/1", replay_consistency_models},
 };
 
 }  // namespace reference
