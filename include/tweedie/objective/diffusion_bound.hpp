@@ -51,8 +51,8 @@ double continuous_diffusion_bound(double log_snr_low, double log_snr_high, const
     const double centre = log_snr_low + (2 * k + 1) * radius;
     sum += weights[0] * integrand(centre);
     for (int j = 1; j < 3; ++j)
-      sum +=
-          weights[j] * (integrand(centre - radius * nodes[j]) + integrand(centre + radius * nodes[j]));
+      sum += weights[j] *
+             (integrand(centre - radius * nodes[j]) + integrand(centre + radius * nodes[j]));
   }
   return sum * radius;
 }

@@ -74,14 +74,10 @@ inline affine_log_variance model_log_variance(const bound_step& step, reverse_va
   const double low = step.posterior_log_variance;
   const double high = step.forward_log_variance;
   switch (kind) {
-    case reverse_variance::small:
-      return {low, 0};
-    case reverse_variance::large:
-      return {step.last ? low : high, 0};
-    case reverse_variance::learned:
-      return {0, 1};
-    case reverse_variance::learned_range:
-      return {(low + high) / 2, (high - low) / 2};
+    case reverse_variance::small: return {low, 0};
+    case reverse_variance::large: return {step.last ? low : high, 0};
+    case reverse_variance::learned: return {0, 1};
+    case reverse_variance::learned_range: return {(low + high) / 2, (high - low) / 2};
   }
   detail::fail("model_log_variance", "unknown reverse_variance");
 }

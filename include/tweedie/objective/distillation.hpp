@@ -1,0 +1,151 @@
+// Objectives that learn from another network.
+//
+//   progressive      a student's one step equals the teacher's two        Salimans and Ho 2022
+//   score            w (eps_hat(x_t) - eps), no loss, only a gradient      Poole et al. 2023 (SDS)
+//   variational      w (eps_hat(x_t) - eps_tuned(x_t))                     Wang et al. 2023 (VSD)
+//   distribution     (x_fake - x_real) / mean|x - x_real|                  Yin et al. 2024 (DMD)
+//   prior preserving L_instance + lambda L_prior                           Ruiz et al. 2023
+//   preference       -log sigmoid(-b ((e_w - r_w) - (e_l - r_l)))          Wallace et al. 2023 (DPO)
+//
+// Adversarial distillation adds a loss of objective/adversarial.hpp to one of these.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <vector>
+
+#include "tweedie/objective/batch.hpp"
+#include "tweedie/objective/numeric.hpp"
+#include "tweedie/schedule/signal_noise.hpp"
+
+namespace tweedie {
+
+/// The x0 estimate with which one step from `start` ends where the teacher ended,
+/// x0 = end * (teacher's end) + start * (state at the start) (Salimans and Ho 2022, algorithm 2).
+struct two_step_target {
+  double end = 0;
+  double start = 0;
+};
+inline two_step_target progressive_target(signal_noise start, signal_noise end) {
+  constexpr const char* name = "progressive_target";
+  detail::require(start.sigma > 0, name, "start.sigma", start.sigma, "valid: sigma > 0");
+  const double kept = end.sigma / start.sigma;
+  const double gain = end.alpha - kept * start.alpha;
+  detail::require(gain > 0, name, "alpha gained by the step", gain,
+                  "valid: an end less noisy than the start");
+  return {1 / gain, -kept / gain};
+}
+
+/// Steps of the student: halved every `steps_per_stage` updates down to 2; the stages of 2 and 1
+/// steps take twice as long (Song et al. 2023, code for progressive distillation).
+inline int progressive_levels(double update, double updates_per_stage, int first) {
+  constexpr const char* name = "progressive_levels";
+  detail::require(update >= 0, name, "update", update, "valid: update >= 0");
+  detail::require(updates_per_stage > 0, name, "updates_per_stage", updates_per_stage,
+                  "valid: updates_per_stage > 0");
+  detail::require(first >= 2, name, "first", first, "valid: first >= 2");
+  const double steps =
+      std::max(2.0, std::floor(first / std::exp2(std::floor(update / updates_per_stage))));
+  if (steps > 2) return static_cast<int>(steps);
+  const double late = std::max(0.0, update - updates_per_stage * (std::log2(first) - 1));
+  return std::floor(late / (2 * updates_per_stage)) < 1 ? 2 : 1;
+}
+
+/// gradient = weight (prediction - reference) with respect to the generated data, to be carried to
+/// its parameters by the caller; the networks are not differentiated. SDS: reference is the noise
+/// that was added; VSD: the prediction of the network tuned to the generated data. Returns
+/// |prediction - reference|^2 per item, a measure of progress. Reads two tensors, writes one.
+template <tensor_like Prediction, tensor_like Reference, writable_tensor Gradient>
+std::vector<double> score_distillation_gradient(const Prediction& prediction,
+                                                const Reference& reference,
+                                                std::span<const double> weights,
+                                                Gradient&& gradient) {
+  constexpr const char* name = "score_distillation_gradient";
+  const std::size_t items = detail::checked_items(name, prediction);
+  detail::require_same_batch(name, "reference", prediction, reference);
+  detail::require_same_batch(name, "gradient", prediction, gradient);
+  detail::require_per_item(name, "weights", weights.size(), items);
+  const std::size_t n = item_size(prediction);
+  std::vector<double> values(items);
+  for (std::size_t i = 0; i < items; ++i)
+    values[i] = detail::one_pass(
+        n, 1,
+        [&](const detail::block& p, const detail::block& r, detail::block& g) -> detail::block {
+          const detail::block difference = p - r;
+          g = weights[i] * difference;
+          return difference.square();
+        },
+        std::tuple(elements(gradient).data() + i * n), elements(prediction).data() + i * n,
+        elements(reference).data() + i * n);
+  return values;
+}
+
+/// Gradient of KL(generated || data) with respect to generated data, per item divided by the mean
+/// absolute error of the data network, which evens out noise levels (Yin et al. 2024, eqs. 7-8):
+/// (fake - real) / mean|x - real|, for x0 estimates of networks of the generated and of real data.
+/// Reads three tensors twice, writes one.
+template <tensor_like Data, tensor_like Fake, tensor_like Real, writable_tensor Gradient>
+void distribution_matching_gradient(const Data& generated, const Fake& fake, const Real& real,
+                                    Gradient&& gradient) {
+  constexpr const char* name = "distribution_matching_gradient";
+  const std::size_t items = detail::checked_items(name, generated);
+  detail::require_same_batch(name, "fake", generated, fake);
+  detail::require_same_batch(name, "real", generated, real);
+  detail::require_same_batch(name, "gradient", generated, gradient);
+  const std::size_t n = item_size(generated);
+  for (std::size_t i = 0; i < items; ++i) {
+    const auto* x = elements(generated).data() + i * n;
+    const auto* r = elements(real).data() + i * n;
+    const double error = detail::one_pass(
+        n, 1.0 / static_cast<double>(std::max<std::size_t>(n, 1)),
+        [](const detail::block& a, const detail::block& b) -> detail::block {
+          return (a - b).abs();
+        },
+        std::tuple<>(), x, r);
+    detail::require(error > 0, name, "mean |generated - real|", error,
+                    "valid: > 0; the data network returned its input");
+    detail::one_pass(
+        n, 1 / error,
+        [](const detail::block& f, const detail::block& b, detail::block& g) -> detail::block {
+          g = f - b;
+          return detail::block::Zero(f.size());
+        },
+        std::tuple(elements(gradient).data() + i * n), elements(fake).data() + i * n, r);
+  }
+}
+
+/// Weights for `regression` on a batch of instance items followed by prior items, so that the sum
+/// of its values is mean(instance) + lambda mean(prior) (Ruiz et al. 2023, eq. 2).
+inline std::vector<double> prior_preservation_weights(std::size_t instance_items,
+                                                      std::size_t prior_items, double lambda) {
+  constexpr const char* name = "prior_preservation_weights";
+  detail::require(instance_items > 0, name, "instance_items", 0, "valid: at least one");
+  detail::require(lambda >= 0, name, "lambda", lambda, "valid: lambda >= 0");
+  if (prior_items == 0 && lambda > 0) detail::fail(name, "prior_items", 0, "valid: at least one");
+  std::vector<double> weights(instance_items, 1 / static_cast<double>(instance_items));
+  weights.resize(instance_items + prior_items, lambda / static_cast<double>(prior_items));
+  return weights;
+}
+
+/// Value of the preference objective and its slopes in the model's two errors: weights for the
+/// gradients of `regression` on the preferred and on the rejected item.
+struct preference_loss {
+  double value = 0;
+  double winner_slope = 0;
+  double loser_slope = 0;
+};
+
+/// -log sigmoid(-strength ((winner - winner_reference) - (loser - loser_reference))), each argument
+/// the denoising error of one item, under the model and under the frozen reference; strength is
+/// beta T omega of Wallace et al. 2023, eq. 14.
+inline preference_loss diffusion_preference(double winner, double winner_reference, double loser,
+                                            double loser_reference, double strength) {
+  detail::require(strength > 0, "diffusion_preference", "strength", strength,
+                  "valid: strength > 0");
+  const double margin = strength * ((winner - winner_reference) - (loser - loser_reference));
+  const double slope = strength * sigmoid(margin);
+  return {softplus(margin), slope, -slope};
+}
+
+}  // namespace tweedie
