@@ -25,6 +25,7 @@
 #include "tweedie/interop/huggingface/flow_match.hpp"
 #include "tweedie/interop/huggingface/helios.hpp"
 #include "tweedie/interop/huggingface/lms.hpp"
+#include "tweedie/interop/huggingface/known_options.hpp"
 #include "tweedie/interop/huggingface/loaded_sampler.hpp"
 #include "tweedie/interop/huggingface/pndm.hpp"
 #include "tweedie/interop/huggingface/repaint.hpp"
@@ -92,31 +93,12 @@ namespace detail {
 // Options that change numbers when they are switched on; a class that does not know them must not
 // pretend it did.
 inline bool asks_for_something(const std::string& key, const nlohmann::json& value) {
-  if (!value.is_boolean() || !value.get<bool>()) return false;
+  if (!value.is_boolean()) return false;
+  if (key == "predict_epsilon") return !value.get<bool>();  // old spelling of prediction_type
+  if (!value.get<bool>()) return false;
   static const std::set<std::string> switches{"thresholding", "rescale_betas_zero_snr",
                                               "stochastic_sampling", "invert_sigmas"};
   return key.starts_with("use_") || switches.contains(key);
-}
-
-// Every option of every scheduler class: what is not here is a misspelling.
-inline bool belongs_to_some_class(const std::string& key) {
-  static const std::set<std::string> known{
-      "algorithm_type", "base_image_seq_len", "base_shift", "beta_end", "beta_schedule",
-      "beta_start", "clip_denoised", "clip_sample", "clip_sample_range", "correct_steps",
-      "corrector_order", "disable_corrector", "dynamic_thresholding_ratio", "eta",
-      "euler_at_final", "final_sigmas_type", "flow_shift", "gamma", "interpolation_type",
-      "invert_sigmas", "lambda_min_clipped", "lower_order_final", "max_image_seq_len",
-      "max_shift", "noise_sampler_seed", "num_train_timesteps", "original_inference_steps",
-      "prediction_type", "predict_x0", "predictor_order", "rescale_betas_zero_snr", "rho",
-      "s", "s_churn", "s_max", "s_min", "s_noise", "sample_max_value", "sampling_eps", "scaler",
-      "set_alpha_to_one", "shift", "shift_terminal", "sigma_data", "sigma_max", "sigma_min",
-      "sigma_schedule", "skip_prk_steps", "snr", "snr_shift_scale", "solver_order", "solver_p",
-      "solver_type", "stages", "stage_range", "steps_offset", "stochastic_sampling", "tau_func",
-      "thresholding", "time_shift_type", "timestep_scaling", "timestep_spacing",
-      "timestep_type", "trained_betas", "use_beta_sigmas", "use_dynamic_shifting",
-      "use_exponential_sigmas", "use_flow_sigmas", "use_karras_sigmas", "use_lu_lambdas",
-      "variance_type"};
-  return known.contains(key);
 }
 
 // Refuses options that cannot be honoured, lists those without effect.

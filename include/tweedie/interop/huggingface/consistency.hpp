@@ -86,7 +86,8 @@ inline loaded_sampler load_lcm(const config& c, const request& how) {
   for (std::size_t i = 0; i < visited.size(); ++i) {
     const node to = table_node(c, table, visited[std::min(i + 1, visited.size() - 1)]);
     const consistency_scaling f = latent_consistency_scaling(visited[i], time_scale);
-    const estimate e = r.evaluate(x, table_node(c, table, visited[i]));
+    const estimate e =
+        r.evaluate(x, limit_node(table_node(c, table, visited[i]), out.transform));
     x = f.skip * x + f.out * e.clean;
     out.previews.push_back({.state = f.skip, .clean = f.out});
     const bool noised = static_cast<int>(i) + how.begin_index != t.last_step;

@@ -47,7 +47,7 @@ inline loaded_sampler load_ddim(const config& c, const request& how) {
   recorder r(table_node(c, table, visited.front()));
   linear x = r.state();
   for (const double t : visited) {
-    const node from = table_node(c, table, t);
+    const node from = limit_node(table_node(c, table, t), out.transform);
     const int s = static_cast<int>(t) - train_steps / steps;
     const double a_s = s >= 0 ? table.at(s) : final_alpha_bar;
     x = quirky_ddim_step(r, x, from, table.at(static_cast<int>(t)), a_s, eta, clipped);
@@ -64,7 +64,7 @@ inline loaded_sampler load_ddim_parallel(const config& c, const request& how) {
   const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
                                            zero_terminal_snr::exact);
   for (const double t : out.timesteps) {
-    const node from = table_node(c, table, t);
+    const node from = limit_node(table_node(c, table, t), out.transform);
     const int s = static_cast<int>(t) - table.steps() / *how.num_inference_steps;
     const double a_s = s >= 0 ? table.at(s) : 1.0;
     recorder r(from);
@@ -104,7 +104,8 @@ inline loaded_sampler load_ddim_inverse(const config& c, const request& how) {
   linear x = r.state();
   for (const double t : visited) {
     const node to = table_node(c, table, t);
-    const estimate e = r.evaluate(x, {t, alpha_bar_table::level_of(state_at(t))});
+    const node from{t, alpha_bar_table::level_of(state_at(t))};
+    const estimate e = r.evaluate(x, limit_node(from, out.transform));
     x = to.level.alpha * e.clean + to.level.sigma * e.noise;
     r.mark(x, to);
   }

@@ -57,7 +57,7 @@ inline loaded_sampler load_ddpm(const config& c, const request& how) {
   recorder r(table_node(c, table, visited.front()));
   linear x = r.state();
   for (std::size_t i = 0; i < visited.size(); ++i) {
-    const node from = table_node(c, table, visited[i]);
+    const node from = limit_node(table_node(c, table, visited[i]), out.transform);
     const bool last = i + 1 == visited.size();
     const double a_t = table.at(static_cast<int>(visited[i]));
     const double a_s = last ? 1.0 : table.at(static_cast<int>(visited[i + 1]));
@@ -82,7 +82,7 @@ inline loaded_sampler load_ddpm_parallel(const config& c, const request& how) {
                  zero_terminal_snr::exact);
   const int stride = table.steps() / how.num_inference_steps.value_or(table.steps());
   for (const double t : out.timesteps) {
-    const node from = table_node(c, table, t);
+    const node from = limit_node(table_node(c, table, t), out.transform);
     const int s = static_cast<int>(t) - stride;
     const double a_t = table.at(static_cast<int>(t));
     const double a_s = s >= 0 ? table.at(s) : 1.0;
@@ -119,7 +119,7 @@ inline loaded_sampler load_unclip(const config& c, const request& how) {
   recorder r(table_node(c, table, visited.front()));
   linear x = r.state();
   for (std::size_t i = 0; i < visited.size(); ++i) {
-    const node from = table_node(c, table, visited[i]);
+    const node from = limit_node(table_node(c, table, visited[i]), out.transform);
     const double s = i + 1 < visited.size() ? visited[i + 1] : visited[i] - 1;
     const double a_t = table.at(static_cast<int>(visited[i]));
     const double a_s = s >= 0 ? table.at(static_cast<int>(s)) : 1.0;

@@ -1,6 +1,7 @@
 // Options shared by the classes that work on an alpha_bar table with integer timesteps.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,6 +45,14 @@ inline node table_node(const config& c, const alpha_bar_table& table, double t) 
                            std::to_string(table.steps() - 1) +
                            " (check steps_offset and the number of steps)");
   return {t, table.level(static_cast<int>(t))};
+}
+
+/// At alpha = 0 a noise prediction leaves x0 at plus or minus infinity, which clipping makes plus or
+/// minus its range: the limit of small alpha. Without clipping x0 is undefined and refused later.
+inline node limit_node(node n, const clean_transform& transform) {
+  if (!std::holds_alternative<std::monostate>(transform))
+    n.level.alpha = std::max(n.level.alpha, 1e-150);
+  return n;
 }
 
 /// The timesteps that remain after skipping `begin_index` solver steps.
