@@ -11,8 +11,12 @@
 #include "tweedie/sampler/ancestral.hpp"
 #include "tweedie/sampler/ddim.hpp"
 #include "tweedie/sampler/ddpm.hpp"
+#include "tweedie/sampler/er_sde.hpp"
 #include "tweedie/sampler/euler.hpp"
+#include "tweedie/sampler/exponential_runge_kutta.hpp"
 #include "tweedie/sampler/heun.hpp"
+#include "tweedie/sampler/sa_solver.hpp"
+#include "tweedie/sampler/singlestep.hpp"
 #include "tweedie/schedule/continuous.hpp"
 
 namespace tweedie::laws {
@@ -26,6 +30,13 @@ struct planner {
   int evaluations_per_step = 1;  // but one in a step to clean data
   int order = 1;                 // of a deterministic planner
 };
+
+// Nodes between those of a grid, in the gauge of rectified flow: planners must not mind.
+inline node inner_node(double level) { return {level, rectified(level)}; }
+
+inline auto constant(double tau) {
+  return [tau](const node&) { return tau; };
+}
 
 inline std::vector<planner> planners() {
   return {
@@ -44,6 +55,38 @@ inline std::vector<planner> planners() {
       {"euler ancestral", [](const grid& g) { return euler_ancestral(g); }, true, true, true},
       {"euler ancestral, eta = 0.3", [](const grid& g) { return euler_ancestral(g, 0.3); }, true,
        true, true},
+      {"DPM-Solver++ 1", [](const grid& g) { return dpm_solver_plus_plus(g, 1); }},
+      {"DPM-Solver++ 2M", [](const grid& g) { return dpm_solver_plus_plus(g, 2); }, false, true,
+       false, 1, 2},
+      {"DPM-Solver multistep 2", [](const grid& g) { return dpm_solver_multistep(g, 2); }, false,
+       true, true, 1, 2},
+      {"DEIS 2", [](const grid& g) { return deis(g, 2); }, false, true, true, 1, 2},
+      {"UniP-2", [](const grid& g) { return unip(g, 2); }, false, true, false, 1, 2},
+      {"UniPC-1", [](const grid& g) { return unipc(g, 1); }, false, true, false, 1, 2},
+      {"UniPC-2", [](const grid& g) { return unipc(g, 2); }, false, true, false, 1, 3},
+      {"DPM-Solver++ singlestep 2",
+       [](const grid& g) {
+         check_descending("singlestep", g);
+         return singlestep(g, block_orders(g, 2));
+       },
+       false, true, false, 1, 2},
+      {"SDE-DPM-Solver++ 2M", [](const grid& g) { return sde_dpm_solver_plus_plus(g, 2); }, true},
+      {"SDE-DPM-Solver++ 3M, eta = 0.4",
+       [](const grid& g) { return sde_dpm_solver_plus_plus(g, 3, 0.4); }, true},
+      {"SA-Solver", [](const grid& g) { return sa_solver(g, constant(0.7), 3, 3); }, true},
+      {"ER-SDE 3", [](const grid& g) { return er_sde(g, 3); }, true, true, true},
+      {"ER-SDE 2, ODE", [](const grid& g) { return er_sde(g, 2, ode_noise_scale); }, false, true,
+       true, 1, 2},
+      {"RES 2s",
+       [](const grid& g) { return exponential_runge_kutta(g, etd2(), inner_node); }, false, true,
+       false, 2, 2},
+      {"ETD 3", [](const grid& g) { return exponential_runge_kutta(g, etd3(), inner_node); },
+       false, true, false, 3, 3},
+      {"Krogstad",
+       [](const grid& g) { return exponential_runge_kutta(g, krogstad(), inner_node); }, false,
+       true, false, 4, 4},
+      {"SEEDS-2", [](const grid& g) { return seeds_2(g, inner_node); }, true, true, false, 2},
+      {"SEEDS-3", [](const grid& g) { return seeds_3(g, inner_node); }, true, true, false, 3},
   };
 }
 

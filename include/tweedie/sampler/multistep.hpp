@@ -63,7 +63,9 @@ struct multistep_model {
 };
 
 /// Orders 1, 2, ..., order, order, ...: a multistep method starting from nothing.
+/// \throws std::invalid_argument unless the noise falls along the grid
 inline std::vector<int> ramped_orders(const grid& nodes, int order) {
+  check_descending("ramped_orders", nodes);
   detail::require(order >= 1, "ramped_orders", "order", order, "valid: order >= 1");
   std::vector<int> orders;
   for (int i = 1; i < static_cast<int>(nodes.size()); ++i) orders.push_back(std::min(order, i));
@@ -71,7 +73,8 @@ inline std::vector<int> ramped_orders(const grid& nodes, int order) {
 }
 
 /// The multistep planner with one order per step. An order above the number of known outputs is
-/// lowered to it.
+/// lowered to it. Without noise the grid may rise, which inverts the sampler, and a level that is
+/// repeated is a step that does nothing.
 inline program multistep(const grid& nodes, std::span<const int> orders,
                          const multistep_model& model);
 

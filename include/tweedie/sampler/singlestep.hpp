@@ -68,7 +68,7 @@ inline program singlestep(const grid& nodes, std::span<const int> orders,
           exponential_mean_power(static_cast<int>(means.size()), step.exponent));
       values.push_back(&outputs[newest].value);
     };
-    if (to.level.sigma > 0 && step.length != 0) {
+    if (to.level.sigma > 0 && first.at.level.alpha > 0 && step.length != 0) {
       if (known > 1) use(0);
       if (known == 2) means = polynomial.mean_powers(first.at, to, step, 2);
       if (known == 3 && third != singlestep_third::newest_slope) use(1);
