@@ -45,6 +45,9 @@ class gaussian {
     if (!mean_.allFinite() || !covariance.allFinite() ||
         (covariance - covariance.transpose()).cwiseAbs().sum() > rounding)
       detail::fail(name, "mean and covariance must be finite, the covariance symmetric");
+    axes_ = covariance;
+    variances_ = mean_;
+    if (mean_.size() == 0) return;
     const Eigen::SelfAdjointEigenSolver<matrix> eigen(covariance);
     axes_ = eigen.eigenvectors();
     variances_ = eigen.eigenvalues();
