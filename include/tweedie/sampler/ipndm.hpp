@@ -4,9 +4,9 @@
 //   y' = y + (u' - u) sum_j w_j z_(n-j),
 //
 // with the weights of equal steps, 1; (3, -1)/2; (23, -16, 5)/12; (55, -59, 37, -9)/24, whatever the
-// grid: of first order unless the noise levels are equally spaced. iPNDM-v has weights for the
-// actual steps; with exact integrals it is the linear multistep method (sampler/multistep.hpp).
-// From order 3 on, the usual start with orders 1, 2, ... limits the global order to 2.
+// grid. Global order: 2 on grids whose steps vary smoothly, 1 on others. iPNDM-v has weights for the
+// actual steps; with exact integrals it is the linear multistep method (sampler/linear_multistep.hpp)
+// but for the step onto clean data.
 #pragma once
 
 #include <vector>
@@ -30,8 +30,9 @@ enum class pure_noise_start {
 /// Weights of iPNDM-v.
 enum class ipndm_v_weights {
   exact,     ///< Lagrange integrals over the actual steps
-  published  ///< as in diff-sampler and ComfyUI: the same on equal steps; on others a bracket closed
-             ///< too late leaves order 2, and a wrong ratio lets the fourth-order weights miss sum 1
+  published  ///< as in diff-sampler and ComfyUI, which differ from order 3 on: a bracket closed too
+             ///< late (order 3, the same on equal steps), a wrong sign and ratio (order 4, where the
+             ///< weights miss sum 1 on unequal steps)
 };
 
 /// Weights, newest first, of the mean over [positions[0], to] of the polynomial through values at
@@ -80,7 +81,7 @@ program adams_bashforth(const char* name, const grid& nodes, int order, const We
 }
 
 /// iPNDM of order 1 to 4 (and above).
-inline program ipndm(const grid& nodes, int order = 4, last_step end = last_step::keeps_order,
+inline program ipndm(const grid& nodes, int order = 4, last_step end = last_step::denoises,
                      pure_noise_start start = pure_noise_start::uses_estimate);
 
 /// iPNDM-v, order 1 to 4. The step onto clean data is x' = D.

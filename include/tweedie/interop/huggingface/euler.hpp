@@ -87,11 +87,13 @@ inline loaded_sampler load_euler_discrete(const config& c, const request& how) {
   } else {
     if (continuous && how.set_timesteps.has("timesteps"))
       how.set_timesteps.refuse("timesteps", "not together with continuous v_prediction");
-    list = read_noise_levels(c, how, table, {.custom_timesteps = true});
-    last = c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero" ? 0
-                                                                              : list.table.front();
     const std::string interpolation =
         c.text("interpolation_type", "linear", {"linear", "log_linear"});
+    list = read_noise_levels(
+        c, how, table,
+        {.custom_timesteps = true, .spans_table = interpolation == "log_linear"});
+    last = c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero" ? 0
+                                                                              : list.table.front();
     c.without_effect({"sigma_min", "sigma_max"});
     out.sigmas = list.levels;
     if (interpolation == "log_linear" && !read_switches(c).any()) {

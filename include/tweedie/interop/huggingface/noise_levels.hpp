@@ -64,6 +64,7 @@ struct noise_level_rules {
   bool karras_has_ends = true;   ///< sigma_min and sigma_max apply to Karras levels, too
   bool rounds_karras = false;    ///< timesteps of Karras levels are rounded
   bool custom_timesteps = false; ///< set_timesteps takes a list of timesteps
+  bool spans_table = false;      ///< respaced levels reach from end to end of the table
 };
 
 /// Timesteps and levels of a class: num_inference_steps or custom timesteps, timestep_spacing, then
@@ -99,7 +100,9 @@ inline noise_level_list read_noise_levels(const config& c, const request& how,
   for (const double t : out.timesteps) out.levels.push_back(interpolate(t, out.table));
 
   if (switches.any()) {
-    const std::vector<double> ends{out.levels.back(), out.levels.front()};
+    const std::vector<double> ends =
+        rules.spans_table ? std::vector<double>{out.table.front(), out.table.back()}
+                          : std::vector<double>{out.levels.back(), out.levels.front()};
     out.levels = switches.karras && !rules.karras_has_ends
                      ? karras_levels(ends[0], ends[1], steps)
                      : respaced_levels(c, switches, ends, steps);

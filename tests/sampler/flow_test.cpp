@@ -1,0 +1,104 @@
+#include "tweedie/sampler/flow.hpp"
+
+#include <gtest/gtest.h>
+
+#include "sampler/exact_flow.hpp"
+#include "tweedie/program/bind.hpp"
+#include "tweedie/sampler/ddim.hpp"
+#include "tweedie/sampler/gradient_estimation.hpp"
+#include "tweedie/sampler/heun_plus_plus.hpp"
+#include "tweedie/schedule/continuous.hpp"
+
+namespace tweedie {
+namespace {
+
+void expect_same_law(const program& a, const program& b, double tolerance) {
+  const auto denoise = gaussian_denoiser(0.4, 0.7);
+  const program_law p = law(a, denoise, {0.3, 2});
+  const program_law q = law(b, denoise, {0.3, 2});
+  EXPECT_NEAR(p.result.mean, q.result.mean, tolerance);
+  EXPECT_NEAR(p.result.variance, q.result.variance, tolerance);
+}
+
+TEST(flow_euler, is_ddim) {
+  expect_same_law(flow_euler(straight_grid(7)), ddim(straight_grid(7)), 1e-14);
+  expect_same_law(flow_euler(geometric_grid(7)), ddim(geometric_grid(7)), 1e-13);
+}
+
+TEST(flow_euler, adds_the_velocity_times_the_step) {
+  const bound_program plan = bind(flow_euler(straight_grid(4, 1, 0)), {predicts_rectified_velocity});
+  for (const bound_stage& s : plan.stages)
+    for (std::size_t k = 0; k < s.pass.inputs.size(); ++k)
+      EXPECT_NEAR(s.pass.weights[k], s.pass.inputs[k].from == source::output ? -0.25 : 1, 1e-15);
+}
+
+TEST(flow_euler, runs_from_clean_data_and_back_with_velocity_predictions) {
+  const grid down = straight_grid(200, 1, 0);
+  const grid up = reversed(down);
+  const bound_program plan = bind(flow_euler(up), {predicts_rectified_velocity});
+  for (const bound_stage& s : plan.stages)
+    for (const double w : s.pass.weights) EXPECT_TRUE(std::isfinite(w));
+  EXPECT_THROW(flow_euler({down.front()}), std::invalid_argument);
+}
+
+TEST(flow_ancestral, keeps_the_marginals_of_a_known_data_point) {
+  for (const double eta : {0.0, 0.4, 1.0}) {
+    const program plan = flow_ancestral(straight_grid(6, 1, 0), eta);
+    EXPECT_EQ(plan.draws.size(), eta == 0 ? 0u : 5u);
+    for (const auto& [at, state] : law(plan, perfect_denoiser(1.3), {0, 1}).marks) {
+      EXPECT_NEAR(state.mean, at.level.alpha * 1.3, 1e-14);
+      EXPECT_NEAR(state.variance, at.level.sigma * at.level.sigma, 1e-14);
+    }
+  }
+  EXPECT_THROW(flow_ancestral(straight_grid(3), 1.5), std::invalid_argument);
+}
+
+TEST(flow_map, with_the_mean_velocity_of_an_exact_map_jumps_anywhere) {
+  // One jump over several intervals is their sum for a straight velocity.
+  const grid nodes = straight_grid(3, 1, 0.1);
+  const std::vector<flow_jump> jumps{{nodes[0], nodes[1]}, {nodes[1], nodes[2]}, {nodes[2], nodes[3]}};
+  expect_same_law(flow_map(jumps), flow_euler(nodes), 1e-15);
+  EXPECT_THROW(flow_map({}), std::invalid_argument);
+}
+
+TEST(gradient_estimation, is_euler_for_gamma_one) {
+  const grid nodes = ending_clean(edm_schedule{}, geometric_grid(6));
+  expect_same_law(gradient_estimation(nodes, 1), ddim(nodes), 1e-13);
+}
+
+TEST(gradient_estimation, is_adams_bashforth_for_gamma_three_halves_on_equal_levels) {
+  const auto equal = [](int n) {
+    grid nodes;
+    for (int i = 0; i <= n; ++i) {
+      const double level = std::lerp(10.0, 1.0, static_cast<double>(i) / n);
+      nodes.push_back({level, variance_exploding(level)});
+    }
+    return nodes;
+  };
+  const auto plan = [](double gamma) {
+    return [gamma](const grid& g) { return gradient_estimation(g, gamma); };
+  };
+  EXPECT_NEAR(order_between(160, equal, plan(1.5)), 2, 0.15);
+  EXPECT_NEAR(order_between(640, equal, plan(2)), 1, 0.15);
+}
+
+TEST(heun_plus_plus, costs_three_evaluations_a_step_and_fewer_at_the_end) {
+  EXPECT_EQ(heun_plus_plus(geometric_grid(5)).evaluations(), 3u * 3 + 2 + 1);
+  EXPECT_EQ(heun_plus_plus(geometric_grid(1)).evaluations(), 1u);
+}
+
+TEST(heun_plus_plus, is_of_first_order) {
+  const auto plan = [](const grid& g) { return heun_plus_plus(g); };
+  EXPECT_NEAR(order_between(320, [](int n) { return geometric_grid(n); }, plan), 1, 0.15);
+}
+
+TEST(heun_plus_plus, keeps_the_marginals_of_a_known_data_point) {
+  const grid nodes = ending_clean(edm_schedule{}, geometric_grid(5));
+  for (const auto& [at, state] : law(heun_plus_plus(nodes), perfect_denoiser(1.3), {1.3, 400}).marks) {
+    EXPECT_NEAR(state.mean, 1.3, 1e-13);
+    EXPECT_NEAR(state.variance, at.level.sigma * at.level.sigma, 1e-11);
+  }
+}
+
+}  // namespace
+}  // namespace tweedie

@@ -1,0 +1,93 @@
+#include "tweedie/sampler/stochastic_edm.hpp"
+
+#include <gtest/gtest.h>
+
+#include "sampler/exact_flow.hpp"
+#include "tweedie/program/bind.hpp"
+#include "tweedie/sampler/dpm_2.hpp"
+#include "tweedie/sampler/euler.hpp"
+#include "tweedie/sampler/heun.hpp"
+#include "tweedie/schedule/continuous.hpp"
+
+namespace tweedie {
+namespace {
+
+TEST(churn, raises_levels_in_its_range_by_at_most_the_square_root_of_two) {
+  const churn c{.amount = 30, .lowest = 0.1, .highest = 5};
+  EXPECT_DOUBLE_EQ(c.raise(1, 100), 0.3);
+  EXPECT_DOUBLE_EQ(c.raise(1, 10), std::sqrt(2.0) - 1);
+  EXPECT_EQ(c.raise(0.05, 100), 0);
+  EXPECT_EQ(c.raise(6, 100), 0);
+}
+
+TEST(stochastic_edm, without_churn_is_the_method_itself) {
+  const grid nodes = ending_clean(edm_schedule{}, geometric_grid(6));
+  const auto denoise = gaussian_denoiser(0.4, 0.7);
+  const program_law a = law(stochastic_edm(nodes, noise_level_nodes, {}), denoise, {0.3, 2});
+  const program_law b = law(heun(nodes), denoise, {0.3, 2});
+  EXPECT_NEAR(a.result.mean, b.result.mean, 1e-14);
+  EXPECT_NEAR(a.result.variance, b.result.variance, 1e-14);
+  EXPECT_TRUE(stochastic_edm(nodes, noise_level_nodes, {}).draws.empty());
+  EXPECT_EQ(stochastic_edm(nodes, noise_level_nodes, {.draws = churn_draws::every_step}).draws.size(),
+            7u);
+}
+
+TEST(stochastic_edm, evaluates_at_the_raised_level) {
+  const program plan = stochastic_edm(geometric_grid(2), noise_level_nodes, {.amount = 0.2});
+  ASSERT_TRUE(plan.stages[1].evaluate.has_value());
+  EXPECT_DOUBLE_EQ(noise_level(plan.stages[1].evaluate->at.level), 20 * 1.1);
+}
+
+TEST(stochastic_edm, keeps_the_marginals_of_gaussian_data_to_the_order_of_its_method) {
+  const auto error = [](int n, const butcher_tableau& method) {
+    const grid nodes = geometric_grid(n);
+    return std::abs(variance_error(
+        stochastic_edm(nodes, noise_level_nodes, {.amount = 5}, method), nodes));
+  };
+  EXPECT_NEAR(std::log2(error(320, heun_tableau) / error(640, heun_tableau)), 2, 0.15);
+  EXPECT_NEAR(std::log2(error(320, euler_tableau) / error(640, euler_tableau)), 1, 0.15);
+}
+
+// A noise predictor at the level u, y = (x - D)/u: converted as diffusers does, at the raised level.
+TEST(late_churn_euler, without_churn_is_euler) {
+  const grid nodes = geometric_grid(4);
+  const program plan =
+      late_churn_euler(nodes, {}, [](double, double v) { return state_output{1, -v}; });
+  const bound_program late = bind(plan, {predicts_noise});
+  const bound_program plain = bind(euler(nodes), {predicts_noise});
+  ASSERT_EQ(late.stages.size(), plain.stages.size());
+  for (std::size_t s = 0; s < late.stages.size(); ++s)
+    for (std::size_t k = 0; k < plain.stages[s].pass.inputs.size(); ++k)
+      EXPECT_NEAR(late.stages[s].pass.weights[k], plain.stages[s].pass.weights[k], 1e-14);
+}
+
+TEST(late_churn_euler, evaluates_at_the_level_before_the_churn) {
+  const program plan = late_churn_euler(geometric_grid(2), {.amount = 0.2},
+                                        [](double, double v) { return state_output{1, -v}; });
+  for (std::size_t i = 0; i < 2; ++i)
+    EXPECT_EQ(plan.stages[i].evaluate->at, geometric_grid(2)[i]);
+  EXPECT_EQ(plan.draws.size(), 2u);
+}
+
+TEST(dpm_2, is_of_second_order_with_and_without_even_steps) {
+  const auto plan = [](const grid& g) { return dpm_2(g, noise_level_nodes); };
+  EXPECT_NEAR(order_between(160, [](int n) { return geometric_grid(n); }, plan), 2, 0.15);
+  EXPECT_NEAR(order_between(160, [](int n) { return uneven_grid(n); }, plan), 2, 0.3);
+}
+
+TEST(dpm_2_ancestral, without_noise_is_dpm_2) {
+  const grid nodes = ending_clean(edm_schedule{}, geometric_grid(5));
+  const auto denoise = gaussian_denoiser(0.4, 0.7);
+  const program_law a = law(dpm_2_ancestral(nodes, noise_level_nodes, 0), denoise, {0.3, 2});
+  const program_law b = law(dpm_2(nodes, noise_level_nodes), denoise, {0.3, 2});
+  EXPECT_DOUBLE_EQ(a.result.mean, b.result.mean);
+  EXPECT_DOUBLE_EQ(a.result.variance, b.result.variance);
+}
+
+TEST(stochastic_edm, refuses_negative_churn) {
+  EXPECT_THROW(stochastic_edm(geometric_grid(3), noise_level_nodes, {.amount = -1}),
+               std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace tweedie
