@@ -36,10 +36,16 @@ class recorded_noise {
 using answer =
     std::function<std::vector<double>(std::span<const double>, double, const tweedie::node&)>;
 
+struct driven;
+
+/// Changes the state after a step.
+using state_hook = std::function<void(std::span<double> state, const driven& so_far)>;
+
 struct driven {
   std::vector<std::vector<double>> states;   ///< state at each evaluation, before input scaling
   std::vector<double> times;                 ///< what the network was told
-  std::vector<double> levels;                ///< sigma / alpha of each evaluation
+  std::vector<tweedie::node> nodes;          ///< where each evaluation stands
+  std::vector<double> levels;                ///< sigma / alpha there
   std::vector<std::size_t> steps;            ///< step during which each evaluation was made
   std::vector<std::vector<double>> outputs;  ///< what it answered
   std::vector<std::vector<double>> marks;    ///< the sample after each step
@@ -50,7 +56,8 @@ template <class Transform = tweedie::unchanged>
 driven drive(const tweedie::program& plan, const tweedie::network_description& network,
              const std::vector<double>& x, const answer& model,
              const std::vector<std::vector<double>>& noises = {}, Transform transform = {},
-             double noise_scale = 1, const answer& variance = {}) {
+             double noise_scale = 1, const answer& variance = {},
+             const state_hook& on_step = {}) {
   tweedie::sampling s(plan, network, x, recorded_noise(noises, noise_scale), std::move(transform));
   driven out;
   const auto copy = [](auto&& view) { return std::vector<double>(view.begin(), view.end()); };
@@ -58,12 +65,14 @@ driven drive(const tweedie::program& plan, const tweedie::network_description& n
     const tweedie::sampling_event event = s.advance();
     if (event == tweedie::sampling_event::finished) break;
     if (event == tweedie::sampling_event::step) {
+      if (on_step) on_step(s.state(), out);
       out.marks.push_back(copy(s.state()));
       continue;
     }
     out.states.push_back(copy(s.state()));
     out.times.push_back(s.network_time());
     out.steps.push_back(out.marks.size());
+    out.nodes.push_back(s.at());
     out.levels.push_back(tweedie::noise_level(s.at().level));
     out.outputs.push_back(model(s.input(), s.network_time(), s.at()));
     std::copy(out.outputs.back().begin(), out.outputs.back().end(), s.output().begin());
@@ -82,6 +91,23 @@ inline std::vector<std::vector<double>> first_states(const driven& run) {
   for (std::size_t i = 0; i < run.states.size(); ++i)
     if (i == 0 || run.steps[i] != run.steps[i - 1]) states.push_back(run.states[i]);
   return states;
+}
+
+/// The x0 estimates of a run, before clipping.
+inline std::vector<std::vector<double>> estimates(const driven& run,
+                                                  const tweedie::network_description& network) {
+  std::vector<std::vector<double>> all;
+  for (std::size_t i = 0; i < run.states.size(); ++i) {
+    const auto [time, level] = run.nodes[i];
+    const double c = network.input_scale(run.nodes[i]);
+    const tweedie::state_output d = tweedie::sample_from(
+        level, network.prediction({time, {c * level.alpha, c * level.sigma}}));
+    std::vector<double> clean(run.states[i].size());
+    for (std::size_t j = 0; j < clean.size(); ++j)
+      clean[j] = d.x * run.states[i][j] + d.y * run.outputs[i][j];
+    all.push_back(std::move(clean));
+  }
+  return all;
 }
 
 /// The replayed case, any exception being a failure.

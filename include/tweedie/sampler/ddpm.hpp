@@ -26,12 +26,15 @@ struct fixed_small {};
 struct fixed_large {};
 /// The network answers interpolation values v in [-1, 1] beside its prediction.
 struct learned_range {};
+/// The network answers the log-variance itself beside its prediction (guided-diffusion's LEARNED).
+struct learned_log_variance {};
 /// Variance of x0 given x_t per dimension, as a function of the node.
 struct analytic_variance {
   std::function<double(const node&)> clean_variance;
 };
 
-using reverse_variance = std::variant<fixed_small, fixed_large, learned_range, analytic_variance>;
+using reverse_variance = std::variant<fixed_small, fixed_large, learned_range,
+                                      learned_log_variance, analytic_variance>;
 
 namespace detail {
 
@@ -68,6 +71,9 @@ inline program ddpm(const grid& nodes, const reverse_variance& variance = fixed_
                 return r.draw({.learned = true,
                                .log_lower = std::log(small_variance(q)),
                                .log_upper = std::log(large_variance(q))});
+              },
+              [&](learned_log_variance) {  // ((1 + v) - (1 - v))/2 = v
+                return r.draw({.learned = true, .log_lower = -1, .log_upper = 1});
               },
               [&](const analytic_variance& known) {
                 return std::sqrt(analytic_variance_of(q, known.clean_variance(from))) * r.draw();
