@@ -11,12 +11,19 @@
 #include "tweedie/sampler/ancestral.hpp"
 #include "tweedie/sampler/ddim.hpp"
 #include "tweedie/sampler/ddpm.hpp"
+#include "tweedie/sampler/dpm_2.hpp"
 #include "tweedie/sampler/er_sde.hpp"
 #include "tweedie/sampler/euler.hpp"
 #include "tweedie/sampler/exponential_runge_kutta.hpp"
+#include "tweedie/sampler/flow.hpp"
+#include "tweedie/sampler/gradient_estimation.hpp"
 #include "tweedie/sampler/heun.hpp"
+#include "tweedie/sampler/ipndm.hpp"
+#include "tweedie/sampler/runge_kutta.hpp"
 #include "tweedie/sampler/sa_solver.hpp"
+#include "tweedie/sampler/sde.hpp"
 #include "tweedie/sampler/singlestep.hpp"
+#include "tweedie/sampler/stochastic_edm.hpp"
 #include "tweedie/schedule/continuous.hpp"
 
 namespace tweedie::laws {
@@ -87,6 +94,29 @@ inline std::vector<planner> planners() {
        true, false, 4, 4},
       {"SEEDS-2", [](const grid& g) { return seeds_2(g, inner_node); }, true, true, false, 2},
       {"SEEDS-3", [](const grid& g) { return seeds_3(g, inner_node); }, true, true, false, 3},
+      {"Ralston",
+       [](const grid& g) { return runge_kutta(g, ralston_tableau, noise_level_nodes); },
+       false, true, true, 2, 2},
+      {"Bogacki-Shampine in flow time",
+       [](const grid& g) {
+         return runge_kutta(g, bogacki_shampine_tableau, noise_level_nodes, straight_row);
+       },
+       false, true, false, 3, 3},
+      {"ipndm", [](const grid& g) { return ipndm(g, 2); }, false, true, false, 1, 2},
+      {"ipndm-v", [](const grid& g) { return ipndm_v(g, 2); }, false, true, true, 1, 2},
+      {"dpm 2", [](const grid& g) { return dpm_2(g, noise_level_nodes); }, false, true, true, 2, 2},
+      {"dpm 2 ancestral", [](const grid& g) { return dpm_2_ancestral(g, noise_level_nodes); }, true,
+       true, true, 2},
+      {"algorithm 2 of Karras et al.",
+       [](const grid& g) {
+         return stochastic_edm(g, noise_level_nodes, {.amount = 3, .lowest = 0.05, .highest = 50});
+       },
+       true, true, true, 2},
+      {"dpm-solver++ (sde)", [](const grid& g) { return dpmpp_sde(g, noise_level_nodes); }, true,
+       true, true, 2},
+      {"gradient estimation", [](const grid& g) { return gradient_estimation(g); }, false, true,
+       true},
+      {"flow ancestral", [](const grid& g) { return flow_ancestral(g); }, true},
   };
 }
 
