@@ -1,0 +1,79 @@
+// Predictors of the reverse SDE (Song et al. 2021, appendices E and G):
+//
+//   reverse diffusion   x_s = (2 - a) x + b score + sqrt(b) z        (eq. 46; VP eq. 49, VE eq. 47)
+//     with the forward kernel x_t = a x_s + sqrt(b) z between neighbouring levels
+//   Euler-Maruyama      x_s = x + (f x - g^2 score) dt + g sqrt(|dt|) z,   dt = s - t < 0
+//   probability flow    half the score, no noise
+//
+// score = -z_hat/sigma. Their ancestral predictor is `ddpm`: with posterior variance for VE, with
+// beta ("fixed large") for VP. All are of weak order one; reverse diffusion differs from ddpm in
+// second order of the step. Like ddpm, a step onto clean data adds no noise. The Langevin corrector
+// is solve/langevin.hpp.
+#pragma once
+
+#include <cmath>
+
+#include "tweedie/grid/grid.hpp"
+#include "tweedie/program/recorder.hpp"
+
+namespace tweedie {
+
+/// The reverse-time process that is discretised.
+enum class reverse_process {
+  sde,              ///< full score and fresh noise
+  probability_flow  ///< half the score, no noise
+};
+
+namespace detail {
+
+// state x - score (z_hat / sigma) + noise z
+struct reverse_weights {
+  double state = 1;
+  double squared_diffusion = 0;
+};
+
+inline void reverse_step(recorder& r, linear& x, const node& from, const node& to,
+                         const reverse_weights& w, reverse_process process) {
+  require(from.level.sigma > 0, "reverse_step", "sigma", from.level.sigma, "valid: sigma > 0");
+  const double share = process == reverse_process::sde ? 1 : 0.5;
+  const estimate e = r.evaluate(x, from);
+  x = w.state * x - share * w.squared_diffusion / from.level.sigma * e.noise;
+  if (process == reverse_process::sde && to.level.sigma > 0)
+    x += std::sqrt(w.squared_diffusion) * r.draw();
+}
+
+}  // namespace detail
+
+/// The forward kernels between neighbouring nodes, run backwards.
+inline program reverse_diffusion(const grid& nodes,
+                                 reverse_process process = reverse_process::sde) {
+  check_descending("reverse_diffusion", nodes);
+  recorder r(nodes.front());
+  linear x = r.state();
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    const transition_kernel forward = transition(nodes[i + 1].level, nodes[i].level);
+    detail::reverse_step(r, x, nodes[i], nodes[i + 1], {2 - forward.mean, forward.variance},
+                         process);
+    r.mark(x, nodes[i + 1]);
+  }
+  return r.finish(x);
+}
+
+/// Euler-Maruyama in the time of `schedule`, on its own nodes.
+template <differentiable_schedule Schedule>
+program euler_maruyama(const Schedule& schedule, const grid& nodes,
+                       reverse_process process = reverse_process::sde) {
+  check_descending("euler_maruyama", nodes);
+  recorder r(nodes.front());
+  linear x = r.state();
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    const diffusion_coefficients c = forward_sde(schedule, nodes[i].time);
+    const double dt = nodes[i].time - nodes[i + 1].time;
+    detail::reverse_step(r, x, nodes[i], nodes[i + 1], {1 - c.drift * dt, c.squared_diffusion * dt},
+                         process);
+    r.mark(x, nodes[i + 1]);
+  }
+  return r.finish(x);
+}
+
+}  // namespace tweedie
