@@ -71,7 +71,7 @@ struct example {
   std::vector<bound_item> items;
 };
 
-example make_example(reverse_variance kind, plane_row (*row)(const node&)) {
+example make_example(bound_variance kind, plane_row (*row)(const node&)) {
   const auto steps = bound_steps(levels_of(linear_beta_schedule(1000)));
   example e;
   std::srand(4);
@@ -94,8 +94,8 @@ plane_row noise_row(const node& n) { return predicts_noise(n); }
 plane_row v_row(const node& n) { return predicts_v(n); }
 
 TEST(bound_terms, are_divergences_of_the_reverse_kernels) {
-  for (const reverse_variance kind :
-       {reverse_variance::small, reverse_variance::large, reverse_variance::learned_range}) {
+  for (const bound_variance kind :
+       {bound_variance::small, bound_variance::large, bound_variance::learned_range}) {
     const example e = make_example(kind, v_row);
     MatrixXd gradient(6, 4), variance_gradient(6, 4);
     const auto values = learned_variance_bound_terms(
@@ -121,7 +121,7 @@ TEST(bound_terms, are_divergences_of_the_reverse_kernels) {
 
 TEST(bound_terms, weight_of_fixed_small_variances_is_the_elbo_weight) {
   // Ho et al. 2020, eq. 12, published at t = 2: .59967151.
-  example e = make_example(reverse_variance::small, noise_row);
+  example e = make_example(bound_variance::small, noise_row);
   MatrixXd gradient(6, 4);
   const auto values = bound_terms(e.output, e.target, e.x0, e.items, discretised_gaussian(),
                                   reduction::sum_over_dimensions, gradient);
@@ -137,8 +137,8 @@ TEST(bound_terms, weight_of_fixed_small_variances_is_the_elbo_weight) {
 }
 
 TEST(bound_terms, gradients_equal_central_differences) {
-  for (const reverse_variance kind : {reverse_variance::small, reverse_variance::large,
-                                      reverse_variance::learned, reverse_variance::learned_range}) {
+  for (const bound_variance kind : {bound_variance::small, bound_variance::large,
+                                    bound_variance::learned, bound_variance::learned_range}) {
     const example e = make_example(kind, noise_row);
     MatrixXd gradient(6, 4), variance_gradient(6, 4), unused(6, 4);
     learned_variance_bound_terms(e.output, e.variance, e.target, e.x0, e.items,
@@ -196,7 +196,7 @@ TEST(bound_terms, gradient_of_the_divergence_equals_forward_mode) {
 }
 
 TEST(bound_terms, fixed_variances_without_an_output_are_the_same) {
-  const example e = make_example(reverse_variance::large, noise_row);
+  const example e = make_example(bound_variance::large, noise_row);
   MatrixXd a(6, 4), b(6, 4), c(6, 4);
   const auto fixed = bound_terms(e.output, e.target, e.x0, e.items, discretised_logistic(),
                                  reduction::mean_over_dimensions, a);
@@ -206,7 +206,7 @@ TEST(bound_terms, fixed_variances_without_an_output_are_the_same) {
   for (int i = 0; i < 4; ++i) EXPECT_NEAR(fixed[i] / general[i], 1, 1e-13);
   EXPECT_LT((a - b).norm(), 1e-12 * a.norm());
   EXPECT_EQ(c.norm(), 0);
-  const example learned = make_example(reverse_variance::learned, noise_row);
+  const example learned = make_example(bound_variance::learned, noise_row);
   EXPECT_THROW(bound_terms(e.output, e.target, e.x0, learned.items, discretised_logistic(),
                            reduction::mean_over_dimensions, a),
                std::invalid_argument);
@@ -283,7 +283,7 @@ TEST(chain_bound, of_an_exact_model_of_a_point_is_the_prior_term) {
   const auto exact = [&](std::span<const double>, double, std::span<double> out) {
     std::fill(out.begin(), out.end(), 21 / 255.0);
   };
-  const chain_bound bound = evaluate_chain_bound(x0, nodes, network, reverse_variance::small, exact,
+  const chain_bound bound = evaluate_chain_bound(x0, nodes, network, bound_variance::small, exact,
                                                  recorded{}, reduction::bits_per_dimension);
   ASSERT_EQ(bound.terms.size(), 50u);
   for (std::size_t k = 0; k + 1 < 50; ++k) EXPECT_EQ(bound.terms[k][1], 0);
@@ -298,7 +298,7 @@ TEST(chain_bound, of_an_exact_model_of_a_point_is_the_prior_term) {
   EXPECT_NEAR(bound.terms[49][0], last, 1e-12);
   EXPECT_NEAR(bound.total()[0], bound.prior[0] + last, 1e-12);
   const chain_bound clipped = evaluate_chain_bound(
-      x0, nodes, network, reverse_variance::small, exact, recorded{}, reduction::bits_per_dimension,
+      x0, nodes, network, bound_variance::small, exact, recorded{}, reduction::bits_per_dimension,
       discretised_gaussian(), [](std::span<double> x) { std::fill(x.begin(), x.end(), 0.0); });
   EXPECT_NEAR(clipped.sample_errors[3][0], 21 * 21 / 255.0 / 255.0, 1e-15);
   EXPECT_NEAR(clipped.noise_errors[3][0],

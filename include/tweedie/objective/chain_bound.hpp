@@ -39,7 +39,7 @@ inline constexpr auto untransformed = [](auto) {};
 template <tensor_like Data, class Model, class Noise, bin_decoder Decoder = discretised_gaussian,
           class Transform = decltype(untransformed)>
 chain_bound evaluate_chain_bound(const Data& x0, std::span<const node> nodes,
-                                 const network_description& network, reverse_variance variance,
+                                 const network_description& network, bound_variance variance,
                                  Model&& model, Noise&& noise, reduction how,
                                  const Decoder& decoder = Decoder(),
                                  const Transform& transform = untransformed) {
@@ -51,7 +51,7 @@ chain_bound evaluate_chain_bound(const Data& x0, std::span<const node> nodes,
   for (const node& n : nodes) levels.push_back(n.level);
   const std::vector<bound_step> steps = bound_steps(levels);
   const bool learned =
-      variance == reverse_variance::learned || variance == reverse_variance::learned_range;
+      variance == bound_variance::learned || variance == bound_variance::learned_range;
 
   std::vector<S> z(size), input(size), output(size), log_variance(learned ? size : 0), unused(size);
   const auto data = elements(x0);

@@ -62,7 +62,7 @@ inline std::vector<bound_step> bound_steps(std::span<const signal_noise> levels)
 }
 
 /// How the variance of the reverse kernels is chosen.
-enum class reverse_variance { small, large, learned, learned_range };
+enum class bound_variance { small, large, learned, learned_range };
 
 /// Log-variance offset + slope * v of the model.
 struct affine_log_variance {
@@ -70,16 +70,16 @@ struct affine_log_variance {
   double slope = 0;
 };
 
-inline affine_log_variance model_log_variance(const bound_step& step, reverse_variance kind) {
+inline affine_log_variance model_log_variance(const bound_step& step, bound_variance kind) {
   const double low = step.posterior_log_variance;
   const double high = step.forward_log_variance;
   switch (kind) {
-    case reverse_variance::small: return {low, 0};
-    case reverse_variance::large: return {step.last ? low : high, 0};
-    case reverse_variance::learned: return {0, 1};
-    case reverse_variance::learned_range: return {(low + high) / 2, (high - low) / 2};
+    case bound_variance::small: return {low, 0};
+    case bound_variance::large: return {step.last ? low : high, 0};
+    case bound_variance::learned: return {0, 1};
+    case bound_variance::learned_range: return {(low + high) / 2, (high - low) / 2};
   }
-  detail::fail("model_log_variance", "unknown reverse_variance");
+  detail::fail("model_log_variance", "unknown bound_variance");
 }
 
 /// d mean / d output for a network whose answers have the given row.
@@ -95,7 +95,7 @@ struct bound_item {
   affine_log_variance log_variance;
 };
 
-inline bound_item make_bound_item(const bound_step& step, plane_row row, reverse_variance kind) {
+inline bound_item make_bound_item(const bound_step& step, plane_row row, bound_variance kind) {
   return {step, mean_gain(step, row), model_log_variance(step, kind)};
 }
 

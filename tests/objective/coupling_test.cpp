@@ -1,0 +1,112 @@
+#include "tweedie/objective/coupling.hpp"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+namespace {
+
+using namespace tweedie;
+using Eigen::Index;
+using Eigen::MatrixXd;
+
+double cost_of(const MatrixXd& cost, const std::vector<Index>& partner) {
+  double sum = 0;
+  for (std::size_t i = 0; i < partner.size(); ++i) sum += cost(static_cast<Index>(i), partner[i]);
+  return sum;
+}
+
+TEST(optimal_assignment, equals_brute_force) {
+  std::srand(3);
+  for (int n = 1; n <= 7; ++n)
+    for (int trial = 0; trial < 5; ++trial) {
+      const MatrixXd cost = MatrixXd::Random(n, n);
+      std::vector<Index> partner(static_cast<std::size_t>(n));
+      std::iota(partner.begin(), partner.end(), 0);
+      double best = cost_of(cost, partner);
+      while (std::next_permutation(partner.begin(), partner.end()))
+        best = std::min(best, cost_of(cost, partner));
+      const std::vector<Index> found = optimal_assignment(cost);
+      EXPECT_NEAR(cost_of(cost, found), best, 1e-13);
+      std::vector<Index> sorted = found;
+      std::sort(sorted.begin(), sorted.end());
+      std::iota(partner.begin(), partner.end(), 0);
+      EXPECT_EQ(sorted, partner);
+    }
+  EXPECT_TRUE(optimal_assignment(MatrixXd(0, 0)).empty());
+}
+
+TEST(optimal_assignment, on_the_line_is_sorting) {
+  std::srand(5);
+  const int n = 64;
+  const MatrixXd x = MatrixXd::Random(1, n), y = 2 * MatrixXd::Random(1, n);
+  const std::vector<Index> partner = optimal_assignment(squared_distances(x, y));
+  const auto rank = [n](const MatrixXd& v, Index i) {
+    int r = 0;
+    for (int j = 0; j < n; ++j) r += v(0, j) < v(0, i);
+    return r;
+  };
+  for (Index i = 0; i < n; ++i)
+    EXPECT_EQ(rank(x, i), rank(y, partner[static_cast<std::size_t>(i)]));
+}
+
+TEST(sinkhorn, meets_its_marginals_and_tends_to_the_optimal_plan) {
+  std::srand(7);
+  const MatrixXd cost =
+      squared_distances(MatrixXd(MatrixXd::Random(2, 6)), MatrixXd(MatrixXd::Random(2, 6)));
+  const double best = cost_of(cost, optimal_assignment(cost)) / 6;
+  double previous = 1e9;
+  for (const double epsilon : {1.0, 0.2, 0.05, 0.02}) {
+    const entropic_plan p = sinkhorn(cost, epsilon);
+    EXPECT_LT((p.plan.rowwise().sum().array() - 1.0 / 6).abs().maxCoeff(), 1e-10);
+    EXPECT_LT((p.plan.colwise().sum().array() - 1.0 / 6).abs().maxCoeff(), 1e-10);
+    const double transported = (p.plan.array() * cost.array()).sum();
+    EXPECT_LT(transported, previous);
+    previous = transported;
+  }
+  EXPECT_LE(previous, best + 0.02 * std::log(6));  // epsilon times the entropy of the permutation
+  EXPECT_GE(previous, best - 1e-9);
+}
+
+// Schroedinger bridge of N(0, a^2) and N(0, b^2): covariance (sqrt(4 a^2 b^2 + s^4) - s^2)/2.
+TEST(sinkhorn, of_two_gaussians_has_the_closed_form_covariance) {
+  const double a = 1.3, b = 0.7, s = 0.8;
+  const int n = 121;
+  MatrixXd cost(n, n);
+  std::vector<double> p(n), q(n);
+  double p_sum = 0, q_sum = 0;
+  const auto x = [&](int i) { return 6.5 * a * (2.0 * i / (n - 1) - 1); };
+  const auto y = [&](int i) { return 6.5 * b * (2.0 * i / (n - 1) - 1); };
+  for (int i = 0; i < n; ++i) {
+    p_sum += p[static_cast<std::size_t>(i)] = std::exp(-x(i) * x(i) / (2 * a * a));
+    q_sum += q[static_cast<std::size_t>(i)] = std::exp(-y(i) * y(i) / (2 * b * b));
+    for (int j = 0; j < n; ++j) cost(i, j) = (x(i) - y(j)) * (x(i) - y(j)) / 2;
+  }
+  for (double& v : p) v /= p_sum;
+  for (double& v : q) v /= q_sum;
+  const entropic_plan plan = sinkhorn(cost, p, q, s * s);
+  double covariance = 0;
+  for (int i = 0; i < n; ++i)
+    for (int j = 0; j < n; ++j) covariance += plan.plan(i, j) * x(i) * y(j);
+  EXPECT_NEAR(covariance, .6446242792, 1e-8);
+  EXPECT_NEAR((std::sqrt(4 * a * a * b * b + s * s * s * s) - s * s) / 2, .6446242792, 5e-11);
+}
+
+TEST(sinkhorn, refuses_what_it_cannot_do) {
+  const MatrixXd cost = MatrixXd::Random(3, 3);
+  EXPECT_THROW(sinkhorn(cost, 0), std::invalid_argument);
+  EXPECT_THROW(sinkhorn(cost, 1e-6, 1e-12, 3), std::runtime_error);
+  EXPECT_THROW(optimal_assignment(MatrixXd::Random(2, 3)), std::invalid_argument);
+  EXPECT_THROW(optimal_assignment(MatrixXd::Constant(2, 2, NAN)), std::invalid_argument);
+  EXPECT_THROW(squared_distances(MatrixXd(2, 3), MatrixXd(3, 3)), std::invalid_argument);
+}
+
+TEST(draw_partners, follows_the_rows_of_the_plan) {
+  MatrixXd plan(2, 3);
+  plan << 0.1, 0.3, 0.1, 0, 0.25, 0.25;
+  EXPECT_EQ(draw_partners(plan, std::vector<double>{0.19, 0}), (std::vector<Index>{0, 1}));
+  EXPECT_EQ(draw_partners(plan, std::vector<double>{0.21, 0.51}), (std::vector<Index>{1, 2}));
+  EXPECT_THROW(draw_partners(plan, std::vector<double>{0.1}), std::invalid_argument);
+}
+
+}  // namespace

@@ -1,0 +1,154 @@
+#include "tweedie/objective/vae.hpp"
+
+#include <gtest/gtest.h>
+
+#include "objective/gradient_check.hpp"
+#include "tweedie/objective/gaussian.hpp"
+
+namespace {
+
+using namespace tweedie;
+using namespace tweedie_test;
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+TEST(reparameterise, moves_and_scales_noise) {
+  const MatrixXd mean = MatrixXd::Random(5, 3), log_variance = MatrixXd::Random(5, 3),
+                 eps = MatrixXd::Random(5, 3);
+  MatrixXd z(5, 3);
+  reparameterise(mean, log_variance, eps, z);
+  EXPECT_LT(
+      (z.array() - mean.array() - (log_variance / 2).array().exp() * eps.array()).abs().maxCoeff(),
+      1e-15);
+}
+
+// Reconstruction 1/2 |z - t|^2 stands for any decoder.
+double objective(const VectorXd& mean, const VectorXd& log_variance, const VectorXd& eps,
+                 const VectorXd& t, double beta, double free_nats) {
+  double sum = 0;
+  for (int j = 0; j < mean.size(); ++j) {
+    const double z = mean[j] + std::exp(log_variance[j] / 2) * eps[j];
+    sum += 0.5 * (z - t[j]) * (z - t[j]) +
+           beta * std::max(free_nats, standard_normal_divergence<double>(mean[j], log_variance[j]));
+  }
+  return sum;
+}
+
+TEST(latent_divergences, gradients_of_the_whole_bound) {
+  VectorXd mean(6), log_variance(6), eps(6), t(6);
+  mean << 0.3, -1.2, 0.01, 2, 0.1, -0.5;
+  log_variance << -0.5, 0.7, 0.02, -30, 30 * 0.05, -3;
+  eps << 0.4, -1, 2, 0.3, -0.2, 0.8;
+  t << 1, 0, -1, 0.5, 0.2, 0;
+  for (const double beta : {0.0, 1.0, 4.0})
+    for (const double free_nats : {0.0, 0.1}) {
+      VectorXd z(6), dm(6), dl(6);
+      reparameterise(mean, log_variance, eps, z);
+      const VectorXd g = z - t;
+      const double kl = latent_divergences(mean, log_variance, eps, g, beta, free_nats,
+                                           reduction::sum_over_dimensions, dm, dl)[0];
+      EXPECT_NEAR(0.5 * g.squaredNorm() + kl,
+                  objective(mean, log_variance, eps, t, beta, free_nats), 1e-12);
+      const double h = 1e-6;
+      for (int j = 0; j < 6; ++j) {
+        VectorXd up = mean, down = mean;
+        up[j] += h;
+        down[j] -= h;
+        EXPECT_LT(relative_error(dm[j], (objective(up, log_variance, eps, t, beta, free_nats) -
+                                         objective(down, log_variance, eps, t, beta, free_nats)) /
+                                            (2 * h)),
+                  1e-7);
+        up = down = log_variance;
+        up[j] += h;
+        down[j] -= h;
+        EXPECT_LT(relative_error(dl[j], (objective(mean, up, eps, t, beta, free_nats) -
+                                         objective(mean, down, eps, t, beta, free_nats)) /
+                                            (2 * h)),
+                  1e-7);
+      }
+    }
+}
+
+// Probabilistic PCA: x = W z + noise. The posterior is normal, so the bound is tight.
+TEST(vae, bound_is_the_log_likelihood_at_the_posterior_of_a_linear_model) {
+  MatrixXd w(4, 2);
+  w << 1, 0.2, -0.5, 0.8, 0.3, 0.3, 0, -1.1;
+  const double noise = 0.4;
+  const VectorXd x = VectorXd::LinSpaced(4, -1, 2);
+  const multivariate_normal<> marginal(VectorXd::Zero(4),
+                                       w * w.transpose() + noise * MatrixXd::Identity(4, 4));
+  const MatrixXd precision = MatrixXd::Identity(2, 2) + w.transpose() * w / noise;
+  const auto prior = multivariate_normal<>::isotropic(VectorXd::Zero(2), 1);
+  const auto bound = [&](const multivariate_normal<>& q) {
+    // E_q log p(x | z) in closed form.
+    const double reconstruction =
+        -0.5 / noise *
+            ((x - w * q.mean()).squaredNorm() + (w * q.covariance() * w.transpose()).trace()) -
+        2 * std::log(noise) - 4 * half_log_two_pi;
+    return reconstruction - divergence(q, prior);
+  };
+  const multivariate_normal<> posterior(precision.llt().solve(w.transpose() * x) / noise,
+                                        precision.inverse());
+  EXPECT_NEAR(bound(posterior), marginal.log_density(x)[0], 1e-12);
+  EXPECT_LT(bound(multivariate_normal<>::isotropic(posterior.mean(), 0.2)),
+            marginal.log_density(x)[0]);
+}
+
+TEST(vae, a_direction_of_probabilistic_pca_collapses_where_noise_exceeds_its_variance) {
+  // Maximum likelihood in one dimension of data variance v: signal variance w^2 = max(0, v - noise).
+  const auto log_likelihood = [](double w2, double v, double noise) {
+    return -0.5 * (std::log(w2 + noise) + v / (w2 + noise));
+  };
+  for (const double v : {0.5, 2.0}) {
+    const double noise = 1, best = std::max(0.0, v - noise);
+    for (const double other : {best + 0.1, std::max(0.0, best - 0.1)})
+      EXPECT_LE(log_likelihood(other, v, noise), log_likelihood(best, v, noise));
+  }
+}
+
+TEST(importance_bound, rises_from_the_elbo_to_the_log_likelihood) {
+  // z ~ N(0, 1), x | z ~ N(z, 1), q = N(0.2, 1): log p(x) known; quantiles stand for samples.
+  const double x = 1.3;
+  const auto log_weight = [&](double z) {
+    return normal_log_density(x, z, 0.0) + normal_log_density(z, 0.0, 0.0) -
+           normal_log_density(z, 0.2, 0.0);
+  };
+  const int n = 60;
+  double one = 0, two = 0;
+  for (int i = 0; i < n; ++i) {
+    const double a = log_weight(0.2 + normal_quantile((i + 0.5) / n));
+    one += importance_bound(std::vector<double>{a}) / n;
+    for (int j = 0; j < n; ++j) {
+      const double b = log_weight(0.2 + normal_quantile((j + 0.5) / n));
+      two += importance_bound(std::vector<double>{a, b}) / n / n;
+    }
+  }
+  const double exact = normal_log_density(x, 0.0, std::log(2.0));
+  EXPECT_LT(one, two);
+  EXPECT_LT(two, exact);
+  EXPECT_EQ(importance_bound(std::vector<double>{-3.5}), -3.5);
+  EXPECT_NEAR(importance_bound(std::vector<double>{-2000, -2000}), -2000, 1e-12);
+}
+
+TEST(importance_bound, slopes_equal_central_differences) {
+  const std::vector<double> w = {-1, 0.3, 60, 59};
+  const std::vector<double> slopes = importance_slopes(w);
+  for (std::size_t k = 0; k < w.size(); ++k) {
+    auto up = w, down = w;
+    up[k] += 1e-5;
+    down[k] -= 1e-5;
+    EXPECT_NEAR(slopes[k], (importance_bound(up) - importance_bound(down)) / 2e-5, 1e-8);
+  }
+}
+
+TEST(latent_scaler, goes_there_and_back) {
+  for (const latent_scaler& s :
+       {stable_diffusion_latents, sdxl_latents, sd3_latents, flux_latents}) {
+    EXPECT_NEAR(s.to_decoder(s.to_model(1.7)), 1.7, 1e-15);
+    EXPECT_EQ(s.to_model(s.shift), 0);
+  }
+  EXPECT_EQ(sd3_latents.scale, 1.5305);
+  EXPECT_EQ(flux_latents.shift, 0.1159);
+}
+
+}  // namespace
