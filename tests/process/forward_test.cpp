@@ -162,11 +162,11 @@ TEST(renoise, goes_to_the_level_and_composes) {
 TEST(renoise, churn_keeps_small_increments) {
   const signal_noise level{1, 3};
   for (const double gamma : {0.0, 1e-12, 1e-5, 0.41421356}) {
-    const auto up = churn(level, gamma);
+    const auto up = churn_step(level, gamma);
     EXPECT_NEAR(std::hypot(level.sigma, up.noise), churned(level, gamma).sigma, 1e-14);
     EXPECT_NEAR(up.noise, level.sigma * std::sqrt(2 * gamma * (1 + gamma / 2)), 1e-15);
   }
-  EXPECT_THROW(churn(level, -0.1), std::invalid_argument);
+  EXPECT_THROW(churn_step(level, -0.1), std::invalid_argument);
 }
 
 }  // namespace

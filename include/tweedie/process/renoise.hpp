@@ -33,8 +33,8 @@ inline signal_noise churned(signal_noise level, double gamma) {
 }
 
 /// Weights of the churn step itself.
-inline renoise_weights churn(signal_noise level, double gamma) {
-  detail::require(gamma >= 0, "churn", "gamma", gamma, "valid: gamma >= 0");
+inline renoise_weights churn_step(signal_noise level, double gamma) {
+  detail::require(gamma >= 0, "churn_step", "gamma", gamma, "valid: gamma >= 0");
   return {1, level.sigma * std::sqrt(gamma * (2 + gamma))};
 }
 
