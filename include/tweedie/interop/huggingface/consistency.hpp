@@ -18,7 +18,7 @@ struct distilled_timesteps {
   int last_step = 0;  ///< counted without cropping by `strength`
 };
 
-/// N of the `origin` timesteps (rising), evenly spaced by floor, or a custom list cropped by strength.
+/// N of the rising `origin` timesteps, evenly spaced by floor, or a custom list cropped by strength.
 inline distilled_timesteps pick_distilled_timesteps(const config& c, const request& how,
                                                     const std::vector<double>& origin,
                                                     int train_steps, int original_steps) {
@@ -39,11 +39,14 @@ inline distilled_timesteps pick_distilled_timesteps(const config& c, const reque
   const int steps = read_steps(c, how.num_inference_steps, train_steps);
   const int available = static_cast<int>(origin.size());
   if (steps > available || steps > original_steps)
-    c.fail("num_inference_steps", std::to_string(steps) + "; valid: 1 ... original_inference_steps x "
-                                  "strength = " + std::to_string(std::min(available, original_steps)));
+    c.fail("num_inference_steps", std::to_string(steps) +
+                                      "; valid: 1 ... original_inference_steps x "
+                                      "strength = " +
+                                      std::to_string(std::min(available, original_steps)));
   for (int k = 0; k < steps; ++k) {
     const double position = std::floor(k * (static_cast<double>(available) / steps));
-    t.listed.push_back(origin[static_cast<std::size_t>(available - 1) - static_cast<std::size_t>(position)]);
+    t.listed.push_back(
+        origin[static_cast<std::size_t>(available - 1) - static_cast<std::size_t>(position)]);
   }
   t.last_step = steps - 1;
   return t;
@@ -53,8 +56,8 @@ inline distilled_timesteps pick_distilled_timesteps(const config& c, const reque
 inline std::vector<double> distillation_grid(const config& c, int train_steps, int original_steps,
                                              double strength) {
   if (original_steps < 1 || original_steps > train_steps)
-    c.fail("original_inference_steps", std::to_string(original_steps) +
-                                           "; valid: 1 ... num_train_timesteps");
+    c.fail("original_inference_steps",
+           std::to_string(original_steps) + "; valid: 1 ... num_train_timesteps");
   std::vector<double> origin;
   for (int k = 1; k <= static_cast<int>(original_steps * strength); ++k)
     origin.push_back(k * (train_steps / original_steps) - 1);
@@ -69,8 +72,8 @@ inline loaded_sampler load_lcm(const config& c, const request& how) {
                  0.00085, 0.012, "scaled_linear");
   const int configured = c.integer("original_inference_steps", 50);
   const int original = how.set_timesteps.integer("original_inference_steps", configured);
-  const std::vector<double> origin = distillation_grid(
-      c, table.steps(), original, how.set_timesteps.number("strength", 1));
+  const std::vector<double> origin =
+      distillation_grid(c, table.steps(), original, how.set_timesteps.number("strength", 1));
   const distilled_timesteps t = pick_distilled_timesteps(c, how, origin, table.steps(), original);
   const double time_scale = c.number("timestep_scaling", 10);
   c.without_effect({"set_alpha_to_one", "steps_offset", "timestep_spacing"});
@@ -86,8 +89,7 @@ inline loaded_sampler load_lcm(const config& c, const request& how) {
   for (std::size_t i = 0; i < visited.size(); ++i) {
     const node to = table_node(c, table, visited[std::min(i + 1, visited.size() - 1)]);
     const consistency_scaling f = latent_consistency_scaling(visited[i], time_scale);
-    const estimate e =
-        r.evaluate(x, limit_node(table_node(c, table, visited[i]), out.transform));
+    const estimate e = r.evaluate(x, limit_node(table_node(c, table, visited[i]), out.transform));
     x = f.skip * x + f.out * e.clean;
     out.previews.push_back({.state = f.skip, .clean = f.out});
     const bool noised = static_cast<int>(i) + how.begin_index != t.last_step;
@@ -167,7 +169,8 @@ inline loaded_sampler load_consistency_models(const config& c, const request& ho
         how.set_timesteps.refuse("timesteps", "descending, 0 ... num_train_timesteps - 1");
     indices = *custom;
   } else {
-    indices = leading_timesteps(train_steps, read_steps(c, how.num_inference_steps, train_steps), 0);
+    indices =
+        leading_timesteps(train_steps, read_steps(c, how.num_inference_steps, train_steps), 0);
   }
   if (indices.empty()) how.set_timesteps.refuse("timesteps", "at least one timestep");
 
@@ -213,9 +216,9 @@ inline loaded_sampler load_consistency_decoder(const config& c, const request& h
   if (train_steps < 1009) c.refuse("num_train_timesteps", "at least 1009");
   const double data = c.number("sigma_data", 0.5);
   if (how.num_inference_steps.value_or(0) != 2) c.fail("num_inference_steps", "valid: 2");
-  const alpha_bar_table table = read_betas(config{{{"num_train_timesteps", train_steps}}},
-                                           {"squaredcos_cap_v2"}, zero_terminal_snr::unsupported, 0,
-                                           0, "squaredcos_cap_v2");
+  const alpha_bar_table table =
+      read_betas(config{{{"num_train_timesteps", train_steps}}}, {"squaredcos_cap_v2"},
+                 zero_terminal_snr::unsupported, 0, 0, "squaredcos_cap_v2");
   loaded_sampler out;
   out.timesteps = {1008, 512};
   out.init_noise_sigma = table.level(1008).sigma;
@@ -262,12 +265,15 @@ inline loaded_sampler load_scm(const config& c, const request& how) {
   if (custom && highest) set.refuse("max_timesteps", "null with timesteps");
   if (!custom && !highest) set.refuse("max_timesteps", "a number, or timesteps");
   if (middle && steps != 2)
-    set.fail("intermediate_timesteps", tweedie::detail::number(*middle) +
-                                           "; valid: null unless num_inference_steps = 2");
+    set.fail("intermediate_timesteps",
+             tweedie::detail::number(*middle) + "; valid: null unless num_inference_steps = 2");
   loaded_sampler out;
-  if (custom) out.timesteps = *custom;
-  else if (middle) out.timesteps = {*highest, *middle, 0};
-  else out.timesteps = linspace(*highest, 0, steps + 1);
+  if (custom)
+    out.timesteps = *custom;
+  else if (middle)
+    out.timesteps = {*highest, *middle, 0};
+  else
+    out.timesteps = linspace(*highest, 0, steps + 1);
   if (static_cast<int>(out.timesteps.size()) != steps + 1)
     set.refuse("timesteps", "num_inference_steps + 1 values");
 

@@ -1,7 +1,8 @@
 // DDIM as Hugging Face runs it: DDIMScheduler, DDIMParallelScheduler, DDIMInverseScheduler.
 //
 // With s = t - T//N, not the next listed timestep (Song et al. 2021, eq. 12 and 16):
-//   x_s = sqrt(a_s) x0 + sqrt(1 - a_s - d^2) z + d e,   d^2 = eta^2 (1 - a_s)/(1 - a_t) (1 - a_t/a_s)
+//   x_s = sqrt(a_s) x0 + sqrt(1 - a_s - d^2) z + d e
+//   d^2 = eta^2 (1 - a_s)/(1 - a_t) (1 - a_t/a_s)
 // z stays the network's noise after x0 was clipped, unless use_clipped_model_output is set.
 #pragma once
 
@@ -14,22 +15,21 @@
 namespace tweedie::huggingface {
 
 /// One DDIM step from `from` to alpha_bar `a_s`, recorded.
-inline linear quirky_ddim_step(recorder& r, linear& x, const node& from, double a_t, double a_s, double eta,
-                        bool noise_from_clipped) {
+inline linear quirky_ddim_step(recorder& r, linear& x, const node& from, double a_t, double a_s,
+                               double eta, bool noise_from_clipped) {
   const estimate e = r.evaluate(x, from);
   const double variance = (1 - a_s) / (1 - a_t) * (1 - a_t / a_s);
   const double d = eta * std::sqrt(variance);
-  const linear z = noise_from_clipped
-                       ? (x - std::sqrt(a_t) * e.clean) / std::sqrt(1 - a_t)
-                       : e.noise;
+  const linear z =
+      noise_from_clipped ? (x - std::sqrt(a_t) * e.clean) / std::sqrt(1 - a_t) : e.noise;
   linear next = std::sqrt(a_s) * e.clean + std::sqrt(std::max(1 - a_s - d * d, 0.0)) * z;
   if (eta > 0) next += d * r.draw();
   return next;
 }
 
 inline loaded_sampler load_ddim(const config& c, const request& how) {
-  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
-                                           zero_terminal_snr::exact);
+  const alpha_bar_table table =
+      read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"}, zero_terminal_snr::exact);
   const int train_steps = table.steps();
   const int steps = read_steps(c, how.num_inference_steps, train_steps);
   const double final_alpha_bar = c.flag("set_alpha_to_one", true) ? 1.0 : table.at(0);
@@ -61,8 +61,8 @@ inline loaded_sampler load_ddim(const config& c, const request& how) {
 /// data whatever set_alpha_to_one says, and keep use_clipped_model_output off.
 inline loaded_sampler load_ddim_parallel(const config& c, const request& how) {
   loaded_sampler out = load_ddim(c, how);
-  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
-                                           zero_terminal_snr::exact);
+  const alpha_bar_table table =
+      read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"}, zero_terminal_snr::exact);
   for (const double t : out.timesteps) {
     const node from = limit_node(table_node(c, table, t), out.transform);
     const int s = static_cast<int>(t) - table.steps() / *how.num_inference_steps;
@@ -78,12 +78,13 @@ inline loaded_sampler load_ddim_parallel(const config& c, const request& how) {
 /// DDIMInverseScheduler: from data to noise. The state stands T//N below the timestep the network
 /// is told, which is where the step ends.
 inline loaded_sampler load_ddim_inverse(const config& c, const request& how) {
-  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
-                                           zero_terminal_snr::exact);
+  const alpha_bar_table table =
+      read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"}, zero_terminal_snr::exact);
   const int train_steps = table.steps();
   const int steps = read_steps(c, how.num_inference_steps, train_steps);
   const bool deprecated = c.flag("set_alpha_to_zero", true);
-  const bool from_clean = c.has("set_alpha_to_zero") ? deprecated : c.flag("set_alpha_to_one", true);
+  const bool from_clean =
+      c.has("set_alpha_to_zero") ? deprecated : c.flag("set_alpha_to_one", true);
 
   loaded_sampler out;
   out.network = read_prediction(c);

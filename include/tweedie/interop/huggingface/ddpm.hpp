@@ -18,7 +18,8 @@
 namespace tweedie::huggingface {
 
 /// The noise term of one ancestral step. `posterior` is (1 - a_s)/(1 - a_t) b.
-inline linear ddpm_noise(recorder& r, const std::string& variance_type, double posterior, double b) {
+inline linear ddpm_noise(recorder& r, const std::string& variance_type, double posterior,
+                         double b) {
   const double small = std::max(posterior, 1e-20);
   if (variance_type == "learned") return r.draw({.learned = true, .log_lower = -1, .log_upper = 1});
   if (variance_type == "learned_range")
@@ -64,8 +65,8 @@ inline loaded_sampler load_ddpm(const config& c, const request& how) {
     const double ratio = a_t / a_s;
     const double b = 1 - ratio;
     const estimate e = r.evaluate(x, from);
-    linear next = (std::sqrt(a_s) * b / (1 - a_t)) * e.clean +
-                  (std::sqrt(ratio) * (1 - a_s) / (1 - a_t)) * x;
+    linear next =
+        (std::sqrt(a_s) * b / (1 - a_t)) * e.clean + (std::sqrt(ratio) * (1 - a_s) / (1 - a_t)) * x;
     if (visited[i] > 0) next += ddpm_noise(r, variance_type, (1 - a_s) / (1 - a_t) * b, b);
     x = next;
     r.mark(x, {last ? -1.0 : visited[i + 1], alpha_bar_table::level_of(a_s)});
@@ -77,9 +78,8 @@ inline loaded_sampler load_ddpm(const config& c, const request& how) {
 /// DDPMParallelScheduler: DDPM, and its noise-free steps of T//N for Picard iteration.
 inline loaded_sampler load_ddpm_parallel(const config& c, const request& how) {
   loaded_sampler out = load_ddpm(c, how);
-  const alpha_bar_table table =
-      read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"},
-                 zero_terminal_snr::exact);
+  const alpha_bar_table table = read_betas(
+      c, {"linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"}, zero_terminal_snr::exact);
   const int stride = table.steps() / how.num_inference_steps.value_or(table.steps());
   for (const double t : out.timesteps) {
     const node from = limit_node(table_node(c, table, t), out.transform);
@@ -103,8 +103,7 @@ inline loaded_sampler load_unclip(const config& c, const request& how) {
   const std::string variance_type =
       c.text("variance_type", "fixed_small_log", {"fixed_small_log", "learned_range"});
   const int steps = how.num_inference_steps.value_or(0);
-  if (steps < 2)
-    c.fail("num_inference_steps", std::to_string(steps) + "; valid: at least 2");
+  if (steps < 2) c.fail("num_inference_steps", std::to_string(steps) + "; valid: at least 2");
 
   loaded_sampler out;
   out.network = read_prediction(c, {"epsilon", "sample"});
@@ -125,8 +124,8 @@ inline loaded_sampler load_unclip(const config& c, const request& how) {
     const double a_s = s >= 0 ? table.at(static_cast<int>(s)) : 1.0;
     const double b = 1 - a_t / a_s;
     const estimate e = r.evaluate(x, from);
-    linear next = (std::sqrt(a_s) * b / (1 - a_t)) * e.clean +
-                  (std::sqrt(1 - b) * (1 - a_s) / (1 - a_t)) * x;
+    linear next =
+        (std::sqrt(a_s) * b / (1 - a_t)) * e.clean + (std::sqrt(1 - b) * (1 - a_s) / (1 - a_t)) * x;
     if (visited[i] > 0) next += ddpm_noise(r, variance_type, (1 - a_s) / (1 - a_t) * b, b);
     x = next;
     r.mark(x, {s, alpha_bar_table::level_of(a_s)});
@@ -146,8 +145,10 @@ inline loaded_sampler load_wuerstchen(const config& c, const request& how) {
     return value * value;
   };
   const auto alpha_bar = [=](double t) {
-    if (scaler > 1) t = 1 - std::pow(1 - t, scaler);
-    else if (scaler < 1) t = std::pow(t, scaler);
+    if (scaler > 1)
+      t = 1 - std::pow(1 - t, scaler);
+    else if (scaler < 1)
+      t = std::pow(t, scaler);
     return std::clamp(squared_cosine(t) / squared_cosine(0), 0.0001, 0.9999);
   };
   loaded_sampler out;
@@ -155,8 +156,7 @@ inline loaded_sampler load_wuerstchen(const config& c, const request& how) {
   if (const auto custom = how.set_timesteps.numbers("timesteps")) {
     out.timesteps = *custom;
   } else {
-    if (how.num_inference_steps.value_or(0) < 1)
-      c.fail("num_inference_steps", "valid: at least 1");
+    if (how.num_inference_steps.value_or(0) < 1) c.fail("num_inference_steps", "valid: at least 1");
     out.timesteps = linspace(1, 0, *how.num_inference_steps + 1);
   }
   const std::vector<double> visited = remaining(c, out.timesteps, how.begin_index);

@@ -58,7 +58,7 @@ struct preview {
 struct masked_mark {
   std::size_t mark = 0;  ///< index among the marks of the program
   signal_noise level;
-  int draw_index = 0;    ///< the noise is this draw of the program
+  int draw_index = 0;  ///< the noise is this draw of the program
 };
 
 /// Langevin corrections before each step (Song et al. 2021, algorithm 4): `steps` times
@@ -81,8 +81,9 @@ struct loaded_sampler {
   clean_transform transform;
   variance_output second_output = variance_output::interpolation;
   std::vector<double> timesteps;  ///< as the reference lists them, before begin_index is applied
-  std::vector<double> sigmas;     ///< noise levels as the reference lists them; empty where it has none
-  double init_noise_sigma = 1;    ///< factor on the standard normal initial sample
+  std::vector<double>
+      sigmas;  ///< noise levels as the reference lists them; empty where it has none
+  double init_noise_sigma = 1;  ///< factor on the standard normal initial sample
   /// Level of training data noised at a listed timestep ("add_noise", "scale_noise").
   std::function<signal_noise(double timestep)> forward;
   /// Further tables by the reference's own name, e.g. "sigmas_interpol".

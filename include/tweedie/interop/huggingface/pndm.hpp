@@ -30,7 +30,8 @@ inline pndm_timesteps read_pndm_timesteps(const config& c, int train_steps, int 
     return t;
   }
   if (steps < 4)
-    c.fail("num_inference_steps", std::to_string(steps) + "; valid with skip_prk_steps = false: at least 4");
+    c.fail("num_inference_steps",
+           std::to_string(steps) + "; valid with skip_prk_steps = false: at least 4");
   const int half = train_steps / steps / 2;
   for (std::size_t k = 0; k < 3; ++k) {
     const double middle = listed[k + 1] + half;

@@ -1,4 +1,4 @@
-// RePaintScheduler: the resampling walk of sampler/resampling.hpp with the known part of the picture
+// RePaintScheduler: the resampling walk of sampler/resampling.hpp, the known part of the picture
 // pasted after every step down. One draw serves both the unknown and the known part; going up by
 // T//N levels takes one draw per training level.
 #pragma once
@@ -29,7 +29,8 @@ inline loaded_sampler load_repaint(const config& c, const request& how) {
   const int times = how.set_timesteps.integer("jump_n_sample", 10);
   if (jump < 1) how.set_timesteps.refuse("jump_length", "a positive integer");
   if (times < 1) how.set_timesteps.refuse("jump_n_sample", "a positive integer");
-  for (const int to_go : resampling_walk(steps, jump, times)) out.timesteps.push_back(to_go * stride);
+  for (const int to_go : resampling_walk(steps, jump, times))
+    out.timesteps.push_back(to_go * stride);
   out.forward = table_forward(table);
 
   const std::vector<double> visited = remaining(c, out.timesteps, how.begin_index);
@@ -54,7 +55,8 @@ inline loaded_sampler load_repaint(const config& c, const request& how) {
       out.masked.push_back({i, to.level, draws++});
     } else {
       for (int k = 0; k < stride; ++k, ++draws) {
-        const double beta = table.betas.at(static_cast<std::size_t>(last) + static_cast<std::size_t>(k));
+        const double beta =
+            table.betas.at(static_cast<std::size_t>(last) + static_cast<std::size_t>(k));
         x = std::sqrt(1 - beta) * x + std::sqrt(beta) * r.draw();
       }
       r.mark(x, table_node(c, table, t));

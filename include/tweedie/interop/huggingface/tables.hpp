@@ -75,9 +75,9 @@ inline std::vector<double> betas_of_alpha_bar(int steps,
                                               const std::function<double(double)>& alpha_bar) {
   std::vector<double> betas;
   for (int k = 0; k < steps; ++k)
-    betas.push_back(std::min(
-        1 - alpha_bar(static_cast<double>(k + 1) / steps) / alpha_bar(static_cast<double>(k) / steps),
-        0.999));
+    betas.push_back(std::min(1 - alpha_bar(static_cast<double>(k + 1) / steps) /
+                                     alpha_bar(static_cast<double>(k) / steps),
+                             0.999));
   return betas;
 }
 
@@ -215,14 +215,15 @@ inline std::size_t index_for_timestep(const std::vector<double>& timesteps, doub
   return found.size() > 1 ? found[1] : found[0];
 }
 
-// ---- noise-level spacings: Euler*, Heun, LMS, KDPM2*, DPM-Solver*, UniPC, DEIS, SA-Solver --------
+// ---- noise-level spacings: Euler*, Heun, LMS, KDPM2*, DPM-Solver*, UniPC, DEIS, SA-Solver ------
 
 /// Karras et al. 2022, eq. 5, from high to low.
 inline std::vector<double> karras_levels(double low, double high, int steps, double rho = 7) {
   std::vector<double> levels;
   const double a = std::pow(high, 1 / rho);
   const double b = std::pow(low, 1 / rho);
-  for (const double ramp : linspace(0, 1, steps)) levels.push_back(std::pow(a + ramp * (b - a), rho));
+  for (const double ramp : linspace(0, 1, steps))
+    levels.push_back(std::pow(a + ramp * (b - a), rho));
   return levels;
 }
 

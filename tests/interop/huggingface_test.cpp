@@ -1,0 +1,170 @@
+#include "tweedie/interop/huggingface.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "tweedie/grid/spacing.hpp"
+#include "tweedie/interop/huggingface/start.hpp"
+#include "tweedie/program/moments.hpp"
+#include "tweedie/sampler/ddim.hpp"
+
+namespace tweedie::huggingface {
+namespace {
+
+using json = nlohmann::json;
+
+// The message of the exception, which must be std::invalid_argument.
+std::string refusal(const json& config, const request& how = 10) {
+  try {
+    (void)scheduler(config, how);
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+void expect_named(const std::string& message, std::initializer_list<const char*> parts) {
+  for (const char* part : parts)
+    EXPECT_NE(message.find(part), std::string::npos) << "\"" << part << "\" in: " << message;
+}
+
+TEST(huggingface_scheduler, names_the_key_the_value_and_what_is_supported) {
+  expect_named(refusal({{"_class_name", "EulerDiscretScheduler"}}),
+               {"_class_name", "EulerDiscretScheduler", "EulerDiscreteScheduler", "DDIMScheduler"});
+  expect_named(refusal(json::object()), {"_class_name", "DDIMScheduler"});
+  expect_named(refusal({{"_class_name", "DDIMScheduler"}, {"timestep_spacing", "karras"}}),
+               {"DDIMScheduler", "timestep_spacing", "karras", "linspace, leading, trailing"});
+  expect_named(refusal({{"_class_name", "DDIMScheduler"}, {"beta_strat", 0.1}}),
+               {"beta_strat", "0.1"});
+  expect_named(refusal({{"_class_name", "DDIMScheduler"}, {"use_karras_sigmas", true}}),
+               {"use_karras_sigmas", "true", "not supported"});
+  expect_named(refusal({{"_class_name", "DDIMScheduler"}, {"beta_start", "small"}}),
+               {"beta_start", "small", "a number"});
+  expect_named(refusal({{"_class_name", "DDIMScheduler"}, {"num_train_timesteps", 10.5}}),
+               {"num_train_timesteps", "10.5", "integer"});
+  expect_named(refusal({{"_class_name", "DDIMScheduler"}, {"clip_sample", 1}}),
+               {"clip_sample", "1", "true or false"});
+  expect_named(refusal({{"_class_name", "DDIMScheduler"}, {"beta_end", 1.5}}), {"beta", "<= 1"});
+}
+
+TEST(huggingface_scheduler, names_arguments_of_the_call) {
+  const json ddim{{"_class_name", "DDIMScheduler"}};
+  expect_named(refusal(ddim, 1001), {"num_inference_steps", "1001", "1000"});
+  expect_named(refusal(ddim, 0), {"num_inference_steps", "0"});
+  expect_named(refusal(ddim, {10, {{"sigmas", {1, 0.5}}}}), {"set_timesteps", "sigmas"});
+  expect_named(refusal(ddim, {10, {}, {{"s_churn", 1}}}), {"step", "s_churn"});
+  expect_named(refusal(ddim, {10, {}, {{"eta", -1}}}), {"eta", "-1"});
+  expect_named(refusal(ddim, {10, {}, {}, 10}), {"begin_index", "10"});
+  expect_named(refusal({{"_class_name", "DDPMScheduler"}}, {10, {{"timesteps", {5, 3}}}}),
+               {"num_inference_steps", "timesteps"});
+  expect_named(refusal({{"_class_name", "DDPMScheduler"}}, {std::nullopt, {{"timesteps", {3, 5}}}}),
+               {"timesteps", "descending"});
+}
+
+// Files saved from a converted scheduler carry entries of its former class.
+TEST(huggingface_scheduler, reports_entries_of_other_classes_that_ask_for_nothing) {
+  const loaded_sampler s = scheduler(json{{"_class_name", "PNDMScheduler"},
+                                          {"_diffusers_version", "0.6.0"},
+                                          {"beta_end", 0.012},
+                                          {"beta_schedule", "scaled_linear"},
+                                          {"beta_start", 0.00085},
+                                          {"clip_sample", false},
+                                          {"num_train_timesteps", 1000},
+                                          {"set_alpha_to_one", false},
+                                          {"skip_prk_steps", true},
+                                          {"steps_offset", 1},
+                                          {"trained_betas", nullptr}},
+                                     50);
+  EXPECT_EQ(s.unused_options, std::vector<std::string>{"clip_sample"});
+  EXPECT_EQ(s.timesteps.size(), 51u);
+  EXPECT_EQ(s.timesteps.front(), 981);
+  EXPECT_EQ(s.timesteps.back(), 1);
+}
+
+TEST(huggingface_scheduler, reads_text_and_files_with_the_literals_of_python) {
+  const std::string text =
+      R"( {"_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": -Infinity})";
+  const loaded_sampler from_text = scheduler(text, 8);
+  EXPECT_EQ(from_text.timesteps.size(), 8u);
+  const std::string path = testing::TempDir() + "/scheduler_config.json";
+  std::ofstream(path) << text;
+  EXPECT_EQ(scheduler(path, 8).timesteps, from_text.timesteps);
+  std::remove(path.c_str());
+  EXPECT_THROW(scheduler(path, 8), std::invalid_argument);
+  EXPECT_THROW(scheduler("{\"_class_name\": ", 8), std::invalid_argument);
+  EXPECT_EQ(parse_python_json(R"({"a": "NaN \" Infinity"})")["a"], "NaN \" Infinity");
+}
+
+// With steps that divide T, no clipping and an end in clean data, it is the method itself.
+TEST(huggingface_scheduler, is_ddim_where_the_reference_departs_in_nothing) {
+  const loaded_sampler s = scheduler(json{{"_class_name", "DDIMScheduler"},
+                                          {"clip_sample", false},
+                                          {"timestep_spacing", "trailing"}},
+                                     10);
+  const program ours = ddim(trailing(linear_beta_schedule(1000), 10));
+  const auto denoise = gaussian_denoiser(0.3, 0.5);
+  const program_law a = law(s.plan, denoise, {0.1, 1});
+  const program_law b = law(ours, denoise, {0.1, 1});
+  ASSERT_EQ(a.marks.size(), b.marks.size());
+  for (std::size_t i = 0; i < a.marks.size(); ++i) {
+    EXPECT_EQ(a.marks[i].first.time, b.marks[i].first.time);
+    EXPECT_NEAR(a.marks[i].second.mean, b.marks[i].second.mean, 1e-12);
+    EXPECT_NEAR(a.marks[i].second.variance, b.marks[i].second.variance, 1e-12);
+  }
+}
+
+// numpy's arange is one entry too long for these, which gives the reference a timestep of -1.
+TEST(huggingface_scheduler, trailing_spacing_never_has_an_entry_too_many) {
+  for (int n = 1; n <= 1000; ++n) {
+    const std::vector<double> t = trailing_timesteps(1000, n);
+    ASSERT_EQ(t.size(), static_cast<std::size_t>(n));
+    EXPECT_EQ(t.front(), 999);
+    EXPECT_GE(t.back(), 0);
+    for (std::size_t i = 1; i < t.size(); ++i) ASSERT_LT(t[i], t[i - 1]) << n;
+  }
+}
+
+// Noise predictions say nothing about x0 at zero signal: refused, unless clipping bounds it.
+TEST(huggingface_scheduler, zero_terminal_snr_with_noise_predictions) {
+  json config{{"_class_name", "DDIMScheduler"},
+              {"rescale_betas_zero_snr", true},
+              {"timestep_spacing", "trailing"},
+              {"clip_sample", false}};
+  const std::vector<float> x{0.3f, -2};
+  EXPECT_THROW(start(scheduler(config, 5), x), std::invalid_argument);
+  config["prediction_type"] = "v_prediction";
+  EXPECT_NO_THROW(start(scheduler(config, 5), x));
+  config["prediction_type"] = "epsilon";
+  config["clip_sample"] = true;
+  auto s = start(scheduler(config, 5), x);
+  while (s.next()) std::fill(s.output().begin(), s.output().end(), 0.1f);
+  for (const float v : s.state()) EXPECT_TRUE(std::isfinite(v));
+}
+
+// The denoiser of one data point, shown to every class as the prediction it expects.
+TEST(huggingface_start, runs_clipped_samplers_on_the_callers_tensors) {
+  const loaded_sampler sampler =
+      scheduler(json{{"_class_name", "DDPMScheduler"}, {"prediction_type", "sample"}}, 20);
+  const std::vector<float> x{0.3f, -2, 5, 0};
+  auto s = start(sampler, x, gaussian_noise{3});
+  int calls = 0;
+  while (s.next()) {
+    EXPECT_EQ(s.network_time(), sampler.timesteps[static_cast<std::size_t>(calls++)]);
+    std::fill(s.output().begin(), s.output().end(), 1.7f);  // clipped to 1
+  }
+  EXPECT_EQ(calls, 20);
+  for (const float v : s.state()) EXPECT_NEAR(v, 1, 1e-5);
+}
+
+TEST(huggingface_scheduler, image_to_image_starts_at_the_level_of_its_first_timestep) {
+  const loaded_sampler s = scheduler(json{{"_class_name", "DDIMScheduler"}}, {10, {}, {}, 4});
+  EXPECT_EQ(s.plan.evaluations(), 6u);
+  EXPECT_EQ(s.plan.start.time, 500);
+  EXPECT_EQ(s.plan.start.level, s.forward(500));
+  EXPECT_EQ(s.timesteps.size(), 10u);
+}
+
+}  // namespace
+}  // namespace tweedie::huggingface
