@@ -19,6 +19,7 @@
 #include "tweedie/sampler/gradient_estimation.hpp"
 #include "tweedie/sampler/heun.hpp"
 #include "tweedie/sampler/ipndm.hpp"
+#include "tweedie/sampler/linear_multistep.hpp"
 #include "tweedie/sampler/runge_kutta.hpp"
 #include "tweedie/sampler/sa_solver.hpp"
 #include "tweedie/sampler/sde.hpp"
@@ -102,8 +103,18 @@ inline std::vector<planner> planners() {
          return runge_kutta(g, bogacki_shampine_tableau, noise_level_nodes, straight_row);
        },
        false, true, false, 3, 3},
+      {"linear multistep in the noise level",
+       [](const grid& g) {
+         return linear_multistep(g, 2, noise_row, {.last = last_step::denoises});
+       },
+       false, true, false, 1, 2},
+      {"linear multistep in flow time",
+       [](const grid& g) {
+         return linear_multistep(g, 2, straight_row, {.last = last_step::denoises});
+       },
+       false, true, false, 1, 2},
       {"ipndm", [](const grid& g) { return ipndm(g, 2); }, false, true, false, 1, 2},
-      {"ipndm-v", [](const grid& g) { return ipndm_v(g, 2); }, false, true, true, 1, 2},
+      {"ipndm-v", [](const grid& g) { return ipndm_v(g, 2); }, false, true, false, 1, 2},
       {"dpm 2", [](const grid& g) { return dpm_2(g, noise_level_nodes); }, false, true, true, 2, 2},
       {"dpm 2 ancestral", [](const grid& g) { return dpm_2_ancestral(g, noise_level_nodes); }, true,
        true, true, 2},

@@ -112,7 +112,7 @@ TEST(ipndm, starts_from_pure_noise) {
   const program_law with = law(ipndm(nodes), perfect_denoiser(1.5), {0, 1});
   EXPECT_NEAR(with.result.mean, 0.9 * 1.5, 1e-13);
   const program_law without =
-      law(ipndm(nodes, 4, last_step::denoises, pure_noise_start::drops_estimate),
+      law(ipndm(nodes, 4, {.first = pure_noise_start::drops_estimate}),
           perfect_denoiser(1.5), {0, 1});
   EXPECT_LT(without.marks.front().second.mean, 1e-15);
 }
@@ -122,7 +122,7 @@ TEST(ipndm, ends_as_asked) {
   const auto denoise = gaussian_denoiser(0, data_variance);
   const scalar_law start{0, 16 + data_variance};
   const double kept =
-      law(ipndm(nodes, 4, last_step::keeps_order), denoise, start).result.variance;
+      law(ipndm(nodes, 4, {}), denoise, start).result.variance;
   const double denoised = law(ipndm(nodes, 4), denoise, start).result.variance;
   EXPECT_LT(std::abs(kept - data_variance), std::abs(denoised - data_variance));
 }

@@ -1,7 +1,8 @@
 // Linear multistep methods: Adams-Bashforth in a chart of the probability-flow ODE
 // (sampler/chart.hpp), one evaluation a step.
 //
-//   x' / l' = x / l + integral over the step of the polynomial through the last k slopes, in u
+//   x' / l' = x / l + (u' - u) sum_j w_j y_(n-j),    w_j: mean over the step of the polynomial that
+//                                                    interpolates the last k slopes y
 //
 // In the noise level u = sigma/alpha this is LMS (Crowson, k-diffusion, order 4) and rho-DEIS of
 // order k (Zhang and Chen 2023, rhoAB(k-1)); in u = sigma/(alpha + sigma) it is Adams-Bashforth on
@@ -9,6 +10,7 @@
 // keeps the error of its first step, second order.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <vector>
 
@@ -16,43 +18,78 @@
 
 namespace tweedie {
 
-/// Adams-Bashforth of the given order in the chart of `row`, with weights for the actual steps. The
-/// step from pure noise, where the noise-level chart is infinite, is x' = alpha' D + sigma' z.
-inline program linear_multistep(const grid& nodes, int order, plane_row row) {
-  constexpr const char* name = "linear_multistep";
+/// What happens in a step onto clean data.
+enum class last_step {
+  keeps_order,  ///< the polynomial is integrated down to noise level zero
+  denoises      ///< x' = D(x), as diff-sampler and ComfyUI end
+};
+
+/// How a step from pure noise is taken in the noise level, which is infinite there.
+enum class pure_noise_start {
+  uses_estimate,  ///< x' = alpha' D + sigma' z, the DDIM step
+  drops_estimate  ///< x' = sigma' z: no data until the second step, as diffusers' IPNDM does
+};
+
+/// Ends of a multistep run.
+struct multistep_ends {
+  last_step last = last_step::keeps_order;
+  pure_noise_start first = pure_noise_start::uses_estimate;
+};
+
+/// Weights, newest first, of the mean over [positions[0], to] of the polynomial through values at
+/// `positions`, newest first. They sum to 1.
+inline std::vector<double> adams_weights(const std::vector<double>& positions, double to) {
+  std::vector<double> fractions, means;
+  for (const double u : positions) {
+    fractions.push_back((u - positions[0]) / (to - positions[0]));
+    means.push_back(1 / static_cast<double>(means.size() + 1));
+  }
+  return interpolation_weights(fractions, means);
+}
+
+/// A multistep method with weights of the caller's: `weights(n, k)` are those of the newest k <= order
+/// slopes, newest first, for the step from node n. Slopes without a weight are not used.
+template <class Weights>
+program weighted_multistep(const char* name, const grid& nodes, int order, plane_row row,
+                           const Weights& weights, multistep_ends ends = {}) {
   check_descending(name, nodes);
   detail::require(order >= 1, name, "order", order, "valid: order >= 1");
   recorder r(nodes.front());
   linear x = r.state();
-  std::deque<linear> slopes;      // newest first
-  std::deque<double> coordinates;
+  std::deque<linear> slopes;  // newest first
   for (std::size_t n = 0; n + 1 < nodes.size(); ++n) {
-    const node& from = nodes[n];
+    const signal_noise from = nodes[n].level;
     const signal_noise to = nodes[n + 1].level;
-    const estimate e = r.evaluate(x, from);
-    if (determinant(from.level, row) == 0) {
-      x = to.alpha * e.clean + to.sigma * e.noise;
+    const estimate e = r.evaluate(x, nodes[n]);
+    slopes.push_front(slope(row, x, e, nodes[n]));
+    if (slopes.size() > static_cast<std::size_t>(order)) slopes.pop_back();
+    if (to.sigma == 0 && ends.last == last_step::denoises) {
+      x = to.alpha * e.clean;
+    } else if (determinant(from, row) == 0) {
+      x *= to.sigma / from.sigma;
+      if (ends.first == pure_noise_start::uses_estimate) x += to.alpha * e.clean;
     } else {
-      slopes.push_front(slope(row, x, e, from));
-      coordinates.push_front(chart_coordinate(row, from.level));
-      if (slopes.size() > static_cast<std::size_t>(order)) {
-        slopes.pop_back();
-        coordinates.pop_back();
-      }
-      const double h = chart_coordinate(row, to) - coordinates.front();
-      std::vector<double> positions, means;
-      for (const double u : coordinates) {
-        positions.push_back((u - coordinates.front()) / h);
-        means.push_back(1 / static_cast<double>(means.size() + 1));
-      }
-      const std::vector<double> w = interpolation_weights(positions, means);
-      x /= determinant(from.level, row);
-      for (std::size_t j = 0; j < w.size(); ++j) x += h * w[j] * slopes[j];
+      const double h = chart_coordinate(row, to) - chart_coordinate(row, from);
+      const std::vector<double> w = weights(n, slopes.size());
+      x /= determinant(from, row);
+      for (std::size_t j = 0; j < std::min(w.size(), slopes.size()); ++j) x += h * w[j] * slopes[j];
       x *= determinant(to, row);
     }
     r.mark(x, nodes[n + 1]);
   }
   return r.finish(x);
+}
+
+/// Adams-Bashforth of the given order in the chart of `row`, with weights for the actual steps.
+inline program linear_multistep(const grid& nodes, int order, plane_row row,
+                                multistep_ends ends = {}) {
+  const auto weights = [&](std::size_t n, std::size_t k) {
+    std::vector<double> positions;
+    for (std::size_t j = 0; j < k && determinant(nodes[n - j].level, row) != 0; ++j)
+      positions.push_back(chart_coordinate(row, nodes[n - j].level));
+    return adams_weights(positions, chart_coordinate(row, nodes[n + 1].level));
+  };
+  return weighted_multistep("linear_multistep", nodes, order, row, weights, ends);
 }
 
 /// Linear multistep in the noise level.

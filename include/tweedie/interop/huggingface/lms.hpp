@@ -32,8 +32,8 @@ inline loaded_sampler load_lms_discrete(const config& c, const request& how) {
       positions.push_back(out.sigmas[at - j]);
     return adams_weights(positions, out.sigmas[at + 1]);
   };
-  out.plan = adams_bashforth("huggingface::LMSDiscreteScheduler", list.nodes(c, how.begin_index),
-                             order, weights);
+  out.plan = weighted_multistep("huggingface::LMSDiscreteScheduler",
+                                list.nodes(c, how.begin_index), order, noise_row, weights);
   finish_noise_levels(c, how, list, {"epsilon", "sample", "v_prediction"}, out);
   return out;
 }
@@ -65,7 +65,7 @@ inline loaded_sampler load_ipndm(const config& c, const request& how) {
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) out.timesteps.push_back(nodes[i].time);
   remaining(c, out.timesteps, how.begin_index);
   nodes.erase(nodes.begin(), nodes.begin() + how.begin_index);
-  out.plan = ipndm(nodes, 4, last_step::keeps_order, pure_noise_start::drops_estimate);
+  out.plan = ipndm(nodes, 4, {.first = pure_noise_start::drops_estimate});
   out.network.prediction = predicts_v;
   return out;
 }
