@@ -30,6 +30,20 @@ TEST(linear, is_a_vector_space) {
   EXPECT_FALSE((a + b).is_tensor());
 }
 
+TEST(recorder, a_value_stored_in_a_stage_can_be_used_in_the_same_stage) {
+  recorder r(start);
+  linear x = r.state();
+  const estimate e = r.evaluate(x, start);
+  x = 0.5 * x + e.clean;
+  r.store(x);
+  linear y = 2.0 * x + e.clean;
+  r.mark(y, middle);
+  const estimate f = r.evaluate(y, middle);
+  const program plan = r.finish(x + y + f.clean);
+  // x = 0.5 * 3 + 7 = 8.5, y = 2 * 8.5 + 7 = 24.
+  EXPECT_EQ(law(plan, perfect_denoiser(7), {3, 0}).result.mean, 8.5 + 24 + 7);
+}
+
 TEST(recorder, program_without_instructions_returns_its_input) {
   recorder r(start);
   const program plan = r.finish(r.state());

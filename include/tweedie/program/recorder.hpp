@@ -110,6 +110,7 @@ class recorder {
     if (!empty) stages_.emplace_back();
   }
 
+  void expand_within_stages();
   void place_draws();
   void keep_what_later_stages_use();
   std::vector<int> last_uses(int result) const;
@@ -119,6 +120,23 @@ class recorder {
   std::vector<draw_kind> draws_;
   std::vector<recorded_stage> stages_{1};
 };
+
+// A pass reads before it writes: what a stage stores is not there to be read in that stage, so a
+// reference to it is replaced by its value.
+inline void recorder::expand_within_stages() {
+  for (recorded_stage& s : stages_)
+    for (std::size_t w = 1; w < s.writes.size(); ++w) {
+      linear value;
+      for (const linear::term& t : s.writes[w].value.terms()) {
+        const auto earlier =
+            std::find_if(s.writes.begin(), s.writes.begin() + static_cast<std::ptrdiff_t>(w),
+                         [&](const write& v) { return v.tensor == t.tensor; });
+        const bool here = earlier != s.writes.begin() + static_cast<std::ptrdiff_t>(w);
+        value += t.weight * (here ? earlier->value : linear(t.tensor));
+      }
+      s.writes[w].value = std::move(value);
+    }
+}
 
 inline void recorder::place_draws() {
   for (std::size_t s = 0; s < stages_.size(); ++s)
@@ -175,6 +193,7 @@ inline program recorder::finish(linear x) {
   if (tail.evaluate.first == unused && tail.writes.empty() && tail.mark.first == unused &&
       stages_.size() > 1)
     stages_.pop_back();
+  expand_within_stages();
   place_draws();
   keep_what_later_stages_use();
   const int result = x.terms().front().tensor;

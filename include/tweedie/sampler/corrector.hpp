@@ -65,9 +65,11 @@ inline program predictor_corrector(const grid& nodes, std::span<const adams_step
                     steps[i].predictor, "valid: predictor >= 1");
     const estimate e = r.evaluate(x, from);
     const linear output = detail::output_of(e, x, from, model.row, model.noise);
-    if (i > 0 && steps[i - 1].corrector > 0 && last.gain != 0)
+    if (i > 0 && steps[i - 1].corrector > 0 && last.gain != 0) {
       x = certain + last.gain * detail::mean_output(polynomial, outputs, steps[i - 1].corrector,
                                                     nodes[i - 1], from, last, &output);
+      r.store(x);
+    }
     outputs.push_front({from, output});
 
     const double tau = model.stochasticity ? model.stochasticity(from) : 0;
