@@ -4,14 +4,10 @@
 #include <vector>
 
 #include "drive.hpp"
+#include "tweedie/conditioning/embedding.hpp"
 #include "tweedie/objective/decoder.hpp"
 #include "tweedie/objective/normal_divergence.hpp"
 #include "tweedie/objective/time_sampling.hpp"
-
-#if __has_include("tweedie/conditioning/embedding.hpp")
-#include "tweedie/conditioning/embedding.hpp"
-#define TWEEDIE_HAS_EMBEDDING
-#endif
 
 namespace reference {
 namespace {
@@ -70,23 +66,25 @@ outcome replay_importance(const json& recorded, const std::string& name) {
   });
 }
 
-outcome replay_embedding([[maybe_unused]] const json& recorded, const std::string& name) {
-#ifdef TWEEDIE_HAS_EMBEDDING
+outcome replay_embedding(const json& recorded, const std::string& name) {
   return attempt(name, "guided-diffusion", name, [&](comparison& c) {
+    // The reference holds the frequencies in single precision.
     const auto embed = [&](int dimension) {
+      const auto form = tweedie::embedding_form::adm;
+      std::vector<double> frequencies =
+          tweedie::embedding_frequencies(dimension, form, recorded["max_period"]);
+      for (double& f : frequencies) f = static_cast<float>(f);
       std::vector<double> all;
       for (const double t : numbers(recorded["timesteps"])) {
-        const std::vector<double> e = guided_time_embedding(t, dimension, recorded["max_period"]);
-        all.insert(all.end(), e.begin(), e.end());
+        std::vector<double> one(static_cast<std::size_t>(dimension));
+        tweedie::embed_time<double>(t, frequencies, form, one);
+        all.insert(all.end(), one.begin(), one.end());
       }
       return all;
     };
     c.same("result", embed(recorded["dim"]), numbers(recorded["result"]));
     c.same("result_dim7", embed(7), numbers(recorded["result_dim7"]));
   });
-#else
-  return {name, "guided-diffusion", name, verdict::skipped, 0, "no time embedding in this build"};
-#endif
 }
 
 }  // namespace

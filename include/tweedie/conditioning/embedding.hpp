@@ -1,0 +1,62 @@
+// Sinusoidal time embeddings: how networks are told the time.
+//
+//   ddpm   [sin(t f_k), cos(t f_k)],  f_k = period^(-k / (pairs - 1))     (Ho et al. 2020, code)
+//   adm    [cos(t f_k), sin(t f_k)],  f_k = period^(-k / pairs)           (Dhariwal and Nichol 2021)
+//
+// k = 0 ... pairs - 1, pairs = floor(dimension / 2); an odd dimension ends in 0. Stable Diffusion and
+// everything in its line use the second. The two differ in order and in the last frequency, so a
+// network trained with one is told wrong times by the other.
+#pragma once
+
+#include <cmath>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tweedie/schedule/error.hpp"
+
+namespace tweedie {
+
+enum class embedding_form { ddpm, adm };
+
+/// The frequencies f_k. Reference implementations hold them in single precision.
+/// dimension >= 2 (ddpm: >= 4, where pairs - 1 > 0), period > 1.
+inline std::vector<double> embedding_frequencies(int dimension, embedding_form form,
+                                                 double period = 10000) {
+  const int pairs = dimension / 2;
+  const int last = form == embedding_form::ddpm ? pairs - 1 : pairs;
+  detail::require(last >= 1, "embedding_frequencies", "dimension", dimension,
+                  "valid: at least 2, or 4 in the ddpm form");
+  detail::require(period > 1 && std::isfinite(period), "embedding_frequencies", "period", period,
+                  "valid: 1 < period < inf");
+  std::vector<double> frequencies;
+  for (int k = 0; k < pairs; ++k) frequencies.push_back(std::exp(-std::log(period) * k / last));
+  return frequencies;
+}
+
+/// Writes the embedding of time t; out has two elements per frequency, or one more, which is 0.
+/// \throws std::invalid_argument if out is of another size.
+template <class S>
+void embed_time(double t, std::span<const double> frequencies, embedding_form form,
+                std::span<S> out) {
+  const std::size_t pairs = frequencies.size();
+  if (out.size() != 2 * pairs && out.size() != 2 * pairs + 1)
+    detail::fail("embed_time", "out.size()", static_cast<double>(out.size()),
+                 "valid: twice the number of frequencies, or one more: " + std::to_string(2 * pairs));
+  const std::size_t cosines = form == embedding_form::adm ? 0 : pairs;
+  for (std::size_t k = 0; k < pairs; ++k) {
+    out[cosines + k] = static_cast<S>(std::cos(t * frequencies[k]));
+    out[pairs - cosines + k] = static_cast<S>(std::sin(t * frequencies[k]));
+  }
+  if (out.size() > 2 * pairs) out[2 * pairs] = S(0);
+}
+
+/// The embedding as a new vector.
+inline std::vector<double> time_embedding(double t, int dimension, embedding_form form,
+                                          double period = 10000) {
+  std::vector<double> out(static_cast<std::size_t>(dimension));
+  embed_time<double>(t, embedding_frequencies(dimension, form, period), form, out);
+  return out;
+}
+
+}  // namespace tweedie
