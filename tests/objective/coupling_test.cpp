@@ -38,12 +38,12 @@ TEST(optimal_assignment, equals_brute_force) {
 
 TEST(optimal_assignment, on_the_line_is_sorting) {
   std::srand(5);
-  const int n = 64;
+  const Index n = 64;
   const MatrixXd x = MatrixXd::Random(1, n), y = 2 * MatrixXd::Random(1, n);
   const std::vector<Index> partner = optimal_assignment(squared_distances(x, y));
-  const auto rank = [n](const MatrixXd& v, Index i) {
+  const auto rank = [](const MatrixXd& v, Index i) {
     int r = 0;
-    for (int j = 0; j < n; ++j) r += v(0, j) < v(0, i);
+    for (Index j = 0; j < v.cols(); ++j) r += v(0, j) < v(0, i);
     return r;
   };
   for (Index i = 0; i < n; ++i)

@@ -4,6 +4,7 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <unsupported/Eigen/AutoDiff>
 
 namespace tweedie_test {
@@ -22,6 +23,9 @@ template <class F>
 double central_difference(const F& f, double x, double h) {
   return (f(x + h) - f(x - h)) / (2 * h);
 }
+
+/// An index of Eigen as one of the standard library.
+inline std::size_t nth(Eigen::Index i) { return static_cast<std::size_t>(i); }
 
 /// |a - b| relative to the larger of 1 and |b|.
 inline double relative_error(double a, double b) {

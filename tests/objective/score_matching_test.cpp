@@ -9,6 +9,7 @@ namespace {
 
 using namespace tweedie;
 using Eigen::MatrixXd;
+using tweedie_test::nth;
 
 // Data 0.4 N(-1, 0.3^2) + 0.6 N(1, 0.5^2) noised to x = alpha x0 + sigma z.
 struct mixture {
@@ -118,9 +119,9 @@ TEST(score_matching, gradients_equal_central_differences) {
         MatrixXd up = at, down = at;
         up(j, i) += 1e-5;
         down(j, i) -= 1e-5;
-        EXPECT_LT(
-            tweedie_test::relative_error(gradient(j, i), (value(up)[i] - value(down)[i]) / 2e-5),
-            1e-7);
+        EXPECT_LT(tweedie_test::relative_error(gradient(j, i),
+                                               (value(up)[nth(i)] - value(down)[nth(i)]) / 2e-5),
+                  1e-7);
       }
   };
   denoising_score_matching(s, z, sigmas, weights, reduction::mean_over_dimensions, g);

@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include "objective/gradient_check.hpp"
+
 #include <numeric>
 
 namespace {
 
 using namespace tweedie;
+using tweedie_test::nth;
 
 // Midpoint rule on the quantile axis: int density(x) dx over [quantile(a), quantile(b)].
 template <class Density>
@@ -84,7 +87,7 @@ TEST(time_sampling, arrangements_keep_uniform_marginals) {
   stratify(u);
   EXPECT_EQ(u, (std::vector<double>{0.05, 0.475, 0.5, 0.875}));
   const std::vector<double> l = low_discrepancy(0.3, 4);
-  for (int i = 0; i < 3; ++i) EXPECT_NEAR(l[i], 0.3 + i / 4.0, 1e-15);
+  for (int i = 0; i < 3; ++i) EXPECT_NEAR(l[nth(i)], 0.3 + i / 4.0, 1e-15);
   EXPECT_NEAR(l[3], 0.05, 1e-15);
   EXPECT_THROW(low_discrepancy(1, 4), std::invalid_argument);
 }

@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include "objective/gradient_check.hpp"
+
 #include "tweedie/objective/regression.hpp"
 #include "tweedie/schedule/discrete.hpp"
 
 namespace {
 
 using namespace tweedie;
+using tweedie_test::nth;
 
 const std::vector<double> times = {-1, 0, 400, 999};
 
@@ -27,7 +30,7 @@ TYPED_TEST(training_batch_of, every_kind_gives_the_same_loss_for_the_same_estima
     const auto batch = make_training_batch(x0, z, schedule, {prediction}, t, min_snr_weighting(5));
     matrix output(300, 4);
     for (int i = 0; i < 4; ++i) {
-      const training_item& item = batch.items[i];
+      const training_item& item = batch.items[nth(i)];
       // The estimate z_hat of this item's noise, as an answer of the wanted kind.
       const state_output c = convert(item.at.level, predicts_noise(item.at), item.row);
       output.col(i) = static_cast<S>(c.x) * batch.input.col(i) + static_cast<S>(c.y) * z_hat.col(i);
@@ -40,7 +43,7 @@ TYPED_TEST(training_batch_of, every_kind_gives_the_same_loss_for_the_same_estima
   const double tolerance = std::is_same_v<S, float> ? 2e-3 : 1e-11;
   for (int i = 0; i < 4; ++i)
     for (const auto& other : {v, sample, score, velocity})
-      EXPECT_NEAR(other[i] / noise[i], 1, tolerance);
+      EXPECT_NEAR(other[nth(i)] / noise[nth(i)], 1, tolerance);
 }
 
 TYPED_TEST(training_batch_of, inputs_and_targets_are_the_plane) {
@@ -51,15 +54,15 @@ TYPED_TEST(training_batch_of, inputs_and_targets_are_the_plane) {
   const auto batch =
       make_training_batch(x0, z, schedule, {predicts_v}, times, snr_plus_one_weighting);
   for (int i = 0; i < 4; ++i) {
-    const signal_noise s = schedule(times[i]);
+    const signal_noise s = schedule(times[nth(i)]);
     const S a = static_cast<S>(s.alpha), b = static_cast<S>(s.sigma);
     const S tolerance = 4 * std::numeric_limits<S>::epsilon();
     EXPECT_TRUE((batch.input.col(i) - a * x0.col(i) - b * z.col(i)).cwiseAbs().maxCoeff() <=
                 tolerance);
     EXPECT_TRUE((batch.target.col(i) + b * x0.col(i) - a * z.col(i)).cwiseAbs().maxCoeff() <=
                 tolerance);
-    EXPECT_NEAR(batch.items[i].weight, 1, 1e-12);
-    EXPECT_EQ(batch.network_times()[i], times[i]);
+    EXPECT_NEAR(batch.items[nth(i)].weight, 1, 1e-12);
+    EXPECT_EQ(batch.network_times()[nth(i)], times[nth(i)]);
   }
 }
 

@@ -25,15 +25,15 @@ discrete_schedule schedule_of(const json& recorded) {
   return linear_beta_schedule(steps, 1e-4 * 1000 / steps, 0.02 * 1000 / steps);
 }
 
-reverse_variance variance_of(const std::string& name) {
-  if (name == "FIXED_SMALL") return reverse_variance::small;
-  if (name == "FIXED_LARGE") return reverse_variance::large;
-  if (name == "LEARNED") return reverse_variance::learned;
-  return reverse_variance::learned_range;
+bound_variance variance_of(const std::string& name) {
+  if (name == "FIXED_SMALL") return bound_variance::small;
+  if (name == "FIXED_LARGE") return bound_variance::large;
+  if (name == "LEARNED") return bound_variance::learned;
+  return bound_variance::learned_range;
 }
 
-bool learned(reverse_variance kind) {
-  return kind == reverse_variance::learned || kind == reverse_variance::learned_range;
+bool learned(bound_variance kind) {
+  return kind == bound_variance::learned || kind == bound_variance::learned_range;
 }
 
 // One batch with one timestep per item.
@@ -43,7 +43,7 @@ struct loss_case {
   std::vector<posterior_weights> posteriors;
   std::vector<double> x0, z, x, output, variance;
   std::string mean_type;
-  reverse_variance kind;
+  bound_variance kind;
 
   explicit loss_case(const json& recorded)
       : x0(numbers(recorded["x_start"])),
@@ -162,8 +162,8 @@ outcome replay_loss(const json& recorded) {
       log_variance.push_back(a.offset + a.slope * l.variance[j]);
       posterior_variance.push_back(l.posteriors[j / l.size].variance);
       posterior_log_variance.push_back(s.posterior_log_variance);
-      variance.push_back(l.kind == reverse_variance::small ? posterior_variance.back()
-                                                           : std::exp(log_variance.back()));
+      variance.push_back(l.kind == bound_variance::small ? posterior_variance.back()
+                                                         : std::exp(log_variance.back()));
     }
     same("p_log_variance", log_variance);
     same("p_variance", variance);
@@ -184,7 +184,7 @@ outcome replay_bound(const json& recorded) {
     const std::vector<double> x0 = numbers(recorded["x_start"]);
     const std::size_t items = recorded["shape"][0];
     const auto noises = tensors(recorded["noises"]);
-    const reverse_variance kind = variance_of(recorded["var_type"]);
+    const bound_variance kind = variance_of(recorded["var_type"]);
     const auto model = [](std::span<const double> x, double t, std::span<double> y,
                           std::span<double> v) {
       for (std::size_t j = 0; j < x.size(); ++j) y[j] = test_network(x[j], t);

@@ -95,7 +95,8 @@ void interpolate(const First& x0, const Second& x1, const Noise& z,
   detail::require_same_batch(name, "velocity", x0, velocity);
   const std::size_t n = item_size(x0);
   for (std::size_t i = 0; i < items; ++i) {
-    const auto [at, rate] = paths[i];
+    const interpolant_weights& at = paths[i].at;
+    const interpolant_weights& rate = paths[i].rate;
     detail::one_pass(
         n, 1,
         [&](const detail::block& a, const detail::block& b, const detail::block& e,

@@ -165,7 +165,8 @@ template <class O, class V, class T, class D, class Decoder, class G, class H>
 double bound_term(std::size_t n, const O* output, const V* variance, const T* target, const D* x0,
                   const bound_item& item, const Decoder& decoder, double factor, G* gradient,
                   H* variance_gradient) {
-  const auto [offset, slope] = item.log_variance;
+  const double offset = item.log_variance.offset;
+  const double slope = item.log_variance.slope;
   const double gain = item.gain;
   if (item.step.last) {
     double sum = 0;
