@@ -1,5 +1,6 @@
 // Recorded scalar functions of openai/guided-diffusion: divergences, likelihoods, importance weights,
 // time embeddings.
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -68,12 +69,16 @@ outcome replay_importance(const json& recorded, const std::string& name) {
 
 outcome replay_embedding(const json& recorded, const std::string& name) {
   return attempt(name, "guided-diffusion", name, [&](comparison& c) {
-    // The reference holds the frequencies in single precision.
     const auto embed = [&](int dimension) {
       const auto form = tweedie::embedding_form::adm;
-      std::vector<double> frequencies =
-          tweedie::embedding_frequencies(dimension, form, recorded["max_period"]);
-      for (double& f : frequencies) f = static_cast<float>(f);
+      const double period = recorded["max_period"];
+      // The reference computes the frequencies in single precision.
+      const std::vector<double> exact = tweedie::embedding_frequencies(dimension, form, period);
+      std::vector<double> frequencies;
+      for (std::size_t k = 0; k < exact.size(); ++k)
+        frequencies.push_back(std::exp(static_cast<float>(-std::log(period) * static_cast<double>(k)) /
+                                       static_cast<float>(exact.size())));
+      c.near("frequencies", exact, frequencies, 1e-6);
       std::vector<double> all;
       for (const double t : numbers(recorded["timesteps"])) {
         std::vector<double> one(static_cast<std::size_t>(dimension));
