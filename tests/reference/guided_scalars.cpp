@@ -76,8 +76,8 @@ outcome replay_embedding(const json& recorded, const std::string& name) {
       const std::vector<double> exact = tweedie::embedding_frequencies(dimension, form, period);
       std::vector<double> frequencies;
       for (std::size_t k = 0; k < exact.size(); ++k)
-        frequencies.push_back(std::exp(static_cast<float>(-std::log(period) * static_cast<double>(k)) /
-                                       static_cast<float>(exact.size())));
+        frequencies.push_back(std::exp(static_cast<float>(-std::log(period)) *
+                                       static_cast<float>(k) / static_cast<float>(exact.size())));
       c.near("frequencies", exact, frequencies, 1e-6);
       std::vector<double> all;
       for (const double t : numbers(recorded["timesteps"])) {
