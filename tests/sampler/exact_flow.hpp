@@ -1,8 +1,8 @@
 // Errors of plans on data whose flow is known, grids to measure orders on, and the orders.
 //
 // Gaussian data N(0, s^2): the exact end gain of the probability-flow ODE is sqrt(c_end / c_start),
-// c = alpha^2 s^2 + sigma^2. A mixture of two Gaussians, where the denoiser is not linear, is compared
-// with a fine solution.
+// c = alpha^2 s^2 + sigma^2. A mixture of two Gaussians, where the denoiser is not linear, is
+// compared with a fine solution.
 #pragma once
 
 #include <cmath>
@@ -66,9 +66,10 @@ inline double mixture_end(const program& plan, double x) {
     for (std::size_t j = 0; j < out.size(); ++j)
       for (std::size_t i = 0; i < s.pass.inputs.size(); ++i) {
         const operand& in = s.pass.inputs[i];
-        const double value = in.from == source::clean   ? clean
-                             : in.from == source::noise ? noise
-                                                        : registers[static_cast<std::size_t>(in.index)];
+        const double value = in.from == source::clean ? clean
+                             : in.from == source::noise
+                                 ? noise
+                                 : registers[static_cast<std::size_t>(in.index)];
         out[j] += s.pass.weight(j, i) * value;
       }
     for (std::size_t j = 0; j < out.size(); ++j)
@@ -77,8 +78,8 @@ inline double mixture_end(const program& plan, double x) {
   return registers[static_cast<std::size_t>(plan.result)];
 }
 
-/// Root mean square over start points of the difference of two plans' ends on the mixture, each plan
-/// starting in its own gauge.
+/// Root mean square over start points of the difference of two plans' ends on the mixture, each
+/// plan starting in its own gauge.
 inline double mixture_distance(const program& a, const program& b) {
   double sum = 0;
   constexpr int points = 9;

@@ -26,7 +26,8 @@ TEST(flow_euler, is_ddim) {
 }
 
 TEST(flow_euler, adds_the_velocity_times_the_step) {
-  const bound_program plan = bind(flow_euler(straight_grid(4, 1, 0)), {predicts_rectified_velocity});
+  const bound_program plan =
+      bind(flow_euler(straight_grid(4, 1, 0)), {predicts_rectified_velocity});
   for (const bound_stage& s : plan.stages)
     for (std::size_t k = 0; k < s.pass.inputs.size(); ++k)
       EXPECT_NEAR(s.pass.weights[k], s.pass.inputs[k].from == source::output ? -0.25 : 1, 1e-15);
@@ -56,7 +57,8 @@ TEST(flow_ancestral, keeps_the_marginals_of_a_known_data_point) {
 TEST(flow_map, with_the_mean_velocity_of_an_exact_map_jumps_anywhere) {
   // One jump over several intervals is their sum for a straight velocity.
   const grid nodes = straight_grid(3, 1, 0.1);
-  const std::vector<flow_jump> jumps{{nodes[0], nodes[1]}, {nodes[1], nodes[2]}, {nodes[2], nodes[3]}};
+  const std::vector<flow_jump> jumps{
+      {nodes[0], nodes[1]}, {nodes[1], nodes[2]}, {nodes[2], nodes[3]}};
   expect_same_law(flow_map(jumps), flow_euler(nodes), 1e-15);
   EXPECT_THROW(flow_map({}), std::invalid_argument);
 }
@@ -89,12 +91,15 @@ TEST(heun_plus_plus, costs_three_evaluations_a_step_and_fewer_at_the_end) {
 
 TEST(heun_plus_plus, is_of_first_order) {
   const auto plan = [](const grid& g) { return heun_plus_plus(g); };
-  EXPECT_NEAR(order_between(320, [](int n) { return geometric_grid(n); }, plan), 1, 0.15);
+  EXPECT_NEAR(order_between(
+                  320, [](int n) { return geometric_grid(n); }, plan),
+              1, 0.15);
 }
 
 TEST(heun_plus_plus, keeps_the_marginals_of_a_known_data_point) {
   const grid nodes = ending_clean(edm_schedule{}, geometric_grid(5));
-  for (const auto& [at, state] : law(heun_plus_plus(nodes), perfect_denoiser(1.3), {1.3, 400}).marks) {
+  for (const auto& [at, state] :
+       law(heun_plus_plus(nodes), perfect_denoiser(1.3), {1.3, 400}).marks) {
     EXPECT_NEAR(state.mean, 1.3, 1e-13);
     EXPECT_NEAR(state.variance, at.level.sigma * at.level.sigma, 1e-11);
   }

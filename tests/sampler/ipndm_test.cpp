@@ -65,26 +65,33 @@ TEST(ipndm, of_order_one_is_ddim) {
   expect_same_law(ipndm_v(nodes, 1), ddim(nodes), 1e-14);
 }
 
-// Neighbouring steps of a smooth grid differ by O(h), and so do the weights: one order is left over.
+// Neighbouring steps of a smooth grid differ by O(h), and so do the weights: one order is left
+// over.
 TEST(ipndm, is_of_second_order_on_smooth_grids_and_of_first_on_others) {
   for (const int order : {2, 3, 4}) {
     const auto plan = [order](const grid& g) { return ipndm(g, order); };
-    EXPECT_NEAR(order_between(320, [](int n) { return geometric_grid(n); }, plan), 2, 0.15);
-    EXPECT_NEAR(order_between(640, [](int n) { return uneven_grid(n); }, plan), 1, 0.5);
+    EXPECT_NEAR(order_between(
+                    320, [](int n) { return geometric_grid(n); }, plan),
+                2, 0.15);
+    EXPECT_NEAR(order_between(
+                    640, [](int n) { return uneven_grid(n); }, plan),
+                1, 0.5);
   }
 }
 
 TEST(ipndm_v, keeps_its_order_on_unequal_levels) {
   const auto plan = [](const grid& g) { return ipndm_v(g, 2); };
-  EXPECT_NEAR(order_between(160, [](int n) { return geometric_grid(n); }, plan), 2, 0.15);
+  EXPECT_NEAR(order_between(
+                  160, [](int n) { return geometric_grid(n); }, plan),
+              2, 0.15);
 }
 
 // Moments of the published weights for steps h1 (ahead), h2, h3, h4 against the exact 1, 1/2, 1/3.
 TEST(ipndm_v, published_weights_lose_their_order_on_unequal_steps) {
   const std::vector<double> steps{1, 2, 1.5, 0.7};
   const auto moments = [&](std::size_t order) {
-    const std::vector<double> w =
-        detail::published_ipndm_v({steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(order)});
+    const std::vector<double> w = detail::published_ipndm_v(
+        {steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(order)});
     double zeroth = 0, first = 0, second = 0, position = 0;
     for (std::size_t j = 0; j < w.size(); ++j) {
       zeroth += w[j];
@@ -111,9 +118,8 @@ TEST(ipndm, starts_from_pure_noise) {
   grid nodes = straight_grid(6, 1, 0.1);
   const program_law with = law(ipndm(nodes), perfect_denoiser(1.5), {0, 1});
   EXPECT_NEAR(with.result.mean, 0.9 * 1.5, 1e-13);
-  const program_law without =
-      law(ipndm(nodes, 4, {.first = pure_noise_start::drops_estimate}),
-          perfect_denoiser(1.5), {0, 1});
+  const program_law without = law(ipndm(nodes, 4, {.first = pure_noise_start::drops_estimate}),
+                                  perfect_denoiser(1.5), {0, 1});
   EXPECT_LT(without.marks.front().second.mean, 1e-15);
 }
 
@@ -121,8 +127,7 @@ TEST(ipndm, ends_as_asked) {
   const grid nodes = ending_clean(edm_schedule{}, equal_levels(5, 4, 0.5));
   const auto denoise = gaussian_denoiser(0, data_variance);
   const scalar_law start{0, 16 + data_variance};
-  const double kept =
-      law(ipndm(nodes, 4, {}), denoise, start).result.variance;
+  const double kept = law(ipndm(nodes, 4, {}), denoise, start).result.variance;
   const double denoised = law(ipndm(nodes, 4), denoise, start).result.variance;
   EXPECT_LT(std::abs(kept - data_variance), std::abs(denoised - data_variance));
 }

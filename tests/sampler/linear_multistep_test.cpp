@@ -10,8 +10,8 @@
 namespace tweedie {
 namespace {
 
-// The first step cut into pieces that double in length: the start with low orders then costs nothing
-// that can be seen, as if the history were exact.
+// The first step cut into pieces that double in length: the start with low orders then costs
+// nothing that can be seen, as if the history were exact.
 grid with_graded_start(const grid& nodes, const std::function<node(double)>& node_of) {
   const double first = noise_level(nodes[0].level);
   const double second = noise_level(nodes[1].level);

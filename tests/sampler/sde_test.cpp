@@ -35,7 +35,9 @@ TEST(dpmpp_sde, has_the_measured_variance_errors) {
 TEST(dpmpp_sde, without_noise_is_the_exponential_midpoint_method) {
   const auto plan = [](const grid& g) { return dpmpp_sde(g, noise_level_nodes, {.eta = 0}); };
   EXPECT_TRUE(plan(geometric_grid(3)).draws.empty());
-  EXPECT_NEAR(order_between(160, [](int n) { return geometric_grid(n); }, plan), 2, 0.15);
+  EXPECT_NEAR(order_between(
+                  160, [](int n) { return geometric_grid(n); }, plan),
+              2, 0.15);
 }
 
 TEST(dpmpp_sde, draws_increments_of_one_path) {

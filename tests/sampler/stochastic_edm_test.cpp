@@ -28,8 +28,9 @@ TEST(stochastic_edm, without_churn_is_the_method_itself) {
   EXPECT_NEAR(a.result.mean, b.result.mean, 1e-14);
   EXPECT_NEAR(a.result.variance, b.result.variance, 1e-14);
   EXPECT_TRUE(stochastic_edm(nodes, noise_level_nodes, {}).draws.empty());
-  EXPECT_EQ(stochastic_edm(nodes, noise_level_nodes, {.draws = churn_draws::every_step}).draws.size(),
-            7u);
+  EXPECT_EQ(
+      stochastic_edm(nodes, noise_level_nodes, {.draws = churn_draws::every_step}).draws.size(),
+      7u);
 }
 
 TEST(stochastic_edm, evaluates_at_the_raised_level) {
@@ -41,18 +42,20 @@ TEST(stochastic_edm, evaluates_at_the_raised_level) {
 TEST(stochastic_edm, keeps_the_marginals_of_gaussian_data_to_the_order_of_its_method) {
   const auto error = [](int n, const butcher_tableau& method) {
     const grid nodes = geometric_grid(n);
-    return std::abs(variance_error(
-        stochastic_edm(nodes, noise_level_nodes, {.amount = 5}, method), nodes));
+    return std::abs(
+        variance_error(stochastic_edm(nodes, noise_level_nodes, {.amount = 5}, method), nodes));
   };
   EXPECT_NEAR(std::log2(error(320, heun_tableau) / error(640, heun_tableau)), 2, 0.15);
   EXPECT_NEAR(std::log2(error(320, euler_tableau) / error(640, euler_tableau)), 1, 0.15);
 }
 
-// A noise predictor at the level u, y = (x - D)/u: converted as diffusers does, at the raised level.
+// A noise predictor at the level u, y = (x - D)/u: converted as diffusers does, at the raised
+// level.
 TEST(late_churn_euler, without_churn_is_euler) {
   const grid nodes = geometric_grid(4);
-  const program plan =
-      late_churn_euler(nodes, {}, [](double, double v) { return state_output{1, -v}; });
+  const program plan = late_churn_euler(nodes, {}, [](double, double v) {
+    return state_output{1, -v};
+  });
   const bound_program late = bind(plan, {predicts_noise});
   const bound_program plain = bind(euler(nodes), {predicts_noise});
   ASSERT_EQ(late.stages.size(), plain.stages.size());
@@ -62,17 +65,21 @@ TEST(late_churn_euler, without_churn_is_euler) {
 }
 
 TEST(late_churn_euler, evaluates_at_the_level_before_the_churn) {
-  const program plan = late_churn_euler(geometric_grid(2), {.amount = 0.2},
-                                        [](double, double v) { return state_output{1, -v}; });
-  for (std::size_t i = 0; i < 2; ++i)
-    EXPECT_EQ(plan.stages[i].evaluate->at, geometric_grid(2)[i]);
+  const program plan = late_churn_euler(geometric_grid(2), {.amount = 0.2}, [](double, double v) {
+    return state_output{1, -v};
+  });
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_EQ(plan.stages[i].evaluate->at, geometric_grid(2)[i]);
   EXPECT_EQ(plan.draws.size(), 2u);
 }
 
 TEST(dpm_2, is_of_second_order_with_and_without_even_steps) {
   const auto plan = [](const grid& g) { return dpm_2(g, noise_level_nodes); };
-  EXPECT_NEAR(order_between(160, [](int n) { return geometric_grid(n); }, plan), 2, 0.15);
-  EXPECT_NEAR(order_between(160, [](int n) { return uneven_grid(n); }, plan), 2, 0.3);
+  EXPECT_NEAR(order_between(
+                  160, [](int n) { return geometric_grid(n); }, plan),
+              2, 0.15);
+  EXPECT_NEAR(order_between(
+                  160, [](int n) { return uneven_grid(n); }, plan),
+              2, 0.3);
 }
 
 TEST(dpm_2_ancestral, without_noise_is_dpm_2) {

@@ -7,8 +7,8 @@
 // lambda / (1 - e^(-h)), h = log(u/u_s) in noise levels u = sigma/alpha: it grows without bound as
 // steps shrink, so there is no limit of many steps to converge to.
 //
-// In a run the network's output is the unconditional one and the guided estimate is its transform of
-// x0. Without a transform this is DDIM, and the ancestral form is Euler ancestral.
+// In a run the network's output is the unconditional one and the guided estimate is its transform
+// of x0. Without a transform this is DDIM, and the ancestral form is Euler ancestral.
 #pragma once
 
 #include "tweedie/sampler/ancestral.hpp"

@@ -6,7 +6,7 @@
 //   d(x / l) / du = y,    du = (alpha dsigma - sigma dalpha) / l^2.
 //
 //   row           l               u                        known as
-//   noise_row     alpha           sigma / alpha            noise-level ODE (Karras et al. 2022, eq. 1)
+//   noise_row     alpha           sigma / alpha            noise level (Karras et al. 2022)
 //   straight_row  alpha + sigma   sigma / (alpha + sigma)  rectified flow time (Liu et al. 2023)
 //   clean_row     -sigma          -alpha / sigma           data-prediction form
 //
@@ -29,8 +29,8 @@ namespace tweedie {
 inline double chart_coordinate(plane_row row, signal_noise level) {
   const double l = determinant(level, row);
   const double u = row.z != 0 ? level.sigma / (row.z * l) : level.alpha / (row.x0 * l);
-  detail::require(l != 0 && std::isfinite(u), "chart_coordinate", "noise level",
-                  noise_level(level), "the chart ends here; choose another row");
+  detail::require(l != 0 && std::isfinite(u), "chart_coordinate", "noise level", noise_level(level),
+                  "the chart ends here; choose another row");
   return u;
 }
 

@@ -1,7 +1,7 @@
 // The midpoint method with the geometric mean as midpoint (Crowson, k-diffusion: "DPM2"; diffusers:
 // "KDPM2"), in noise levels u = sigma/alpha, y = x/alpha, from u to v:
 //
-//   m = sqrt(u v),   y_m = y + (m - u) d(y, u),   y_v = y + (v - u) d(y_m, m),   d(y, u) = (y - D)/u
+//   m = sqrt(u v),  y_m = y + (m - u) d(y, u),  y_v = y + (v - u) d(y_m, m),  d(y, u) = (y - D)/u
 //
 // Second order, two evaluations a step; a step onto clean data is an Euler step. The ancestral form
 // goes down to v = `down` below the next level and renoises by `up` (sampler/ancestral.hpp).
@@ -32,8 +32,8 @@ void dpm_2_step(recorder& r, linear& x, const node& from, double down, double al
   x = alpha_to * (y + (down - u) * slope(noise_row, x_m, e, middle));
 }
 
-/// Ancestral steps; `split(u, v)` gives the levels of a step from u to v. `between(level)` makes the
-/// node of a noise level that is not in the grid, e.g. nodes_of(schedule).
+/// Ancestral steps; `split(u, v)` gives the levels of a step from u to v. `between(level)` makes
+/// the node of a noise level that is not in the grid, e.g. nodes_of(schedule).
 template <class NodeMaker, std::invocable<double, double> Split>
 program dpm_2_ancestral(const grid& nodes, const NodeMaker& between, const Split& split,
                         double noise_scale = 1) {

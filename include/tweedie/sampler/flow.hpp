@@ -1,5 +1,5 @@
-// Samplers of flow models: straight paths x_t = (1 - t) x0 + t z, networks that predict the velocity
-// v = z - x0 (Liu et al. 2023; Lipman et al. 2023), t falling from 1 to 0.
+// Samplers of flow models: straight paths x_t = (1 - t) x0 + t z, networks that predict the
+// velocity v = z - x0 (Liu et al. 2023; Lipman et al. 2023), t falling from 1 to 0.
 //
 //   flow_euler        x_s = x_t + (s - t) v, the same as DDIM
 //   flow_ancestral    Euler to r = s (1 - eta (1 - s/t)), then renoised to s
@@ -24,7 +24,8 @@ namespace detail {
 
 // Euler step of the velocity. It needs no division by alpha or sigma, so that velocity networks may
 // start from clean data (inversion) as well as from pure noise.
-inline linear straight_step(const linear& x, const estimate& e, signal_noise from, signal_noise to) {
+inline linear straight_step(const linear& x, const estimate& e, signal_noise from,
+                            signal_noise to) {
   const double h = chart_coordinate(straight_row, to) - chart_coordinate(straight_row, from);
   return determinant(to, straight_row) *
          (x / determinant(from, straight_row) + h * (e.noise - e.clean));

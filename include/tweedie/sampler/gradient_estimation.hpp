@@ -1,5 +1,5 @@
-// Gradient estimation (Permenter and Yuan 2023, algorithm 1): Euler steps along an extrapolated slope,
-// in noise levels u = sigma/alpha, y = x/alpha, d = (y - D)/u:
+// Gradient estimation (Permenter and Yuan 2023, algorithm 1): Euler steps along an extrapolated
+// slope, in noise levels u = sigma/alpha, y = x/alpha, d = (y - D)/u:
 //
 //   y' = y + (u' - u) (gamma d_n + (1 - gamma) d_(n-1))
 //

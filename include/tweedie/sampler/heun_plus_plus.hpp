@@ -1,12 +1,13 @@
-// Heun++ ("heunpp2" of ComfyUI and of the web UI samplers): up to three slopes along two Euler steps,
-// mixed with weights proportional to their noise levels. In noise levels u_n = sigma_n/alpha_n and
-// with k the number of slopes, d_1 at u_n, d_2 at u_(n+1), d_3 at u_(n+2):
+// Heun++ ("heunpp2" of ComfyUI and of the web UI samplers): up to three slopes along two Euler
+// steps, mixed with weights proportional to their noise levels. In noise levels u_n =
+// sigma_n/alpha_n and with k the number of slopes, d_1 at u_n, d_2 at u_(n+1), d_3 at u_(n+2):
 //
 //   y_(n+1) = y_n + (u_(n+1) - u_n) (w_1 d_1 + w_2 d_2 + w_3 d_3),
 //   w_2 = u_(n+1)/(k u_0),  w_3 = u_(n+2)/(k u_0),  w_1 = 1 - w_2 - w_3
 //
-// Two slopes in the last step but one, one in the last. The weights do not depend on the step size as
-// a method of second order would need: it is of first order, with a small constant at high noise.
+// Two slopes in the last step but one, one in the last. The weights do not depend on the step size
+// as a method of second order would need: it is of first order, with a small constant at high
+// noise.
 #pragma once
 
 #include "tweedie/sampler/chart.hpp"

@@ -3,10 +3,10 @@
 //
 //   y' = y + (u' - u) sum_j w_j z_(n-j),
 //
-// with the weights of equal steps, 1; (3, -1)/2; (23, -16, 5)/12; (55, -59, 37, -9)/24, whatever the
-// grid. Global order: 2 on grids whose steps vary smoothly, 1 on others. iPNDM-v has weights for the
-// actual steps; with exact integrals it is the linear multistep method (sampler/linear_multistep.hpp)
-// but for the step onto clean data.
+// with the weights of equal steps, 1; (3, -1)/2; (23, -16, 5)/12; (55, -59, 37, -9)/24, whatever
+// the grid. Global order: 2 on grids whose steps vary smoothly, 1 on others. iPNDM-v has weights
+// for the actual steps; with exact integrals it is the linear multistep method
+// (sampler/linear_multistep.hpp) but for the step onto clean data.
 #pragma once
 
 #include <vector>
@@ -19,8 +19,8 @@ namespace tweedie {
 enum class ipndm_v_weights {
   exact,     ///< Lagrange integrals over the actual steps
   published  ///< as in diff-sampler and ComfyUI, which differ from order 3 on: a bracket closed too
-             ///< late (order 3, the same on equal steps), a wrong sign and ratio (order 4, where the
-             ///< weights miss sum 1 on unequal steps)
+  ///< late (order 3, the same on equal steps), a wrong sign and ratio (order 4, where the
+  ///< weights miss sum 1 on unequal steps)
 };
 
 /// iPNDM of order 1 to 4 (and above).
@@ -53,9 +53,9 @@ inline std::vector<double> published_ipndm_v(const std::vector<double>& h) {
   w.push_back(second * h2 / h3);
   if (h.size() == 3) return w;
   const double h4 = h[3];
-  const double third = ((1 - h1 / (3 * (h1 + h2))) / 2 +
-                        (1 - h1 / (2 * (h1 + h2))) * h1 / (6 * (h1 + h2 + h3))) *
-                       (h1 * (h1 + h2) * (h1 + h2 + h3)) / (h2 * (h2 + h3) * (h2 + h3 + h4));
+  const double third =
+      ((1 - h1 / (3 * (h1 + h2))) / 2 + (1 - h1 / (2 * (h1 + h2))) * h1 / (6 * (h1 + h2 + h3))) *
+      (h1 * (h1 + h2) * (h1 + h2 + h3)) / (h2 * (h2 + h3) * (h2 + h3 + h4));
   const double ratio = h2 * (h2 + h3) / (h3 * (h3 + h4));
   w[0] += third;
   w[1] -= (1 + h2 / h3 + ratio) * third;

@@ -6,8 +6,8 @@
 //
 // In the noise level u = sigma/alpha this is LMS (Crowson, k-diffusion, order 4) and rho-DEIS of
 // order k (Zhang and Chen 2023, rhoAB(k-1)); in u = sigma/(alpha + sigma) it is Adams-Bashforth on
-// the velocity of a flow model. Order k from an exact history; the usual start with orders 1, 2, ...
-// keeps the error of its first step, second order.
+// the velocity of a flow model. Order k from an exact history; the usual start with orders 1, 2,
+// ... keeps the error of its first step, second order.
 #pragma once
 
 #include <algorithm>
@@ -47,8 +47,8 @@ inline std::vector<double> adams_weights(const std::vector<double>& positions, d
   return interpolation_weights(fractions, means);
 }
 
-/// A multistep method with weights of the caller's: `weights(n, k)` are those of the newest k <= order
-/// slopes, newest first, for the step from node n. Slopes without a weight are not used.
+/// A multistep method with weights of the caller's: `weights(n, k)` are those of the newest k <=
+/// order slopes, newest first, for the step from node n. Slopes without a weight are not used.
 template <class Weights>
 program weighted_multistep(const char* name, const grid& nodes, int order, plane_row row,
                            const Weights& weights, multistep_ends ends = {}) {

@@ -1,6 +1,6 @@
-// DPM-Solver++ (SDE), two stages (Crowson, k-diffusion: `sample_dpmpp_sde`): an exponential midpoint
-// step for the data prediction, with ancestral noise in both stages. In noise levels u = sigma/alpha,
-// y = x/alpha, lambda = -log u, from u to v with s at lambda_s = lambda_u + r h:
+// DPM-Solver++ (SDE), two stages (Crowson, k-diffusion: `sample_dpmpp_sde`): an exponential
+// midpoint step for the data prediction, with ancestral noise in both stages. In noise levels u =
+// sigma/alpha, y = x/alpha, lambda = -log u, from u to v with s at lambda_s = lambda_u + r h:
 //
 //   (down, up) = split of u -> s;   y_s = (down/u) y + (1 - down/u) D + up z_s
 //   (down, up) = split of u -> v;   y_v = (down/u) y + (1 - down/u) D' + up z_v,

@@ -70,8 +70,8 @@ program churned(const char* name, const grid& nodes, const NodeMaker& between, c
 
 }  // namespace detail
 
-/// Algorithm 2 with any explicit method; the paper's is Heun's. `between(level)` makes the node of a
-/// level that is not in the grid.
+/// Algorithm 2 with any explicit method; the paper's is Heun's. `between(level)` makes the node of
+/// a level that is not in the grid.
 template <class NodeMaker>
 program stochastic_edm(const grid& nodes, const NodeMaker& between, const churn& noise,
                        const butcher_tableau& method = heun_tableau) {
@@ -81,13 +81,14 @@ program stochastic_edm(const grid& nodes, const NodeMaker& between, const churn&
                          });
 }
 
-/// Euler steps with noise added after the evaluation. `estimate_from(u, v)` gives the weights of the
-/// x0 estimate, D = weights.x y_v + weights.y (raw output), for an evaluation at level u followed by
-/// a raise to v. Levels may repeat: diffusers ends so where the last level is sigma_min.
+/// Euler steps with noise added after the evaluation. `estimate_from(u, v)` gives the weights of
+/// the x0 estimate, D = weights.x y_v + weights.y (raw output), for an evaluation at level u
+/// followed by a raise to v. Levels may repeat: diffusers ends so where the last level is
+/// sigma_min.
 template <class Conversion>
 program late_churn_euler(const grid& nodes, const churn& noise, const Conversion& estimate_from) {
-  detail::require(nodes.size() >= 2, "late_churn_euler", "nodes",
-                  static_cast<double>(nodes.size()), "valid: at least 2, a start and an end");
+  detail::require(nodes.size() >= 2, "late_churn_euler", "nodes", static_cast<double>(nodes.size()),
+                  "valid: at least 2, a start and an end");
   recorder r(nodes.front());
   linear x = r.state();
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {

@@ -1,8 +1,8 @@
 // EulerDiscreteScheduler, EulerAncestralDiscreteScheduler and EDMEulerScheduler.
 //
 // The reference adds churn after the network was asked, so that the estimate does not see it
-// (late_churn_euler); with v predictions EulerDiscrete converts at the level without churn. Both are
-// kept here; sampler/stochastic_edm.hpp has the published algorithm.
+// (late_churn_euler); with v predictions EulerDiscrete converts at the level without churn. Both
+// are kept here; sampler/stochastic_edm.hpp has the published algorithm.
 #pragma once
 
 #include <cmath>
@@ -21,8 +21,8 @@ namespace tweedie::huggingface {
 /// which the program takes `steps`.
 inline churn read_churn(const request& how, std::size_t divisor, std::size_t steps) {
   churn out;
-  out.amount = how.step.number("s_churn", 0) * static_cast<double>(steps) /
-               static_cast<double>(divisor);
+  out.amount =
+      how.step.number("s_churn", 0) * static_cast<double>(steps) / static_cast<double>(divisor);
   out.lowest = how.step.number("s_tmin", 0);
   out.highest = how.step.number("s_tmax", std::numeric_limits<double>::infinity());
   out.noise_scale = how.step.number("s_noise", 1);
@@ -63,14 +63,14 @@ inline noise_level_list custom_levels(const config& c, const request& how,
   out.reaches_noise =
       c.text("timestep_spacing", "linspace", {"linspace", "leading", "trailing"}) != "leading";
   read_switches(c);
-  c.without_effect({"steps_offset", "sigma_min", "sigma_max", "interpolation_type",
-                    "final_sigmas_type"});
+  c.without_effect(
+      {"steps_offset", "sigma_min", "sigma_max", "interpolation_type", "final_sigmas_type"});
   return out;
 }
 
 inline loaded_sampler load_euler_discrete(const config& c, const request& how) {
-  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
-                                           zero_terminal_snr::nearly);
+  const alpha_bar_table table =
+      read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"}, zero_terminal_snr::nearly);
   const std::string kind = c.text("prediction_type", "epsilon",
                                   {"epsilon", "sample", "original_sample", "v_prediction"});
   const bool continuous =
@@ -90,16 +90,16 @@ inline loaded_sampler load_euler_discrete(const config& c, const request& how) {
     const std::string interpolation =
         c.text("interpolation_type", "linear", {"linear", "log_linear"});
     list = read_noise_levels(
-        c, how, table,
-        {.custom_timesteps = true, .spans_table = interpolation == "log_linear"});
-    last = c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero" ? 0
-                                                                              : list.table.front();
+        c, how, table, {.custom_timesteps = true, .spans_table = interpolation == "log_linear"});
+    last = c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero"
+               ? 0
+               : list.table.front();
     c.without_effect({"sigma_min", "sigma_max"});
     out.sigmas = list.levels;
     if (interpolation == "log_linear" && !read_switches(c).any()) {
       // One level more than there are steps: the run stops at the lowest of the table.
-      const int steps = how.num_inference_steps ? *how.num_inference_steps
-                                                : static_cast<int>(list.steps());
+      const int steps =
+          how.num_inference_steps ? *how.num_inference_steps : static_cast<int>(list.steps());
       out.sigmas = exponential_levels(list.table.front(), list.table.back(), steps + 1);
       list.levels = out.sigmas;
     }
@@ -116,14 +116,14 @@ inline loaded_sampler load_euler_discrete(const config& c, const request& how) {
   const churn noise = read_churn(how, out.sigmas.size() - 1, nodes.size() - 1);
   const bool plain = noise.amount == 0 && last < list.levels.back();
   if (!plain) {
-    plan_late_churn(nodes, noise,
-                    [kind](double u, double v) -> state_output {
-                      if (kind == "epsilon") return {1, -v};
-                      if (kind == "v_prediction")
-                        return {1 / (u * u + 1), -u / std::sqrt(u * u + 1)};
-                      return {0, 1};
-                    },
-                    out);
+    plan_late_churn(
+        nodes, noise,
+        [kind](double u, double v) -> state_output {
+          if (kind == "epsilon") return {1, -v};
+          if (kind == "v_prediction") return {1 / (u * u + 1), -u / std::sqrt(u * u + 1)};
+          return {0, 1};
+        },
+        out);
   } else {
     out.plan = euler(nodes);
   }
@@ -133,8 +133,8 @@ inline loaded_sampler load_euler_discrete(const config& c, const request& how) {
 }
 
 inline loaded_sampler load_euler_ancestral(const config& c, const request& how) {
-  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
-                                           zero_terminal_snr::nearly);
+  const alpha_bar_table table =
+      read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"}, zero_terminal_snr::nearly);
   const noise_level_list list = read_noise_levels(c, how, table, {.respaces = false});
   loaded_sampler out;
   out.timesteps = list.timesteps;
@@ -155,13 +155,12 @@ inline loaded_sampler load_edm_euler(const config& c, const request& how) {
   if (!(data > 0)) c.refuse("sigma_data", "sigma_data > 0");
   c.without_effect({"num_train_timesteps"});
   const std::string kind = c.text("prediction_type", "epsilon", {"epsilon", "v_prediction"});
-  const bool karras =
-      c.text("sigma_schedule", "karras", {"karras", "exponential"}) == "karras";
+  const bool karras = c.text("sigma_schedule", "karras", {"karras", "exponential"}) == "karras";
 
   loaded_sampler out;
   const auto ramp = how.set_timesteps.numbers("sigmas");
-  const int steps = ramp ? static_cast<int>(ramp->size())
-                         : read_positive_steps(c, how.num_inference_steps);
+  const int steps =
+      ramp ? static_cast<int>(ramp->size()) : read_positive_steps(c, how.num_inference_steps);
   if (!karras) {
     out.sigmas = reversed(exponential_levels(high, low, steps));
   } else {
@@ -193,7 +192,8 @@ inline loaded_sampler load_edm_euler(const config& c, const request& how) {
     const state_output w = estimate_from(s, s);
     return row_of_sample({1, s}, w.x, w.y);
   };
-  plan_late_churn(nodes, read_churn(how, out.timesteps.size(), nodes.size() - 1), estimate_from, out);
+  plan_late_churn(nodes, read_churn(how, out.timesteps.size(), nodes.size() - 1), estimate_from,
+                  out);
   out.init_noise_sigma = std::sqrt(high * high + 1);
   out.forward = [t = out.timesteps, s = out.sigmas, begin = how.begin_index,
                  start = out.plan.start.level](double timestep) {

@@ -2,8 +2,8 @@
 // FlowMatchLCMScheduler, FlowMapEulerDiscreteScheduler, LTXEulerAncestralRFScheduler,
 // MiniMaxH3Scheduler.
 //
-// x = (1 - s) x0 + s z, velocity z - x0, timestep s T. The reference shifts the lower end of s twice,
-// at construction and in set_timesteps, unless the shift is dynamic.
+// x = (1 - s) x0 + s z, velocity z - x0, timestep s T. The reference shifts the lower end of s
+// twice, at construction and in set_timesteps, unless the shift is dynamic.
 #pragma once
 
 #include <algorithm>
@@ -67,9 +67,9 @@ inline void read_flow_times(const config& c, const request& how, bool keeps_time
   const auto sigmas = how.set_timesteps.numbers("sigmas");
   const auto timesteps = how.set_timesteps.numbers("timesteps");
   for (const auto* list : {&sigmas, &timesteps})
-    if (*list && ((*list)->empty() ||
-                  (how.num_inference_steps &&
-                   static_cast<int>((*list)->size()) != *how.num_inference_steps)))
+    if (*list &&
+        ((*list)->empty() || (how.num_inference_steps &&
+                              static_cast<int>((*list)->size()) != *how.num_inference_steps)))
       how.set_timesteps.refuse(list == &sigmas ? "sigmas" : "timesteps",
                                "as many values as num_inference_steps");
   if (sigmas && timesteps && sigmas->size() != timesteps->size())
@@ -129,8 +129,8 @@ inline loaded_sampler load_flow_match_euler(const config& c, const request& how)
   read_flow_times(c, how, false, out);
   how.step.without_effect({"s_churn", "s_tmin", "s_tmax", "s_noise"});
   const grid nodes = straight_nodes(c, out.timesteps, out.sigmas, how.begin_index);
-  out.plan = c.flag("stochastic_sampling", false) ? detail::redrawn_estimates(nodes)
-                                                  : flow_euler(nodes);
+  out.plan =
+      c.flag("stochastic_sampling", false) ? detail::redrawn_estimates(nodes) : flow_euler(nodes);
   out.network.prediction = predicts_rectified_velocity;
   out.forward = straight_forward(out, how.begin_index);
   return out;
@@ -142,8 +142,8 @@ inline loaded_sampler load_flow_match_lcm(const config& c, const request& how) {
   if (const auto factors = c.numbers("scale_factors"); factors && !factors->empty())
     c.refuse("scale_factors", "null; resizing between steps is left to the caller");
   c.without_effect({"upscale_mode"});
-  out.plan = detail::redrawn_estimates(
-      straight_nodes(c, out.timesteps, out.sigmas, how.begin_index));
+  out.plan =
+      detail::redrawn_estimates(straight_nodes(c, out.timesteps, out.sigmas, how.begin_index));
   out.network.prediction = predicts_rectified_velocity;
   out.forward = straight_forward(out, how.begin_index);
   return out;
@@ -213,8 +213,7 @@ inline loaded_sampler load_flow_map_euler(const config& c, const request& how) {
     out.sigmas.pop_back();
   }
   if (out.sigmas.empty()) how.set_timesteps.refuse("sigmas", "at least one value");
-  if (how.num_inference_steps &&
-      static_cast<int>(out.sigmas.size()) != *how.num_inference_steps)
+  if (how.num_inference_steps && static_cast<int>(out.sigmas.size()) != *how.num_inference_steps)
     how.set_timesteps.refuse(sigmas ? "sigmas" : "timesteps",
                              "as many values as num_inference_steps");
   for (double& v : out.sigmas) v = shifted(v, shift);

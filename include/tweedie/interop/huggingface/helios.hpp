@@ -1,8 +1,8 @@
-// HeliosScheduler and HeliosDMDScheduler: flow matching in stages of rising resolution, each with its
-// own stretch of timesteps; Euler or UniPC steps, or redrawing with one fixed noise.
+// HeliosScheduler and HeliosDMDScheduler: flow matching in stages of rising resolution, each with
+// its own stretch of timesteps; Euler or UniPC steps, or redrawing with one fixed noise.
 //
-// With several stages the flow times of every stage run from 0.999 to 0 while its timesteps run over
-// the stage's share of the schedule. The last level of UniPC is 1e-8 in place of 0.
+// With several stages the flow times of every stage run from 0.999 to 0 while its timesteps run
+// over the stage's share of the schedule. The last level of UniPC is 1e-8 in place of 0.
 #pragma once
 
 #include <algorithm>
@@ -30,7 +30,8 @@ struct helios_stage {
 inline helios_stage read_helios_stage(const config& c, int train_steps, int stages, int index) {
   const double shift = c.number("shift", 1);
   const double gamma = c.number("gamma", 1.0 / 3);
-  std::vector<double> range = c.numbers("stage_range").value_or(std::vector<double>{0, 1. / 3, 2. / 3, 1});
+  std::vector<double> range =
+      c.numbers("stage_range").value_or(std::vector<double>{0, 1. / 3, 2. / 3, 1});
   if (static_cast<int>(range.size()) != stages + 1 || !std::is_sorted(range.begin(), range.end()) ||
       range.front() < 0 || range.back() > 1)
     c.refuse("stage_range", "stages + 1 rising numbers in [0, 1]");
@@ -56,8 +57,9 @@ inline helios_stage read_helios_stage(const config& c, int train_steps, int stag
   const auto stage = static_cast<std::size_t>(index);
   const double total = std::accumulate(distances.begin(), distances.end(), 0.0);
   const auto part = [&](std::size_t count) {
-    return std::accumulate(distances.begin(), distances.begin() + static_cast<std::ptrdiff_t>(count),
-                           0.0) / total;
+    return std::accumulate(distances.begin(),
+                           distances.begin() + static_cast<std::ptrdiff_t>(count), 0.0) /
+           total;
   };
   const double begin = index == 0 ? 0 : part(stage);
   const double end = index == stages - 1 ? 0.9999999999999999 : part(stage + 1);
@@ -66,7 +68,8 @@ inline helios_stage read_helios_stage(const config& c, int train_steps, int stag
     return table[std::min(i, table.size() - 1)] * train_steps;
   };
   helios_stage out;
-  const std::vector<double> times = linspace(std::min(entry(begin), 999.0), entry(end), train_steps + 1);
+  const std::vector<double> times =
+      linspace(std::min(entry(begin), 999.0), entry(end), train_steps + 1);
   out.first = out.highest = times.front();
   out.last = out.lowest = times[times.size() - 2];
   if (out.lowest > out.highest) std::swap(out.lowest, out.highest);
@@ -109,12 +112,12 @@ inline void read_helios(const config& c, const request& how, const char* time_sh
     }
     // A list of levels reaches the reference as numpy float32 and is multiplied as such.
     const bool single = given && std::all_of(given->begin(), given->end(), [](double s) {
-      return static_cast<double>(static_cast<float>(s)) == s;
-    });
+                          return static_cast<double>(static_cast<float>(s)) == s;
+                        });
     for (const double s : out.sigmas)
-      out.timesteps.push_back(single ? static_cast<double>(static_cast<float>(s) *
-                                                           static_cast<float>(train_steps))
-                                     : s * train_steps);
+      out.timesteps.push_back(
+          single ? static_cast<double>(static_cast<float>(s) * static_cast<float>(train_steps))
+                 : s * train_steps);
   } else {
     stage = read_helios_stage(c, train_steps, stages, index);
     out.timesteps = linspace(stage.first, stage.last, steps);
@@ -134,8 +137,9 @@ inline void read_helios(const config& c, const request& how, const char* time_sh
                                    : stage.lowest + out.sigmas[i] * (stage.highest - stage.lowest);
 }
 
-// Mean of the outputs over a step: newest first, `ahead` at its end if given. Outputs infinitely far
-// away (from pure noise) have no weight. Two points: half (bh2) or leading (bh1) weight if `fixed`.
+// Mean of the outputs over a step: newest first, `ahead` at its end if given. Outputs infinitely
+// far away (from pure noise) have no weight. Two points: half (bh2) or leading (bh1) weight if
+// `fixed`.
 inline linear unipc_mean(const exponential_step& step, const grid& nodes, std::size_t from,
                          const std::vector<linear>& outputs, int order, const linear* ahead,
                          bool fixed, bool leading) {
@@ -146,8 +150,8 @@ inline linear unipc_mean(const exponential_step& step, const grid& nodes, std::s
     values.push_back(ahead);
   }
   for (std::size_t j = 1; j < static_cast<std::size_t>(order); ++j) {
-    const double r = (half_log_snr(nodes[from - j].level) - half_log_snr(nodes[from].level)) /
-                     step.length;
+    const double r =
+        (half_log_snr(nodes[from - j].level) - half_log_snr(nodes[from].level)) / step.length;
     if (!std::isfinite(r)) continue;
     positions.push_back(r);
     values.push_back(&outputs[j]);
@@ -168,7 +172,8 @@ inline program plan_helios_unipc(const config& c, const grid& nodes, plane_row r
   const bool lowers = c.flag("lower_order_final", true);
   const bool leading =
       c.text("solver_type", "bh2", {"bh1", "bh2", "midpoint", "heun", "logrho"}) == "bh1";
-  const std::vector<double> disabled = c.numbers("disable_corrector").value_or(std::vector<double>{});
+  const std::vector<double> disabled =
+      c.numbers("disable_corrector").value_or(std::vector<double>{});
   const int steps = static_cast<int>(nodes.size()) - 1;
 
   recorder r(nodes.front());
@@ -219,9 +224,9 @@ inline loaded_sampler load_helios(const config& c, const request& how) {
   for (std::size_t i = 0; i < out.sigmas.size(); ++i) {
     const double s = out.sigmas[i];
     const double norm = std::sqrt(s * s + 1);
-    nodes.push_back({i < out.timesteps.size() ? out.timesteps[i] : 0,
-                     flow ? signal_noise{1 - s, std::max(s, 1e-8)}
-                          : signal_noise{1 / norm, s / norm}});
+    nodes.push_back(
+        {i < out.timesteps.size() ? out.timesteps[i] : 0,
+         flow ? signal_noise{1 - s, std::max(s, 1e-8)} : signal_noise{1 / norm, s / norm}});
   }
   out.plan = detail::plan_helios_unipc(c, nodes, data ? clean_row : noise_row);
   if (kind == "sample") out.network.prediction = predicts_sample;
@@ -237,8 +242,8 @@ inline loaded_sampler load_helios(const config& c, const request& how) {
   return out;
 }
 
-/// Every step redraws the x0 estimate with the same noise: x' = (1 - s') D + s' z. Levels are looked
-/// up by whole timesteps, as the reference does.
+/// Every step redraws the x0 estimate with the same noise: x' = (1 - s') D + s' z. Levels are
+/// looked up by whole timesteps, as the reference does.
 inline loaded_sampler load_helios_dmd(const config& c, const request& how) {
   loaded_sampler out;
   detail::read_helios(c, how, "linear", true, out);

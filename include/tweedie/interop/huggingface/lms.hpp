@@ -1,8 +1,8 @@
 // LMSDiscreteScheduler and IPNDMScheduler.
 //
 // A run that begins in the middle gets the weights of the order its position would allow from the
-// start, of which only as many are used as there are slopes: LMS is then not consistent until enough
-// of them are known.
+// start, of which only as many are used as there are slopes: LMS is then not consistent until
+// enough of them are known.
 #pragma once
 
 #include <algorithm>
@@ -32,14 +32,14 @@ inline loaded_sampler load_lms_discrete(const config& c, const request& how) {
       positions.push_back(out.sigmas[at - j]);
     return adams_weights(positions, out.sigmas[at + 1]);
   };
-  out.plan = weighted_multistep("huggingface::LMSDiscreteScheduler",
-                                list.nodes(c, how.begin_index), order, noise_row, weights);
+  out.plan = weighted_multistep("huggingface::LMSDiscreteScheduler", list.nodes(c, how.begin_index),
+                                order, noise_row, weights);
   finish_noise_levels(c, how, list, {"epsilon", "sample", "v_prediction"}, out);
   return out;
 }
 
-/// x = a x0 + s z with s = sin^2(pi u / 2) or `trained_betas`, a = sqrt(1 - s^2); v predictions; the
-/// network is told 2/pi times the angle of (a, s). The first step from a = 0 carries no data.
+/// x = a x0 + s z with s = sin^2(pi u / 2) or `trained_betas`, a = sqrt(1 - s^2); v predictions;
+/// the network is told 2/pi times the angle of (a, s). The first step from a = 0 carries no data.
 inline loaded_sampler load_ipndm(const config& c, const request& how) {
   const int steps = read_positive_steps(c, how.num_inference_steps);
   c.without_effect({"num_train_timesteps"});

@@ -19,7 +19,7 @@ namespace tweedie::huggingface {
 struct noise_level_list {
   std::vector<double> timesteps;
   std::vector<double> levels;
-  std::vector<double> table;             ///< noise levels of the beta table, increasing
+  std::vector<double> table;  ///< noise levels of the beta table, increasing
   std::vector<double> table_logarithms;
   bool reaches_noise = true;  ///< linspace or trailing: the run starts at the noisiest level
 
@@ -45,8 +45,8 @@ struct noise_level_list {
 };
 
 /// Reads timestep_spacing and steps_offset; `train_steps` points, `steps` of them. Unlike the
-/// integer spacings, linspace is not rounded, and trailing keeps the extra timestep -1 that rounding
-/// gives it for some numbers of steps (61 of 1000, ...).
+/// integer spacings, linspace is not rounded, and trailing keeps the extra timestep -1 that
+/// rounding gives it for some numbers of steps (61 of 1000, ...).
 inline std::vector<double> fractional_timesteps(const config& c, int train_steps, int steps) {
   const std::string spacing =
       c.text("timestep_spacing", "linspace", {"linspace", "leading", "trailing"});
@@ -60,11 +60,12 @@ inline std::vector<double> fractional_timesteps(const config& c, int train_steps
 
 /// What differs between the classes.
 struct noise_level_rules {
-  bool respaces = true;          ///< knows use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas
-  bool karras_has_ends = true;   ///< sigma_min and sigma_max apply to Karras levels, too
-  bool rounds_karras = false;    ///< timesteps of Karras levels are rounded
-  bool custom_timesteps = false; ///< set_timesteps takes a list of timesteps
-  bool spans_table = false;      ///< respaced levels reach from end to end of the table
+  bool respaces = true;  ///< knows use_karras_sigmas, use_exponential_sigmas, use_beta_sigmas
+  bool karras_has_ends = true;        ///< sigma_min and sigma_max apply to Karras levels, too
+  bool rounds_karras = false;         ///< timesteps of Karras levels are rounded
+  bool custom_timesteps = false;      ///< set_timesteps takes a list of timesteps
+  bool train_steps_argument = false;  ///< set_timesteps takes num_train_timesteps
+  bool spans_table = false;           ///< respaced levels reach from end to end of the table
 };
 
 /// Timesteps and levels of a class: num_inference_steps or custom timesteps, timestep_spacing, then
@@ -75,25 +76,30 @@ inline noise_level_list read_noise_levels(const config& c, const request& how,
   noise_level_list out;
   out.table = table.noise_levels();
   for (const double level : out.table) out.table_logarithms.push_back(std::log(level));
-  const spacing_switches switches =
-      rules.respaces ? read_switches(c) : spacing_switches{};
+  const spacing_switches switches = rules.respaces ? read_switches(c) : spacing_switches{};
   if (switches.flow) c.fail("use_flow_sigmas", "true; not supported by this class");
 
-  const auto custom = rules.custom_timesteps ? how.set_timesteps.numbers("timesteps") : std::nullopt;
+  const auto custom =
+      rules.custom_timesteps ? how.set_timesteps.numbers("timesteps") : std::nullopt;
   int steps = 0;
   if (custom) {
     if (how.num_inference_steps)
       how.set_timesteps.refuse("timesteps", "without num_inference_steps");
     if (switches.any())
-      how.set_timesteps.refuse("timesteps", "not together with use_karras_sigmas, "
-                                            "use_exponential_sigmas or use_beta_sigmas");
+      how.set_timesteps.refuse("timesteps",
+                               "not together with use_karras_sigmas, "
+                               "use_exponential_sigmas or use_beta_sigmas");
     if (custom->empty()) how.set_timesteps.refuse("timesteps", "at least one timestep");
     out.timesteps = *custom;
     steps = static_cast<int>(custom->size());
     c.without_effect({"steps_offset"});
   } else {
     steps = read_positive_steps(c, how.num_inference_steps);
-    out.timesteps = fractional_timesteps(c, table.steps(), steps);
+    int train_steps = table.steps();
+    if (rules.train_steps_argument)
+      train_steps = how.set_timesteps.integer("num_train_timesteps", train_steps);
+    if (train_steps < 1) how.set_timesteps.refuse("num_train_timesteps", "a positive integer");
+    out.timesteps = fractional_timesteps(c, train_steps, steps);
   }
   out.reaches_noise =
       c.text("timestep_spacing", "linspace", {"linspace", "leading", "trailing"}) != "leading";
@@ -118,8 +124,7 @@ inline noise_level_list read_noise_levels(const config& c, const request& how,
 /// s_0, then every later level twice, then zero: how two-stage classes list their levels.
 inline std::vector<double> doubled_levels(const std::vector<double>& levels) {
   std::vector<double> out;
-  for (std::size_t i = 0; i < levels.size(); ++i)
-    out.insert(out.end(), i == 0 ? 1 : 2, levels[i]);
+  for (std::size_t i = 0; i < levels.size(); ++i) out.insert(out.end(), i == 0 ? 1 : 2, levels[i]);
   out.push_back(0);
   return out;
 }

@@ -2,8 +2,8 @@
 // KDPM2AncestralDiscreteScheduler, DPMSolverSDEScheduler.
 //
 // Every call is a step() of the reference; its lists of levels and timesteps hold both stages.
-// DPMSolverSDE draws its stages from a Brownian tree; recorded or freely chosen noise comes one draw
-// per stage, with the interval of the tree it stands for.
+// DPMSolverSDE draws its stages from a Brownian tree; recorded or freely chosen noise comes one
+// draw per stage, with the interval of the tree it stands for.
 #pragma once
 
 #include <cmath>
@@ -20,7 +20,8 @@ inline loaded_sampler load_heun_discrete(const config& c, const request& how) {
   const alpha_bar_table table =
       read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2", "exp"},
                  zero_terminal_snr::unsupported, 0.00085, 0.012);
-  const noise_level_list list = read_noise_levels(c, how, table, {.custom_timesteps = true});
+  const noise_level_list list =
+      read_noise_levels(c, how, table, {.custom_timesteps = true, .train_steps_argument = true});
   loaded_sampler out;
   const bool clips = c.flag("clip_sample", false);
   const clip_range range{c.number("clip_sample_range", 1)};
@@ -48,7 +49,8 @@ noise_level_list read_kdpm(const config& c, const request& how, const Down& down
                            loaded_sampler& out) {
   const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
                                            zero_terminal_snr::unsupported, 0.00085, 0.012);
-  noise_level_list list = read_noise_levels(c, how, table, {.rounds_karras = true});
+  noise_level_list list =
+      read_noise_levels(c, how, table, {.rounds_karras = true, .train_steps_argument = true});
   std::vector<double> levels = list.levels;
   levels.push_back(0);
   std::vector<double> middle_times;
@@ -63,8 +65,8 @@ noise_level_list read_kdpm(const config& c, const request& how, const Down& down
 
 inline loaded_sampler load_kdpm2_discrete(const config& c, const request& how) {
   loaded_sampler out;
-  const noise_level_list list =
-      detail::read_kdpm(c, how, [](double, double next) { return next; }, out);
+  const noise_level_list list = detail::read_kdpm(
+      c, how, [](double, double next) { return next; }, out);
   out.plan = dpm_2(list.nodes(c, how.begin_index), list.between());
   finish_noise_levels(c, how, list, {"epsilon", "v_prediction"}, out);
   return out;
@@ -87,7 +89,8 @@ inline loaded_sampler load_kdpm2_ancestral(const config& c, const request& how) 
 inline loaded_sampler load_dpm_solver_sde(const config& c, const request& how) {
   const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
                                            zero_terminal_snr::unsupported, 0.00085, 0.012);
-  const noise_level_list list = read_noise_levels(c, how, table, {.karras_has_ends = false});
+  const noise_level_list list =
+      read_noise_levels(c, how, table, {.karras_has_ends = false, .train_steps_argument = true});
   c.without_effect({"noise_sampler_seed"});
   loaded_sampler out;
   std::vector<double> middle_times;
@@ -95,9 +98,9 @@ inline loaded_sampler load_dpm_solver_sde(const config& c, const request& how) {
     middle_times.push_back(list.time_of(std::sqrt(list.levels[i] * list.levels[i + 1])));
   out.sigmas = doubled_levels(list.levels);
   out.timesteps = interleaved(list.timesteps, middle_times);
-  out.plan = dpmpp_sde(list.nodes(c, how.begin_index), list.between(),
-                       {.noise_scale = how.step.number("s_noise", 1),
-                        .noise = stage_noise::independent});
+  out.plan =
+      dpmpp_sde(list.nodes(c, how.begin_index), list.between(),
+                {.noise_scale = how.step.number("s_noise", 1), .noise = stage_noise::independent});
   finish_noise_levels(c, how, list, {"epsilon", "v_prediction"}, out);
   return out;
 }

@@ -1,0 +1,136 @@
+// Options of the classes that keep noise levels or flow times: what is refused, and which of the
+// reference's departures from the published methods the loader keeps.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tweedie/interop/huggingface.hpp"
+#include "tweedie/program/moments.hpp"
+#include "tweedie/sampler/euler.hpp"
+
+namespace tweedie::huggingface {
+namespace {
+
+using json = nlohmann::json;
+
+loaded_sampler load(const char* name, json config, const request& how = 5) {
+  config["_class_name"] = std::string(name) + "Scheduler";
+  return scheduler(config, how);
+}
+
+std::string refusal(const char* name, const json& config, const request& how = 5) {
+  try {
+    (void)load(name, config, how);
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+void expect_named(const std::string& message, std::initializer_list<const char*> parts) {
+  for (const char* part : parts)
+    EXPECT_NE(message.find(part), std::string::npos) << "\"" << part << "\" in: " << message;
+}
+
+TEST(noise_level_classes, refuse_contradictory_spacings) {
+  const json two{{"use_karras_sigmas", true}, {"use_exponential_sigmas", true}};
+  for (const char* name : {"EulerDiscrete", "HeunDiscrete", "KDPM2Discrete", "LMSDiscrete",
+                           "KDPM2AncestralDiscrete", "DPMSolverSDE", "FlowMatchEulerDiscrete"})
+    expect_named(refusal(name, two), {name, "use_karras_sigmas", "only one of"});
+  expect_named(refusal("EulerDiscrete", {{"use_karras_sigmas", true}},
+                       {std::nullopt, {{"timesteps", {900, 100}}}}),
+               {"timesteps", "use_karras_sigmas"});
+  expect_named(refusal("EulerDiscrete", json::object(), {5, {{"sigmas", {3, 1, 0}}}}),
+               {"sigmas", "without num_inference_steps"});
+  expect_named(refusal("EulerAncestralDiscrete", {{"prediction_type", "sample"}}),
+               {"prediction_type", "sample", "epsilon, v_prediction"});
+  expect_named(refusal("EulerDiscrete", {{"final_sigmas_type", "one"}}),
+               {"final_sigmas_type", "one", "zero, sigma_min"});
+}
+
+TEST(flow_classes, refuse_what_they_cannot_do) {
+  expect_named(refusal("FlowMatchEulerDiscrete", {{"use_dynamic_shifting", true}}), {"mu"});
+  expect_named(refusal("FlowMatchLCM", {{"scale_factors", {2, 4}}}), {"scale_factors", "[2,4]"});
+  expect_named(refusal("FlowMatchEulerDiscrete", json::object(), {5, {{"sigmas", {1, 0.5}}}}),
+               {"sigmas", "num_inference_steps"});
+  expect_named(refusal("MiniMaxH3", {{"shift", -1}}), {"shift", "-1"});
+  expect_named(refusal("MiniMaxH3", json::object(), {std::nullopt, {{"sigmas", {1, 0.5}}}}),
+               {"sigmas", "ending at 0"});
+  expect_named(refusal("Helios", {{"scheduler_type", "dmd"}}), {"scheduler_type", "euler, unipc"});
+  expect_named(refusal("Helios", {{"thresholding", true}}), {"thresholding", "true"});
+  expect_named(refusal("Helios", json::object(), {5, {{"stage_index", 3}}}), {"stage_index", "3"});
+}
+
+TEST(euler_discrete, is_euler_where_nothing_is_churned) {
+  const loaded_sampler sampler = load("EulerDiscrete", json::object());
+  grid nodes{sampler.plan.start};
+  for (const stage& s : sampler.plan.stages)
+    if (s.mark) nodes.push_back(s.mark->at);
+  const auto denoise = gaussian_denoiser(0.3, 0.6);
+  const scalar_law start{0, 30};
+  const program_law a = law(sampler.plan, denoise, start);
+  const program_law b = law(euler(nodes), denoise, start);
+  EXPECT_DOUBLE_EQ(a.result.mean, b.result.mean);
+  EXPECT_DOUBLE_EQ(a.result.variance, b.result.variance);
+}
+
+TEST(euler_discrete, asks_the_network_before_it_churns) {
+  const loaded_sampler sampler = load("EulerDiscrete", json::object(), {5, {}, {{"s_churn", 2}}});
+  EXPECT_EQ(sampler.plan.draws.size(), 5u);
+  std::size_t i = 0;
+  for (const stage& s : sampler.plan.stages)
+    if (s.evaluate) {
+      EXPECT_EQ(noise_level(s.evaluate->at.level), sampler.sigmas[i++]);
+    }
+}
+
+TEST(euler_discrete, stops_at_the_lowest_level_with_log_linear_interpolation) {
+  const loaded_sampler sampler = load("EulerDiscrete", {{"interpolation_type", "log_linear"}});
+  EXPECT_EQ(sampler.sigmas.size(), 7u);
+  EXPECT_GT(sampler.plan.stages.back().mark->at.level.sigma, 0);
+}
+
+TEST(flow_match_euler, shifts_the_lower_end_twice) {
+  const double once = shifted(1e-3, 3);
+  const loaded_sampler sampler = load("FlowMatchEulerDiscrete", {{"shift", 3}});
+  EXPECT_NEAR(sampler.sigmas[4], shifted(once, 3), 1e-16);
+  const loaded_sampler dynamic = load("FlowMatchEulerDiscrete", {{"use_dynamic_shifting", true}},
+                                      {5, {{"mu", std::log(3.0)}}});
+  EXPECT_NEAR(dynamic.sigmas[4], once, 1e-15);
+}
+
+TEST(flow_match_euler, runs_towards_noise_with_inverted_levels) {
+  const loaded_sampler sampler = load("FlowMatchEulerDiscrete", {{"invert_sigmas", true}});
+  EXPECT_EQ(sampler.sigmas.front(), 0);
+  EXPECT_EQ(sampler.sigmas.back(), 1);
+  for (const bound_stage& s : bind(sampler.plan, sampler.network).stages)
+    for (const double w : s.pass.weights) EXPECT_TRUE(std::isfinite(w));
+}
+
+TEST(ipndm_class, brings_no_data_in_from_pure_noise) {
+  const loaded_sampler sampler = load("IPNDM", json::object());
+  EXPECT_EQ(sampler.plan.start.level.alpha, 0);
+  const program_law laws = law(sampler.plan, perfect_denoiser(2), {0, 1});
+  EXPECT_NEAR(laws.marks.front().second.mean, 0, 1e-15);
+}
+
+TEST(lms_class, takes_its_weights_from_the_whole_list_when_it_begins_in_the_middle) {
+  // Weight of the first slope in the first step, relative to the length of the step.
+  const auto first_weight = [](int begin) {
+    const loaded_sampler sampler = load("LMSDiscrete", json::object(), {8, {}, {}, begin});
+    const bound_stage first = bind(sampler.plan, {predicts_noise}).stages.front();
+    const auto at = static_cast<std::size_t>(begin);
+    double weight = 0;
+    for (std::size_t j = 0; j < first.pass.outputs.size(); ++j)
+      for (std::size_t i = 0; i < first.pass.inputs.size(); ++i)
+        if (first.pass.outputs[j] == first.mark->state &&
+            first.pass.inputs[i].from == source::output)
+          weight = first.pass.weight(j, i);
+    return weight / (sampler.sigmas[at + 1] - sampler.sigmas[at]);
+  };
+  EXPECT_NEAR(first_weight(0), 1, 1e-12);
+  EXPECT_GT(first_weight(4), 1.2);
+}
+
+}  // namespace
+}  // namespace tweedie::huggingface
