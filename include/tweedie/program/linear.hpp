@@ -50,6 +50,14 @@ class linear {
 
  private:
   linear& add(double factor, const linear& other) {
+    if (other.terms_.empty()) return *this;
+    // The usual case: a tensor newer than all here.
+    if (terms_.empty() || terms_.back().tensor < other.terms_.front().tensor) {
+      terms_.reserve(terms_.size() + other.terms_.size());
+      for (const term& t : other.terms_)
+        if (factor * t.weight != 0) terms_.push_back({t.tensor, factor * t.weight});
+      return *this;
+    }
     std::vector<term> sum;
     sum.reserve(terms_.size() + other.terms_.size());
     auto a = terms_.begin();

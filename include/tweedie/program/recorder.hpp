@@ -126,15 +126,21 @@ class recorder {
 inline void recorder::expand_within_stages() {
   for (recorded_stage& s : stages_)
     for (std::size_t w = 1; w < s.writes.size(); ++w) {
+      const auto here = s.writes.begin() + static_cast<std::ptrdiff_t>(w);
+      const auto stored_here = [&](const linear::term& t) {
+        return std::find_if(s.writes.begin(), here,
+                            [&](const write& v) { return v.tensor == t.tensor; });
+      };
+      const std::vector<linear::term>& terms = here->value.terms();
+      if (std::none_of(terms.begin(), terms.end(),
+                       [&](const linear::term& t) { return stored_here(t) != here; }))
+        continue;
       linear value;
-      for (const linear::term& t : s.writes[w].value.terms()) {
-        const auto earlier =
-            std::find_if(s.writes.begin(), s.writes.begin() + static_cast<std::ptrdiff_t>(w),
-                         [&](const write& v) { return v.tensor == t.tensor; });
-        const bool here = earlier != s.writes.begin() + static_cast<std::ptrdiff_t>(w);
-        value += t.weight * (here ? earlier->value : linear(t.tensor));
+      for (const linear::term& t : terms) {
+        const auto earlier = stored_here(t);
+        value += t.weight * (earlier != here ? earlier->value : linear(t.tensor));
       }
-      s.writes[w].value = std::move(value);
+      here->value = std::move(value);
     }
 }
 
@@ -149,25 +155,29 @@ inline void recorder::place_draws() {
 
 inline void recorder::keep_what_later_stages_use() {
   std::vector<int> kept(tensors_.size(), unused);
+  // The stored tensor that later stages read in place of `t`.
+  const auto keep = [&](int t) {
+    const auto used = static_cast<std::size_t>(t);
+    if (kept[used] == unused) {
+      const int home = tensors_[used].stage;
+      kept[used] = add_tensor(kind::stored, home, 0);
+      kept.push_back(unused);
+      stages_[static_cast<std::size_t>(home)].writes.push_back({kept[used], linear(t)});
+    }
+    return kept[used];
+  };
   for (std::size_t s = 0; s < stages_.size(); ++s) {
-    for (std::size_t w = 0; w < stages_[s].writes.size(); ++w) {
+    const auto made_elsewhere = [&](const linear::term& t) {
+      const tensor& used = tensors_[static_cast<std::size_t>(t.tensor)];
+      return used.what != kind::stored && used.stage != static_cast<int>(s);
+    };
+    for (write& w : stages_[s].writes) {
+      const std::vector<linear::term>& terms = w.value.terms();
+      if (std::none_of(terms.begin(), terms.end(), made_elsewhere)) continue;
       linear value;
-      for (const linear::term& t : stages_[s].writes[w].value.terms()) {
-        const auto used = static_cast<std::size_t>(t.tensor);
-        int name = t.tensor;
-        if (tensors_[used].what != kind::stored && tensors_[used].stage != static_cast<int>(s)) {
-          if (kept[used] == unused) {
-            const int home = tensors_[used].stage;
-            kept[used] = add_tensor(kind::stored, home, 0);
-            kept.resize(tensors_.size(), unused);
-            stages_[static_cast<std::size_t>(home)].writes.push_back(
-                {kept[used], linear(static_cast<int>(used))});
-          }
-          name = kept[used];
-        }
-        value += t.weight * linear(name);
-      }
-      stages_[s].writes[w].value = std::move(value);
+      for (const linear::term& t : terms)
+        value += t.weight * linear(made_elsewhere(t) ? keep(t.tensor) : t.tensor);
+      w.value = std::move(value);
     }
   }
 }
@@ -208,19 +218,24 @@ inline program recorder::finish(linear x) {
   const auto last_use = [&last](int t) { return last[static_cast<std::size_t>(t)]; };
   home[0] = 0;
   std::vector<int> live{0};
+  std::vector<int> read;
+  out.stages.reserve(stages_.size());
 
   for (std::size_t s = 0; s < stages_.size(); ++s) {
     const int now = static_cast<int>(s);
     stage next;
     if (const auto& [t, at] = stages_[s].evaluate; t != unused) next.evaluate = evaluation{reg(t), at};
 
-    std::vector<int> read;
+    read.clear();
     for (const write& w : stages_[s].writes) {
       if (last_use(w.tensor) == unused) continue;
       for (const linear::term& t : w.value.terms()) read.push_back(t.tensor);
     }
     std::sort(read.begin(), read.end());
     read.erase(std::unique(read.begin(), read.end()), read.end());
+    next.pass.inputs.reserve(read.size());
+    next.pass.outputs.reserve(stages_[s].writes.size());
+    next.pass.weights.reserve(read.size() * stages_[s].writes.size());
     for (const int t : read) {
       const tensor& used = tensors_[static_cast<std::size_t>(t)];
       switch (used.what) {
@@ -233,12 +248,14 @@ inline program recorder::finish(linear x) {
     }
     // Registers read here for the last time are free for what is written here: a pass reads before
     // it writes.
-    std::vector<int> still;
-    for (const int t : live) {
-      if (last_use(t) > now) still.push_back(t);
-      else free_registers.push_back(reg(t));
-    }
-    live = std::move(still);
+    const auto release = [&] {
+      std::erase_if(live, [&](int t) {
+        const bool dead = last_use(t) <= now;
+        if (dead) free_registers.push_back(reg(t));
+        return dead;
+      });
+    };
+    release();
     std::sort(free_registers.begin(), free_registers.end(), std::greater<>());
     for (const write& w : stages_[s].writes) {
       if (last_use(w.tensor) == unused) continue;
@@ -260,13 +277,7 @@ inline program recorder::finish(linear x) {
       }
     }
     if (const auto& [t, at] = stages_[s].mark; t != unused) next.mark = step_mark{reg(t), at};
-    // A tensor whose only use is this stage's mark is free again afterwards.
-    std::vector<int> after;
-    for (const int t : live) {
-      if (last_use(t) > now) after.push_back(t);
-      else free_registers.push_back(reg(t));
-    }
-    live = std::move(after);
+    release();  // what only this stage's mark refers to
     out.stages.push_back(std::move(next));
   }
   out.result = reg(result);
