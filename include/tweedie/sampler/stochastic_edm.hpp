@@ -70,8 +70,8 @@ program churned(const char* name, const grid& nodes, const NodeMaker& between, c
 
 }  // namespace detail
 
-/// Algorithm 2 with any explicit method; the paper's is Heun's. `between(level)` makes the node of
-/// a level that is not in the grid.
+/// Algorithm 2 with any explicit method; the paper's is Heun's. `between(level)` makes the node of a
+/// level that is not in the grid: up to sqrt(2) times the first level, unless churn.highest is lower.
 template <class NodeMaker>
 program stochastic_edm(const grid& nodes, const NodeMaker& between, const churn& noise,
                        const butcher_tableau& method = heun_tableau) {

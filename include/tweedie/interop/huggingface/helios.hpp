@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "tweedie/interop/huggingface/flow_match.hpp"
-#include "tweedie/sampler/exponential.hpp"
+#include "tweedie/sampler/corrector.hpp"
 
 namespace tweedie::huggingface {
 
@@ -137,35 +137,6 @@ inline void read_helios(const config& c, const request& how, const char* time_sh
                                    : stage.lowest + out.sigmas[i] * (stage.highest - stage.lowest);
 }
 
-// Mean of the outputs over a step: newest first, `ahead` at its end if given. Outputs infinitely
-// far away (from pure noise) have no weight. Two points: half (bh2) or leading (bh1) weight if
-// `fixed`.
-inline linear unipc_mean(const exponential_step& step, const grid& nodes, std::size_t from,
-                         const std::vector<linear>& outputs, int order, const linear* ahead,
-                         bool fixed, bool leading) {
-  std::vector<double> positions{0};
-  std::vector<const linear*> values{&outputs[0]};
-  if (ahead) {
-    positions.push_back(1);
-    values.push_back(ahead);
-  }
-  for (std::size_t j = 1; j < static_cast<std::size_t>(order); ++j) {
-    const double r =
-        (half_log_snr(nodes[from - j].level) - half_log_snr(nodes[from].level)) / step.length;
-    if (!std::isfinite(r)) continue;
-    positions.push_back(r);
-    values.push_back(&outputs[j]);
-  }
-  std::vector<double> means;
-  for (int k = 0; k < static_cast<int>(positions.size()); ++k)
-    means.push_back(exponential_mean_power(k, step.exponent));
-  if (fixed && means.size() == 2) means[1] = leading ? 0.5 / phi(1, step.exponent) : 0.5;
-  const std::vector<double> weights = interpolation_weights(positions, means);
-  linear sum;
-  for (std::size_t j = 0; j < weights.size(); ++j) sum += weights[j] * *values[j];
-  return sum;
-}
-
 inline program plan_helios_unipc(const config& c, const grid& nodes, plane_row row) {
   const int order = c.integer("solver_order", 2);
   if (order < 1) c.refuse("solver_order", "1 or more");
@@ -174,30 +145,16 @@ inline program plan_helios_unipc(const config& c, const grid& nodes, plane_row r
       c.text("solver_type", "bh2", {"bh1", "bh2", "midpoint", "heun", "logrho"}) == "bh1";
   const std::vector<double> disabled =
       c.numbers("disable_corrector").value_or(std::vector<double>{});
-  const int steps = static_cast<int>(nodes.size()) - 1;
-
-  recorder r(nodes.front());
-  linear x = r.state();
-  linear carried;
-  exponential_step last;
-  int last_order = 0;
-  std::vector<linear> outputs;  // newest first
-  for (int i = 0; i < steps; ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    const estimate e = r.evaluate(x, nodes[at]);
-    const linear output = row == clean_row ? e.clean : e.noise;
-    if (i > 0 && std::find(disabled.begin(), disabled.end(), i - 1) == disabled.end())
-      x = carried + last.gain * unipc_mean(last, nodes, at - 1, outputs, last_order, &output,
-                                           last_order == 1, leading);
-    outputs.insert(outputs.begin(), output);
-    last_order = std::min({order, i + 1, lowers ? steps - i : order});
-    last = step_between(nodes[at].level, nodes[at + 1].level, row);
-    carried = last.state * x;
-    x = carried + last.gain * unipc_mean(last, nodes, at, outputs, last_order, nullptr,
-                                         last_order == 2, leading);
-    r.mark(x, nodes[at + 1]);
+  const int count = static_cast<int>(nodes.size()) - 1;
+  std::vector<adams_step> steps;
+  for (int i = 0; i < count; ++i) {
+    const int p = std::min({order, i + 1, lowers ? count - i : order});
+    const bool corrected = std::find(disabled.begin(), disabled.end(), i) == disabled.end();
+    steps.push_back({p, corrected ? p + 1 : 0});
   }
-  return r.finish(x);
+  return predictor_corrector(
+      nodes, steps,
+      {.row = row, .second = leading ? second_order_term::leading : second_order_term::halved});
 }
 
 }  // namespace detail
