@@ -30,6 +30,7 @@
 #include "tweedie/program/program.hpp"
 #include "tweedie/program/recorder.hpp"
 #include "tweedie/sampler/ancestral.hpp"
+#include "tweedie/sampler/cfg_plus_plus.hpp"
 #include "tweedie/sampler/chart.hpp"
 #include "tweedie/sampler/consistency.hpp"
 #include "tweedie/sampler/corrector.hpp"
