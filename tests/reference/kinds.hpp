@@ -15,6 +15,7 @@ std::vector<outcome> replay_diffusers(const json& file, const std::string& name)
 std::vector<outcome> replay_diffusers_quirks(const json& file, const std::string& name);
 std::vector<outcome> replay_kdiffusion(const json& file, const std::string& name);
 std::vector<outcome> replay_counter_random(const json& file, const std::string& name);
+std::vector<outcome> replay_torch_random(const json& file, const std::string& name);
 std::vector<outcome> replay_dpm_solver_unipc(const json& file, const std::string& name);
 std::vector<outcome> replay_schedules(const json& file, const std::string& name);
 std::vector<outcome> replay_score_sde(const json& file, const std::string& name);
@@ -33,6 +34,7 @@ inline constexpr file_kind file_kinds[] = {
     {"diffusers-quirks/1", replay_diffusers_quirks},
     {"k-diffusion-cases/1", replay_kdiffusion},
     {"random123-kat/1", replay_counter_random},
+    {"torch-cpu-rng/1", replay_torch_random},
     {"dpm-solver-unipc-cases/1", replay_dpm_solver_unipc},
     {"schedules/1", replay_schedules},
     {"score-sde/1", replay_score_sde},
