@@ -109,7 +109,12 @@ TEST(ipndm_v, published_weights_lose_their_order_on_unequal_steps) {
   EXPECT_GT(std::abs(moments(4)[0]), 0.01);
 }
 
-TEST(ipndm_v, published_fourth_order_weights_are_not_adams_bashforths) {
+TEST(ipndm_v, published_fourth_order_weights_do_not_converge_on_uneven_steps) {
+  const auto error = [](int n, ipndm_v_weights how) {
+    return gain_error(ipndm_v(uneven_grid(n), 4, how), uneven_grid(n));
+  };
+  EXPECT_GT(error(640, ipndm_v_weights::published), 1e-2);
+  EXPECT_LT(error(640, ipndm_v_weights::exact), 1e-6);
   const std::vector<double> w = detail::published_ipndm_v({1, 1, 1, 1});
   EXPECT_NEAR(w[3], -11. / 24, 1e-15);  // Adams-Bashforth: -9/24
 }

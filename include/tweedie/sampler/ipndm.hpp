@@ -19,8 +19,8 @@ namespace tweedie {
 enum class ipndm_v_weights {
   exact,     ///< Lagrange integrals over the actual steps
   published  ///< as in diff-sampler and ComfyUI, which differ from order 3 on: a bracket closed too
-  ///< late (order 3, the same on equal steps), a wrong sign and ratio (order 4, where the
-  ///< weights miss sum 1 on unequal steps)
+  ///< late (order 3: the same on equal steps, second order on others), a wrong sign and a
+  ///< wrong ratio (order 4: the weights miss sum 1, no convergence on uneven steps)
 };
 
 /// iPNDM of order 1 to 4 (and above).
