@@ -32,8 +32,7 @@ inline grid simple(const discrete_schedule& schedule, int steps) {
 inline grid sgm_uniform(const discrete_schedule& schedule, int steps) {
   detail::require_count("sgm_uniform", schedule, steps);
   const double last = schedule.noisy_time();
-  const auto times =
-      detail::collect(steps, [&](int i) { return last - i * (last / steps); });
+  const auto times = detail::collect(steps, [&](int i) { return last * (steps - i) / steps; });
   return ending_clean(schedule, at_times(schedule, times));
 }
 
@@ -41,8 +40,8 @@ inline grid sgm_uniform(const discrete_schedule& schedule, int steps) {
 inline grid normal(const discrete_schedule& schedule, int steps) {
   detail::require_count("normal", schedule, steps);
   const double last = schedule.noisy_time();
-  const auto times =
-      detail::collect(steps, [&](int i) { return i == 0 ? last : last - i * (last / (steps - 1)); });
+  const auto times = detail::collect(
+      steps, [&](int i) { return i == 0 ? last : last * (steps - 1 - i) / (steps - 1); });
   return ending_clean(schedule, at_times(schedule, times));
 }
 

@@ -1,4 +1,5 @@
-// Grids published as tables: Align Your Steps (Sabour, Fidler and Kreis 2024).
+// Grids published as tables: Align Your Steps (Sabour, Fidler and Kreis 2024) and GITS (Chen et al.
+// 2024).
 //
 // The tables have ten steps; other numbers of steps interpolate the noise level log-linearly over
 // the step index, as the authors advise. Times are array indices of the Stable Diffusion schedule.
@@ -28,6 +29,12 @@ inline constexpr std::array<double, 11> align_your_steps_sdxl_levels = {
 /// Noise levels for Stable Video Diffusion.
 inline constexpr std::array<double, 11> align_your_steps_svd_levels = {
     700.00, 54.5, 15.886, 7.977, 4.248, 1.789, 0.981, 0.403, 0.173, 0.034, 0.002};
+
+/// Noise levels for Stable Diffusion 1.5 by geometry-inspired time scheduling with coefficient 1.20;
+/// the last node is clean data.
+inline constexpr std::array<double, 11> gits_sd15_levels = {
+    14.61464119, 5.85520077, 2.84484982, 1.67050016, 1.08895338, 0.74807048,
+    0.50118381,  0.32104823, 0.19894916, 0.09824532, 0.02916753};
 
 /// `count` values spread evenly over the index of `table`, interpolated in the logarithm.
 inline std::vector<double> log_linear_levels(std::span<const double> table, int count) {
@@ -65,6 +72,56 @@ grid published_levels(const Schedule& schedule, std::span<const double> table, i
 inline grid published_times(const discrete_schedule& schedule, std::span<const int> table) {
   std::vector<double> times(table.begin(), table.end());
   return ending_clean(schedule, at_times(schedule, times));
+}
+
+namespace detail {
+
+// Rows of n - 1 inner levels for n = 2 ... 20 steps, one after the other.
+inline constexpr std::array<double, 190> gits_inner_levels = {
+    0.803307,   1.56271636, 0.52423614, 2.36326075, 0.92192322, 0.36617002, 2.84484982, 1.24153244,
+    0.59516323, 0.25053367, 5.85520077, 2.05039096, 0.95350921, 0.45573691, 0.17026083, 5.85520077,
+    2.45070267, 1.24153244, 0.64427125, 0.29807833, 0.09824532, 5.85520077, 2.45070267, 1.36964464,
+    0.803307,   0.45573691, 0.25053367, 0.09824532, 5.85520077, 2.84484982, 1.61558151, 0.95350921,
+    0.59516323, 0.36617002, 0.19894916, 0.09824532, 5.85520077, 2.84484982, 1.67050016, 1.08895338,
+    0.74807048, 0.50118381, 0.32104823, 0.19894916, 0.09824532, 5.85520077, 2.95596409, 1.84880662,
+    1.24153244, 0.83188516, 0.59516323, 0.41087446, 0.27464288, 0.17026083, 0.09824532, 5.85520077,
+    3.07277966, 1.98035145, 1.36964464, 0.95350921, 0.69515091, 0.50118381, 0.36617002, 0.25053367,
+    0.17026083, 0.09824532, 6.77309084, 3.46139455, 2.36326075, 1.56271636, 1.08895338, 0.803307,
+    0.59516323, 0.45573691, 0.34370604, 0.25053367, 0.17026083, 0.09824532, 6.77309084, 3.46139455,
+    2.45070267, 1.61558151, 1.162866,   0.86115354, 0.64427125, 0.50118381, 0.38853383, 0.29807833,
+    0.22545385, 0.17026083, 0.09824532, 7.49001646, 4.65472794, 3.07277966, 2.12350607, 1.51179266,
+    1.08895338, 0.83188516, 0.64427125, 0.50118381, 0.38853383, 0.29807833, 0.22545385, 0.17026083,
+    0.09824532, 7.49001646, 4.65472794, 3.07277966, 2.12350607, 1.51179266, 1.08895338, 0.83188516,
+    0.64427125, 0.50118381, 0.41087446, 0.32104823, 0.25053367, 0.19894916, 0.13792117, 0.09824532,
+    7.49001646, 4.65472794, 3.07277966, 2.12350607, 1.51179266, 1.08895338, 0.83188516, 0.64427125,
+    0.50118381, 0.41087446, 0.34370604, 0.27464288, 0.22545385, 0.17026083, 0.13792117, 0.09824532,
+    7.49001646, 4.65472794, 3.07277966, 2.19988537, 1.61558151, 1.20157266, 0.92192322, 0.72133851,
+    0.57119018, 0.45573691, 0.36617002, 0.29807833, 0.25053367, 0.19894916, 0.17026083, 0.13792117,
+    0.09824532, 7.49001646, 4.65472794, 3.07277966, 2.19988537, 1.61558151, 1.24153244, 0.95350921,
+    0.74807048, 0.59516323, 0.4783645,  0.38853383, 0.32104823, 0.27464288, 0.22545385, 0.19894916,
+    0.17026083, 0.13792117, 0.09824532, 7.49001646, 4.65472794, 3.07277966, 2.19988537, 1.61558151,
+    1.24153244, 0.95350921, 0.74807048, 0.59516323, 0.50118381, 0.41087446, 0.34370604, 0.29807833,
+    0.25053367, 0.22545385, 0.19894916, 0.17026083, 0.13792117, 0.09824532};
+
+}  // namespace detail
+
+/// GITS noise levels for Stable Diffusion, N + 1 of them: the table up to 20 steps, beyond it the
+/// row of 20 interpolated log-linearly.
+inline std::vector<double> gits_levels(int steps) {
+  detail::require(steps >= 2, "gits_levels", "steps", steps, "valid: steps >= 2");
+  const int row = std::min(steps, 20);
+  const int first = (row - 1) * (row - 2) / 2;
+  std::vector<double> levels{14.61464119};
+  for (int i = 0; i < row - 1; ++i)
+    levels.push_back(detail::gits_inner_levels[static_cast<std::size_t>(first + i)]);
+  levels.push_back(0.02916753);
+  return row == steps ? levels : log_linear_levels(levels, steps + 1);
+}
+
+/// The GITS grid on a schedule, ending in clean data.
+template <invertible_schedule Schedule>
+grid gits(const Schedule& schedule, int steps) {
+  return published_levels(schedule, gits_levels(steps), steps);
 }
 
 }  // namespace tweedie

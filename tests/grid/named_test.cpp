@@ -1,0 +1,127 @@
+#include "tweedie/grid/named.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tweedie/grid/published.hpp"
+#include "tweedie/grid/respace.hpp"
+
+namespace tweedie {
+namespace {
+
+std::vector<double> times(const grid& nodes) {
+  std::vector<double> t;
+  for (const node& n : nodes) t.push_back(n.time);
+  return t;
+}
+
+TEST(named_grids, fall_from_the_noisy_end_to_clean_data_for_every_number_of_steps) {
+  const discrete_schedule schedule = scaled_linear_beta_schedule(1000);
+  for (int n = 1; n <= 1000; n += n < 60 ? 1 : 47) {
+    for (const grid& g : {simple(schedule, n), sgm_uniform(schedule, n), normal(schedule, n),
+                          beta(schedule, n), smooth_step(schedule, n)}) {
+      check_descending("test", g);
+      EXPECT_EQ(g.front().time, 999);
+      EXPECT_EQ(g.back().level, (signal_noise{1, 0}));
+      EXPECT_LE(g.size(), static_cast<std::size_t>(n) + 1);
+    }
+    EXPECT_EQ(simple(schedule, n).size(), static_cast<std::size_t>(n) + 1);
+    EXPECT_EQ(sgm_uniform(schedule, n).size(), static_cast<std::size_t>(n) + 1);
+    EXPECT_EQ(normal(schedule, n).size(), static_cast<std::size_t>(n) + 1);
+    check_descending("test", ddim_uniform(schedule, n));
+  }
+}
+
+TEST(named_grids, have_their_published_times) {
+  const discrete_schedule schedule = scaled_linear_beta_schedule(1000);
+  EXPECT_EQ(times(simple(schedule, 4)), (std::vector<double>{999, 749, 499, 249, -1}));
+  EXPECT_EQ(times(sgm_uniform(schedule, 3)), (std::vector<double>{999, 666, 333, -1}));
+  EXPECT_EQ(times(normal(schedule, 4)), (std::vector<double>{999, 666, 333, 0, -1}));
+  EXPECT_EQ(times(ddim_uniform(schedule, 4)), (std::vector<double>{751, 501, 251, 1, -1}));
+  EXPECT_EQ(times(smooth_step(schedule, 2)), (std::vector<double>{999, 500, -1}));
+}
+
+TEST(linear_quadratic, starts_with_equal_steps_and_joins_smoothly) {
+  for (const int n : {2, 3, 10, 40}) {
+    const std::vector<double> v = linear_quadratic_levels(n);
+    ASSERT_EQ(v.size(), static_cast<std::size_t>(n) + 1);
+    EXPECT_EQ(v.front(), 1);
+    EXPECT_EQ(v.back(), 0);
+    for (std::size_t i = 0; i + 1 < v.size(); ++i) EXPECT_GT(v[i], v[i + 1]);
+    EXPECT_NEAR(v[static_cast<std::size_t>(n / 2)], 1 - 0.025, 1e-14);
+  }
+  const std::vector<double> v = linear_quadratic_levels(40);
+  // The curvature is constant over the second half.
+  for (std::size_t i = 21; i + 3 < v.size(); ++i)
+    EXPECT_NEAR(v[i] - 2 * v[i + 1] + v[i + 2], v[i + 1] - 2 * v[i + 2] + v[i + 3], 1e-14);
+  EXPECT_THROW(linear_quadratic_levels(4, 0.9), std::invalid_argument);
+}
+
+TEST(bong_tangent, has_exact_ends_and_its_middle) {
+  for (int n = 4; n <= 200; ++n) {
+    const std::vector<double> v = bong_tangent_levels(n);
+    ASSERT_EQ(v.size(), static_cast<std::size_t>(n) + 1);
+    EXPECT_EQ(v.front(), 1);
+    EXPECT_EQ(v.back(), 0);
+    for (std::size_t i = 0; i + 1 < v.size(); ++i) EXPECT_GT(v[i], v[i + 1]);
+    EXPECT_NE(std::find_if(v.begin(), v.end(), [](double x) { return std::abs(x - 0.5) < 1e-12; }),
+              v.end());
+  }
+}
+
+TEST(published_grids, align_your_steps_times_are_its_noise_levels) {
+  const discrete_schedule schedule = scaled_linear_beta_schedule(1000);
+  for (std::size_t i = 0; i < 10; ++i) {
+    EXPECT_NEAR(noise_level(schedule(align_your_steps_sd15[i])), align_your_steps_sd15_levels[i],
+                0.0036);
+    EXPECT_NEAR(noise_level(schedule(align_your_steps_sdxl[i])), align_your_steps_sdxl_levels[i],
+                0.0036);
+  }
+}
+
+TEST(published_grids, interpolate_in_the_logarithm) {
+  const std::vector<double> table{8, 2, 1};
+  EXPECT_EQ(log_linear_levels(table, 3), table);
+  const std::vector<double> five = log_linear_levels(table, 5);
+  EXPECT_NEAR(five[1], 4, 1e-14);
+  EXPECT_NEAR(five[3], std::sqrt(2), 1e-14);
+  const discrete_schedule schedule = scaled_linear_beta_schedule(1000);
+  for (int n = 1; n <= 60; ++n) {
+    const grid g = published_levels(schedule, align_your_steps_sd15_levels, n);
+    EXPECT_EQ(g.size(), static_cast<std::size_t>(n) + 1);
+    check_descending("test", g);
+  }
+  check_descending("test", published_times(schedule, align_your_steps_sdxl));
+  EXPECT_THROW(log_linear_levels(std::vector<double>{1, 0}, 3), std::invalid_argument);
+}
+
+TEST(published_grids, gits_has_every_number_of_steps_from_two_to_twenty) {
+  const discrete_schedule schedule = scaled_linear_beta_schedule(1000);
+  for (int n = 2; n <= 30; ++n) {
+    const grid g = gits(schedule, n);
+    EXPECT_EQ(g.size(), static_cast<std::size_t>(n) + 1);
+    check_descending("test", g);
+  }
+}
+
+TEST(respaced, keeps_alpha_bar_at_the_kept_times) {
+  const discrete_schedule schedule = linear_beta_schedule(1000);
+  const std::vector<int> kept = sectioned_times(1000, std::vector<int>{90, 60, 60, 20, 20});
+  EXPECT_EQ(kept.size(), 250U);
+  const discrete_schedule shorter = respaced(schedule, kept);
+  double product = 1;
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    product *= 1 - shorter.beta(static_cast<int>(i));
+    EXPECT_NEAR(product, schedule.alpha_bar(kept[i]), 1e-13);
+  }
+  check_descending("test", at_kept_times(schedule, kept));
+}
+
+TEST(respaced, spacings_are_those_of_improved_diffusion) {
+  EXPECT_EQ(sectioned_times(10, std::vector<int>{2, 3}), (std::vector<int>{0, 4, 5, 7, 9}));
+  EXPECT_EQ(strided_times(1000, 4), (std::vector<int>{0, 250, 500, 750}));
+  EXPECT_THROW(strided_times(1000, 300), std::invalid_argument);
+  EXPECT_THROW(sectioned_times(10, std::vector<int>{20}), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace tweedie

@@ -1,0 +1,94 @@
+#include "tweedie/sampler/dpm_solver.hpp"
+
+#include <gtest/gtest.h>
+
+#include "sampler/mixture_flow.hpp"
+#include "tweedie/sampler/ddim.hpp"
+#include "tweedie/schedule/continuous.hpp"
+
+namespace tweedie {
+namespace {
+
+const node_maker preserving = [](double h) {
+  return node{std::exp(-h), variance_preserving(std::exp(-h))};
+};
+
+TEST(dpm_solver, has_its_order_in_both_predictions) {
+  const auto nodes = [](int n) { return even_grid(n); };
+  for (const plane_row row : {noise_row, clean_row})
+    for (const dpm_solver_rule& rule : {dpm_solver_rule{.row = row}, exact_dpm_solver(row)})
+      for (const int order : {1, 2, 3}) {
+        const auto plan = [&](const grid& g) { return dpm_solver(g, order, preserving, rule); };
+        EXPECT_NEAR(mixture_order(160, nodes, plan), order, 0.15) << order << ' ' << row.x0;
+      }
+}
+
+TEST(dpm_solver, of_order_one_is_ddim) {
+  const grid nodes = even_grid(7);
+  for (const plane_row row : {noise_row, clean_row})
+    EXPECT_NEAR(mixture_end(dpm_solver(nodes, 1, preserving, {.row = row}), 0.7),
+                mixture_end(ddim(nodes), 0.7), 1e-13);
+}
+
+TEST(dpm_solver, does_not_depend_on_the_gauge) {
+  const grid nodes = even_grid(6);
+  const double a = mixture_end(dpm_solver(nodes, 3, preserving), 0.7);
+  const program exploding =
+      dpm_solver(variance_exploding(nodes), 3, noise_levels_by_half_log_snr());
+  const double b = mixture_end(exploding, 0.7 / nodes.front().level.alpha);
+  EXPECT_NEAR(a / nodes.back().level.alpha, b, 1e-13);
+}
+
+TEST(dpm_solver, ends_in_clean_data_with_an_order_one_step) {
+  const grid nodes = ending_clean(edm_schedule{}, variance_exploding(even_grid(3)));
+  const program plan = dpm_solver(nodes, 3, noise_levels_by_half_log_snr());
+  EXPECT_EQ(plan.evaluations(), 3U * 3 + 1);
+  EXPECT_TRUE(std::isfinite(mixture_end(plan, 2.0)));
+}
+
+TEST(dpm_solver, ancestral_form_keeps_the_law_of_a_perfect_denoiser) {
+  const grid nodes = ending_clean(edm_schedule{}, variance_exploding(even_grid(6)));
+  for (const double eta : {0.3, 1.0}) {
+    const program plan = dpm_solver_ancestral(nodes, 2, noise_levels_by_half_log_snr(), eta);
+    const double start = nodes.front().level.sigma;
+    for (const auto& [at, l] : law(plan, perfect_denoiser(0.8), {0.8, start * start}).marks) {
+      EXPECT_NEAR(l.mean, 0.8 * at.level.alpha, 1e-12);
+      EXPECT_NEAR(l.variance, at.level.sigma * at.level.sigma, 1e-11);
+    }
+  }
+  EXPECT_TRUE(dpm_solver_ancestral(nodes, 2, noise_levels_by_half_log_snr(), 0).draws.empty());
+}
+
+TEST(dpm_fast, spends_exactly_the_evaluations_it_is_given) {
+  EXPECT_EQ(fast_orders(9), (std::vector<int>{3, 3, 2, 1}));
+  EXPECT_EQ(fast_orders(10), (std::vector<int>{3, 3, 3, 1}));
+  EXPECT_EQ(fast_orders(11), (std::vector<int>{3, 3, 3, 2}));
+  EXPECT_EQ(fast_orders(5, 2), (std::vector<int>{2, 2, 1}));
+  for (int n = 3; n <= 40; ++n)
+    EXPECT_EQ(dpm_fast(-3, 3, n, noise_levels_by_half_log_snr()).evaluations(),
+              static_cast<std::size_t>(n));
+}
+
+TEST(dpm_fast, stays_above_its_end_and_keeps_the_law_of_a_perfect_denoiser) {
+  const program plan = dpm_fast(-3, 3, 12, noise_levels_by_half_log_snr(), {.eta = 0.6});
+  for (const stage& s : plan.stages) {
+    if (s.evaluate) {
+      EXPECT_LE(half_log_snr(s.evaluate->at.level), 3 + 1e-12);
+    }
+  }
+  for (const auto& [at, l] : law(plan, perfect_denoiser(-0.4), {-0.4, std::exp(6.0)}).marks) {
+    EXPECT_NEAR(l.mean, -0.4, 1e-12);
+    EXPECT_NEAR(l.variance, at.level.sigma * at.level.sigma, 1e-10);
+  }
+}
+
+TEST(dpm_fast, refuses_what_it_cannot_do) {
+  const node_maker at = noise_levels_by_half_log_snr();
+  EXPECT_THROW(dpm_fast(1, 1, 9, at), std::invalid_argument);
+  EXPECT_THROW(dpm_fast(3, -3, 9, at, {.eta = 1}), std::invalid_argument);
+  EXPECT_THROW(dpm_fast(-3, 3, 2, at), std::invalid_argument);
+  EXPECT_THROW(dpm_solver(even_grid(3), 4, at), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace tweedie

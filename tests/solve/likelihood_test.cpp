@@ -1,0 +1,107 @@
+#include "tweedie/solve/likelihood.hpp"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tweedie/oracle/mixture.hpp"
+
+namespace tweedie {
+namespace {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+// Of mean zero, so that its distance from the prior falls with the square of the highest level.
+oracle::mixture<double> two_in_the_plane() {
+  std::vector<oracle::component<double>> parts(2);
+  parts[0].weight = 0.3;
+  parts[0].mean = Eigen::Vector2d(-1, 0.4);
+  parts[0].covariance = MatrixXd::Identity(2, 2) * 0.2;
+  parts[1].weight = 0.7;
+  parts[1].mean = -0.3 / 0.7 * parts[0].mean;
+  parts[1].covariance = (MatrixXd(2, 2) << 0.5, 0.2, 0.2, 0.3).finished();
+  return oracle::mixture<double>(parts);
+}
+
+TEST(ode, integrates_forwards_and_backwards) {
+  const auto rate = [](double t, const VectorXd& y) { return VectorXd(-y * t); };
+  const VectorXd one = VectorXd::Ones(2);
+  const ode_result there = integrate(rate, one, 0, 2, {1e-12, 1e-11});
+  EXPECT_NEAR(there.state[0], std::exp(-2.0), 1e-9);
+  const ode_result back = integrate(rate, there.state, 2, 0, {1e-12, 1e-11});
+  EXPECT_NEAR(back.state[1], 1, 1e-8);
+  EXPECT_EQ(there.evaluations, 2 + 6 * (there.accepted + there.rejected));
+  EXPECT_EQ(integrate(rate, one, 1, 1).state, one);
+}
+
+TEST(ode, refuses_a_bad_tolerance_and_gives_up_at_a_pole) {
+  const auto rate = [](double, const VectorXd& y) { return VectorXd(y.cwiseAbs2()); };
+  EXPECT_THROW(integrate(rate, VectorXd::Ones(1), 0, 1, {0, 0}), std::invalid_argument);
+  EXPECT_THROW(integrate(rate, VectorXd::Ones(1), 0, 2), std::domain_error);
+}
+
+TEST(likelihood, of_a_mixture_is_its_log_density) {
+  const auto data = two_in_the_plane();
+  const auto denoise = [&](const MatrixXd& x, double u) {
+    denoised_with_trace e;
+    e.clean = data.denoise({1, u}, x);
+    e.trace.resize(x.cols());
+    for (Eigen::Index i = 0; i < x.cols(); ++i)
+      e.trace[i] = data.posterior_covariance({1, u}, x.col(i)).trace() / (u * u);
+    return e;
+  };
+  const MatrixXd x = (MatrixXd(2, 3) << -1.2, 0.1, 2, 0.5, -0.3, 1).finished();
+  const likelihood_range range{0.05, 2000, {1e-9, 1e-9}};
+  const flow_likelihood l = log_likelihood(denoise, x, range);
+  for (Eigen::Index i = 0; i < 3; ++i)
+    EXPECT_NEAR(l.log_density[i], data.log_density({1, 0.05}, x.col(i)), 2e-6);
+}
+
+// Of a linear denoiser with a diagonal Jacobian a sign probe is exact.
+TEST(likelihood, hutchinson_is_exact_with_signs_on_a_diagonal_jacobian) {
+  const double variance = 0.25;
+  const auto clean = [=](const MatrixXd& x, double u) {
+    return MatrixXd(variance / (variance + u * u) * x);
+  };
+  const auto product = [=](const MatrixXd&, double u, const MatrixXd& v) {
+    return MatrixXd(variance / (variance + u * u) * v);
+  };
+  const MatrixXd x = (MatrixXd(2, 1) << 0.3, -0.6).finished();
+  const MatrixXd signs = (MatrixXd(2, 1) << 1, -1).finished();
+  const likelihood_range range{0.1, 1000, {1e-9, 1e-9}};
+  const double total = variance + 0.01;
+  const double exact = -x.squaredNorm() / (2 * total) - std::log(2 * M_PI * total);
+  EXPECT_NEAR(log_likelihood(hutchinson_trace(clean, product, signs), x, range).log_density[0],
+              exact, 1e-6);
+  const auto differences = central_difference_product(clean);
+  EXPECT_NEAR(log_likelihood(hutchinson_trace(clean, differences, signs), x, range).log_density[0],
+              exact, 1e-6);
+}
+
+TEST(likelihood, hutchinson_is_unbiased_on_a_full_jacobian) {
+  const auto data = two_in_the_plane();
+  const VectorXd x = Eigen::Vector2d(0.2, 0.4);
+  const double u = 0.7;
+  const double exact = data.posterior_covariance({1, u}, x).trace() / (u * u);
+  std::mt19937_64 engine(1);
+  std::normal_distribution<double> normal;
+  const Eigen::Index n = 4000;
+  const MatrixXd probes = MatrixXd::NullaryExpr(2, n, [&] { return normal(engine); });
+  const auto clean = [&](const MatrixXd& at, double level) { return data.denoise({1, level}, at); };
+  const VectorXd traces =
+      hutchinson_trace(clean, central_difference_product(clean), probes)(x.replicate(1, n), u).trace;
+  const double deviation = std::sqrt((traces.array() - traces.mean()).square().mean() / double(n));
+  EXPECT_NEAR(traces.mean(), exact, 5 * deviation);
+}
+
+TEST(likelihood, refuses_an_empty_range) {
+  const auto denoise = [](const MatrixXd& x, double) {
+    return denoised_with_trace{x, VectorXd::Zero(x.cols())};
+  };
+  EXPECT_THROW(log_likelihood(denoise, MatrixXd::Zero(1, 1), {1, 1}), std::invalid_argument);
+  EXPECT_THROW(log_likelihood(denoise, MatrixXd::Zero(1, 1), {0, 1}), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace tweedie
