@@ -30,12 +30,6 @@ inline constexpr std::array<double, 11> align_your_steps_sdxl_levels = {
 inline constexpr std::array<double, 11> align_your_steps_svd_levels = {
     700.00, 54.5, 15.886, 7.977, 4.248, 1.789, 0.981, 0.403, 0.173, 0.034, 0.002};
 
-/// Noise levels for Stable Diffusion 1.5 by geometry-inspired time scheduling with coefficient 1.20;
-/// the last node is clean data.
-inline constexpr std::array<double, 11> gits_sd15_levels = {
-    14.61464119, 5.85520077, 2.84484982, 1.67050016, 1.08895338, 0.74807048,
-    0.50118381,  0.32104823, 0.19894916, 0.09824532, 0.02916753};
-
 /// `count` values spread evenly over the index of `table`, interpolated in the logarithm.
 inline std::vector<double> log_linear_levels(std::span<const double> table, int count) {
   detail::require(count >= 1, "log_linear_levels", "count", count, "valid: count >= 1");

@@ -7,6 +7,11 @@
 // lambda / (1 - e^(-h)), h = log(u/u_s) in noise levels u = sigma/alpha: it grows without bound as
 // steps shrink, so there is no limit of many steps to converge to.
 //
+// The second-order forms are ComfyUI's, in y = x/alpha:
+//
+//   2S   y_m = D + u_m z,  y_s = D_m + (u_s/u) (D - D_m) + u_s z,       D_m guided, at y_m
+//   2M   y_s = D + u_s z + (1 - u_s/u)/(2 r) (D - D'_unguided),         D', r of the step before
+//
 // In a run the network's output is the unconditional one and the guided estimate is its transform
 // of x0. Without a transform this is DDIM, and the ancestral form is Euler ancestral.
 #pragma once
@@ -33,6 +38,68 @@ inline program cfg_plus_plus(const grid& nodes, double eta = 0) {
     const estimate e = r.evaluate(x, nodes[i]);
     x = to.alpha * (e.clean + step.down * e.noise);
     if (step.up > 0) x += to.alpha * step.up * r.draw();
+    r.mark(x, nodes[i + 1]);
+  }
+  return r.finish(x);
+}
+
+/// 2S with ancestral noise (dpmpp_2s_ancestral_cfg_pp). `between(level)` makes the node of a noise
+/// level that is not in the grid; the middle is at half the step in log-SNR.
+template <class NodeMaker>
+program cfg_plus_plus_2s(const grid& nodes, const NodeMaker& between, double eta = 1) {
+  constexpr const char* name = "cfg_plus_plus_2s";
+  check_descending(name, nodes);
+  detail::require(eta >= 0, name, "eta", eta, "valid: eta >= 0");
+  recorder r(nodes.front());
+  linear x = r.state();
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    const signal_noise to = nodes[i + 1].level;
+    const estimate e = r.evaluate(x, nodes[i]);
+    if (to.sigma == 0) {
+      x = to.alpha * e.clean;
+    } else {
+      detail::require(nodes[i].level.alpha > 0, name, "alpha", nodes[i].level.alpha,
+                      "valid: alpha > 0");
+      const double u = noise_level(nodes[i].level);
+      const ancestral_levels step =
+          eta > 0 ? ancestral_split(u, noise_level(to), eta) : ancestral_levels{noise_level(to), 0};
+      const double u_m = std::sqrt(u * step.down);
+      const node middle = between(u_m);
+      linear x_m = middle.level.alpha * (e.clean + u_m * e.noise);
+      const linear clean = r.evaluate(x_m, middle).clean;
+      x = to.alpha * (clean + step.down / u * (e.clean - clean) + step.down * e.noise);
+      if (step.up > 0) x += to.alpha * step.up * r.draw();
+    }
+    r.mark(x, nodes[i + 1]);
+  }
+  return r.finish(x);
+}
+
+/// 2M (dpmpp_2m_cfg_pp). The first step and a step onto clean data are those of `cfg_plus_plus`.
+inline program cfg_plus_plus_2m(const grid& nodes) {
+  constexpr const char* name = "cfg_plus_plus_2m";
+  check_descending(name, nodes);
+  recorder r(nodes.front());
+  linear x = r.state();
+  linear unguided_before;
+  double length_before = 0;
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    const signal_noise from = nodes[i].level;
+    const signal_noise to = nodes[i + 1].level;
+    const estimate e = r.evaluate(x, nodes[i]);
+    linear unguided;
+    double length = 0;
+    if (from.alpha > 0 && to.sigma > 0) {
+      const double u = noise_level(from);
+      length = std::log(u / noise_level(to));
+      unguided = x / from.alpha - u * e.noise;
+    }
+    x = to.alpha * (e.clean + noise_level(to) * e.noise);
+    if (length > 0 && length_before > 0)
+      x += to.alpha * -std::expm1(-length) * length / (2 * length_before) *
+           (e.clean - unguided_before);
+    unguided_before = unguided;
+    length_before = length;
     r.mark(x, nodes[i + 1]);
   }
   return r.finish(x);
