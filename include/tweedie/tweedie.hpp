@@ -81,4 +81,7 @@
 #include "tweedie/solve/sampling.hpp"
 #include "tweedie/guidance/classifier_free.hpp"
 #include "tweedie/guidance/threshold.hpp"
+#include "tweedie/conditioning/embedding.hpp"
+#include "tweedie/sampler/restart.hpp"
+#include "tweedie/solve/picard.hpp"
 #include "tweedie/version.hpp"

@@ -1,5 +1,5 @@
 # cmake -D include=<folder> -P include_layers.cmake
-# Fails when a header includes a layer that does not stand before its own.
+# Fails when a header includes a layer that does not stand before its own, or is in no umbrella.
 cmake_minimum_required(VERSION 3.22)
 
 # Each layer may include itself and these.
@@ -47,6 +47,19 @@ foreach(header IN LISTS headers)
       list(APPEND failures "${header}: ${line}; ${layer} does without Eigen")
     endif()
   endforeach()
+endforeach()
+
+# Every header but those of interop/ is reached through an umbrella.
+set(umbrellas)
+foreach(umbrella tweedie objective oracle)
+  file(READ "${include}/tweedie/${umbrella}.hpp" text)
+  string(APPEND umbrellas "${text}")
+endforeach()
+foreach(header IN LISTS headers)
+  string(FIND "${umbrellas}" "\"tweedie/${header}\"" found)
+  if(found EQUAL -1 AND NOT header MATCHES "^interop/")
+    list(APPEND failures "${header}: in none of tweedie.hpp, objective.hpp, oracle.hpp")
+  endif()
 endforeach()
 
 if(failures)
