@@ -12,9 +12,9 @@ const second_order_term rules[] = {second_order_term::exact, second_order_term::
 
 TEST(unipc, gains_an_order_from_the_corrector) {
   for (const second_order_term rule : rules)
-    for (const auto path : {+[](double u) { return variance_preserving(u); },
-                            +[](double u) { return variance_exploding(u); },
-                            +[](double u) { return rectified(u); }})
+    for (const auto path :
+         {+[](double u) { return variance_preserving(u); },
+          +[](double u) { return variance_exploding(u); }, +[](double u) { return rectified(u); }})
       for (const int p : {1, 2}) {
         const auto nodes = [&](int n) { return even_grid(n, path); };
         const auto plan = [&](const grid& g) { return unipc(g, p, rule); };
@@ -58,7 +58,8 @@ TEST(unipc, costs_one_evaluation_a_step) {
 TEST(unipc, of_the_first_step_is_ddim_corrected_by_the_trapezoid) {
   // x_1 corrected = (sigma_1/sigma_0) x_0 + alpha_1 (1 - e^-h) (D_0 + D_1)/2 (bh2), Zhao et al. 2023,
   // then the first-order step to node 2.
-  const grid nodes{{0, variance_exploding(4)}, {1, variance_exploding(2)}, {2, variance_exploding(1)}};
+  const grid nodes{
+      {0, variance_exploding(4)}, {1, variance_exploding(2)}, {2, variance_exploding(1)}};
   const std::vector<adams_step> steps{{1, 2}, {1, 0}};
   const program plan = predictor_corrector(nodes, steps, {.second = second_order_term::halved});
   const auto denoise = [](const node& n) { return affine_denoiser{1 / (1 + n.time), 0.1}; };

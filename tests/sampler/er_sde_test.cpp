@@ -36,10 +36,10 @@ TEST(er_sde, weak_orders) {
 TEST(er_sde, of_order_one_is_ddim_in_its_two_limits) {
   const grid nodes = even_grid(5);
   for (const double eta : {0.0, 1.0}) {
-    const program_law a =
-        law(er_sde(nodes, 1, eta == 0 ? std::function<double(double)>(ode_noise_scale)
-                                      : std::function<double(double)>(sde_noise_scale)),
-            gaussian_denoiser(0.4, 0.3), {1, 2});
+    const program_law a = law(er_sde(nodes, 1,
+                                     eta == 0 ? std::function<double(double)>(ode_noise_scale)
+                                              : std::function<double(double)>(sde_noise_scale)),
+                              gaussian_denoiser(0.4, 0.3), {1, 2});
     const program_law b = law(ddim(nodes, eta), gaussian_denoiser(0.4, 0.3), {1, 2});
     EXPECT_NEAR(a.result.mean, b.result.mean, 1e-14);
     EXPECT_NEAR(a.result.variance, b.result.variance, 1e-14);

@@ -18,15 +18,14 @@ struct tableau_case {
 };
 
 const std::vector<tableau_case>& tableaux() {
-  static const std::vector<tableau_case> all{
-      {"etd2", etd2(), 2, 2},
-      {"etd2(1)", etd2(1), 2, 2},
-      {"dpm_solver_2", dpm_solver_2(), 2, 2},
-      {"etd3", etd3(), 3, 3},
-      {"dpm_solver_3", dpm_solver_3(), 3, 3},
-      {"cox_matthews", cox_matthews(), 4, 4},
-      {"krogstad", krogstad(), 4, 4},
-      {"hochbruck_ostermann", hochbruck_ostermann(), 4, 5}};
+  static const std::vector<tableau_case> all{{"etd2", etd2(), 2, 2},
+                                             {"etd2(1)", etd2(1), 2, 2},
+                                             {"dpm_solver_2", dpm_solver_2(), 2, 2},
+                                             {"etd3", etd3(), 3, 3},
+                                             {"dpm_solver_3", dpm_solver_3(), 3, 3},
+                                             {"cox_matthews", cox_matthews(), 4, 4},
+                                             {"krogstad", krogstad(), 4, 4},
+                                             {"hochbruck_ostermann", hochbruck_ostermann(), 4, 5}};
   return all;
 }
 
@@ -68,8 +67,8 @@ TEST(exponential_runge_kutta, stages_of_a_step_without_length_weigh_as_classical
 
 TEST(exponential_runge_kutta, satisfies_the_stiff_conditions_of_order_three) {
   // sum_j b_j(z) c_j = phi_2(z) for every z (Hochbruck and Ostermann 2010, table 2).
-  for (const exponential_tableau& m :
-       {etd2(0.3), etd3(0.5, 1), etd3(0.25, 0.75), dpm_solver_3(), krogstad(), hochbruck_ostermann()})
+  for (const exponential_tableau& m : {etd2(0.3), etd3(0.5, 1), etd3(0.25, 0.75), dpm_solver_3(),
+                                       krogstad(), hochbruck_ostermann()})
     for (const double z : {-5.0, -0.1, 0.0, 2.0}) {
       double sum = 0;
       for (std::size_t j = 0; j < m.b.size(); ++j) sum += detail::value(m.b[j], z) * m.c[j + 1];

@@ -20,7 +20,8 @@ TEST(phi, closed_forms) {
 
 TEST(phi, equals_its_integral_with_full_relative_accuracy) {
   for (const int k : {1, 2, 3, 4, 6})
-    for (const double y : {-30.0, -8.1, -7.9, -2.0, -1e-3, -1e-9, 1e-9, 1e-3, 2.0, 7.9, 8.1, 30.0}) {
+    for (const double y :
+         {-30.0, -8.1, -7.9, -2.0, -1e-3, -1e-9, 1e-9, 1e-3, 2.0, 7.9, 8.1, 30.0}) {
       double integral = 0;
       for (const auto [s, weight] : detail::gauss_legendre<32>())
         integral += weight * std::exp((1 - s) * y) * std::pow(s, k - 1) / std::tgamma(k);
@@ -67,9 +68,11 @@ TEST(interpolation_weights, refuse_repeated_nodes) {
 
 TEST(step_between, moves_a_known_point_exactly) {
   // With P = x0, or z, constant the step must carry alpha x0 + sigma z to the new level.
-  for (const auto& [from, to] :
-       {std::pair<signal_noise, signal_noise>{{0.6, 0.8}, {0.8, 0.6}}, {{1, 80}, {1, 3}},
-        {{0.1, 0.9}, {0.7, 0.3}}, {{0.6, 0.8}, {1, 0}}, {{0.8, 0.6}, {0.6, 0.8}}}) {
+  for (const auto& [from, to] : {std::pair<signal_noise, signal_noise>{{0.6, 0.8}, {0.8, 0.6}},
+                                 {{1, 80}, {1, 3}},
+                                 {{0.1, 0.9}, {0.7, 0.3}},
+                                 {{0.6, 0.8}, {1, 0}},
+                                 {{0.8, 0.6}, {0.6, 0.8}}}) {
     const exponential_step data = step_between(from, to, clean_row);
     EXPECT_NEAR(data.state * from.alpha + data.gain, to.alpha, 1e-15);
     EXPECT_NEAR(data.state * from.sigma, to.sigma, 1e-15);

@@ -30,7 +30,8 @@ TEST(multistep, of_order_one_is_ddim_for_both_outputs) {
 
 TEST(multistep, has_the_printed_weights_of_2m) {
   // Lu et al. 2022b, algorithm 2: D = (1 + 1/(2r)) D_i - 1/(2r) D_{i-1}, r = h_{i-1}/h_i.
-  const grid nodes{{0, variance_preserving(8)}, {1, variance_preserving(3)}, {2, variance_preserving(0.7)}};
+  const grid nodes{
+      {0, variance_preserving(8)}, {1, variance_preserving(3)}, {2, variance_preserving(0.7)}};
   const program plan = dpm_solver_plus_plus(nodes, 2);
   const double h = std::log(3 / 0.7), r = std::log(8.0 / 3) / h;
   const auto [alpha, sigma] = nodes[2].level;
@@ -119,9 +120,8 @@ TEST(multistep, deis_in_time_has_its_order) {
 TEST(multistep, last_step_to_clean_data_returns_the_estimate) {
   grid nodes = even_grid(5);
   nodes.push_back(clean_node(0));
-  for (const program& plan :
-       {dpm_solver_plus_plus(nodes, 3), dpm_solver_multistep(nodes, 3), deis(nodes, 3),
-        sde_dpm_solver_plus_plus(nodes, 3)}) {
+  for (const program& plan : {dpm_solver_plus_plus(nodes, 3), dpm_solver_multistep(nodes, 3),
+                              deis(nodes, 3), sde_dpm_solver_plus_plus(nodes, 3)}) {
     const linear_pass& pass = plan.stages.back().pass;
     const auto [alpha, sigma] = nodes[5].level;
     double clean = 0, noise = 0, state = 0;
@@ -140,8 +140,8 @@ TEST(multistep, last_step_to_clean_data_returns_the_estimate) {
 TEST(multistep, weak_orders_of_the_stochastic_methods) {
   const auto slope = [](int n, const plan_of_grid& plan) {
     const grid coarse = geometric_grid(n), fine = geometric_grid(2 * n);
-    return std::log2(std::abs(variance_error(plan(coarse), coarse) /
-                              variance_error(plan(fine), fine)));
+    return std::log2(
+        std::abs(variance_error(plan(coarse), coarse) / variance_error(plan(fine), fine)));
   };
   const auto method = [](int order, second_order_term second, third_order_term third) {
     return [=](const grid& g) { return sde_dpm_solver_plus_plus(g, order, 1, second, third); };
@@ -192,7 +192,8 @@ TEST(multistep, refuses_bad_input) {
   const grid nodes = even_grid(3);
   EXPECT_THROW(multistep(nodes, std::vector{1, 2}, {}), std::invalid_argument);
   EXPECT_THROW(multistep(nodes, std::vector{1, 0, 2}, {}), std::invalid_argument);
-  EXPECT_THROW(multistep(nodes, std::vector{1, 1, 1}, {.row = straight_row}), std::invalid_argument);
+  EXPECT_THROW(multistep(nodes, std::vector{1, 1, 1}, {.row = straight_row}),
+               std::invalid_argument);
   EXPECT_THROW(multistep({}, std::vector<int>{}, {}), std::invalid_argument);
   EXPECT_THROW(dpm_solver_plus_plus(nodes, 0), std::invalid_argument);
   EXPECT_THROW(sde_dpm_solver_plus_plus(nodes, 2, -1), std::invalid_argument);

@@ -20,21 +20,20 @@ double weak_order(int n, const std::function<program(const grid&)>& plan) {
 
 TEST(sa_solver, weak_orders) {
   for (const double tau : {0.5, 1.0}) {
-    EXPECT_NEAR(
-        weak_order(160, [&](const grid& g) { return sa_solver(g, always(tau), 1, 0); }), 1, 0.15);
-    EXPECT_NEAR(
-        weak_order(160, [&](const grid& g) { return sa_solver(g, always(tau), 2, 0); }), 2, 0.15);
-    EXPECT_NEAR(
-        weak_order(160, [&](const grid& g) { return sa_solver(g, always(tau), 1, 2); }), 2, 0.15);
+    EXPECT_NEAR(weak_order(160, [&](const grid& g) { return sa_solver(g, always(tau), 1, 0); }), 1,
+                0.15);
+    EXPECT_NEAR(weak_order(160, [&](const grid& g) { return sa_solver(g, always(tau), 2, 0); }), 2,
+                0.15);
+    EXPECT_NEAR(weak_order(160, [&](const grid& g) { return sa_solver(g, always(tau), 1, 2); }), 2,
+                0.15);
   }
 }
 
 TEST(sa_solver, without_stochasticity_has_the_orders_of_adams_pairs) {
   const auto nodes = [](int n) { return gently_started(even_grid(n)); };
   const auto order = [&](int predictor, int corrector) {
-    return mixture_order(160, nodes, [=](const grid& g) {
-      return sa_solver(g, always(0), predictor, corrector);
-    });
+    return mixture_order(
+        160, nodes, [=](const grid& g) { return sa_solver(g, always(0), predictor, corrector); });
   };
   EXPECT_NEAR(order(1, 0), 1, 0.15);
   EXPECT_NEAR(order(2, 0), 2, 0.15);

@@ -33,8 +33,8 @@ TEST(singlestep, has_the_order_of_its_blocks) {
 
 TEST(singlestep, of_the_first_step_of_a_block_is_first_order) {
   const grid nodes = even_grid(6);
-  const program_law whole = law(singlestep(nodes, block_orders(nodes, 3)),
-                                gaussian_denoiser(0.4, 0.3), {1, 2});
+  const program_law whole =
+      law(singlestep(nodes, block_orders(nodes, 3)), gaussian_denoiser(0.4, 0.3), {1, 2});
   const grid block(nodes.begin() + 3, nodes.begin() + 5);
   const program_law step = law(singlestep(block, block_orders(block, 3)),
                                gaussian_denoiser(0.4, 0.3), whole.marks[2].second);

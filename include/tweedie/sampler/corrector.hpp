@@ -23,7 +23,8 @@ namespace tweedie {
 /// What happens in one step from node i to node i + 1.
 struct adams_step {
   int predictor = 1;  ///< outputs in the predictor's polynomial: its order
-  int corrector = 0;  ///< outputs in the corrector's, the new one included; 0 leaves the step as it is
+  int corrector =
+      0;  ///< outputs in the corrector's, the new one included; 0 leaves the step as it is
 };
 
 /// Predicts and corrects. Where the step has no next evaluation (the last one), only the predictor
@@ -61,8 +62,8 @@ inline program predictor_corrector(const grid& nodes, std::span<const adams_step
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
     const node& from = nodes[i];
     const node& to = nodes[i + 1];
-    detail::require(steps[i].predictor >= 1, "predictor_corrector", "predictor",
-                    steps[i].predictor, "valid: predictor >= 1");
+    detail::require(steps[i].predictor >= 1, "predictor_corrector", "predictor", steps[i].predictor,
+                    "valid: predictor >= 1");
     const estimate e = r.evaluate(x, from);
     const linear output = detail::output_of(e, x, from, model.row, model.noise);
     if (i > 0 && steps[i - 1].corrector > 0 && last.gain != 0) {
@@ -78,8 +79,7 @@ inline program predictor_corrector(const grid& nodes, std::span<const adams_step
     if (model.stochasticity) certain += last.noise * r.draw(detail::increment(from, to));
     x = certain;
     if (last.gain != 0)
-      x += last.gain *
-           detail::mean_output(polynomial, outputs, steps[i].predictor, from, to, last);
+      x += last.gain * detail::mean_output(polynomial, outputs, steps[i].predictor, from, to, last);
     r.mark(x, to);
   }
   return r.finish(x);

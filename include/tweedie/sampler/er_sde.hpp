@@ -105,8 +105,7 @@ inline program er_sde(const grid& nodes, int order,
       x += to.alpha * (1 - ratio) * weights[j] * outputs[j].value;
     const double carried = ratio * u_s;
     const double variance = (u_t - carried) * (u_t + carried);
-    if (variance > 1e-14 * u_t * u_t)
-      x += to.alpha * std::sqrt(variance) * r.draw({u_s, u_t});
+    if (variance > 1e-14 * u_t * u_t) x += to.alpha * std::sqrt(variance) * r.draw({u_s, u_t});
     r.mark(x, nodes[i + 1]);
   }
   return r.finish(x);

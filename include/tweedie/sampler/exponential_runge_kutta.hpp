@@ -51,9 +51,7 @@ struct exponential_tableau {
 };
 
 /// Two evaluations, the second at c: the line through both, integrated exactly.
-inline exponential_tableau etd2(double c = 0.5) {
-  return {{0, c}, {{}, {}}, {{{1 / c, 2, 1}}}};
-}
+inline exponential_tableau etd2(double c = 0.5) { return {{0, c}, {{}, {}}, {{{1 / c, 2, 1}}}}; }
 
 /// Two evaluations, the second at c: the slope with half the weight of the constant.
 inline exponential_tableau dpm_solver_2(double c = 0.5) {
@@ -120,8 +118,7 @@ program seeds_2(const grid& nodes, const NodeMaker& between, double eta = 1, dou
 /// SEEDS-3 (Gonzalez et al. 2023, algorithm 3).
 template <class NodeMaker>
 program seeds_3(const grid& nodes, const NodeMaker& between, double eta = 1) {
-  return exponential_runge_kutta(nodes, dpm_solver_3(), between,
-                                 {.stochasticity = std::sqrt(eta)});
+  return exponential_runge_kutta(nodes, dpm_solver_3(), between, {.stochasticity = std::sqrt(eta)});
 }
 
 namespace detail {
@@ -133,8 +130,8 @@ inline double value(const phi_sum& terms, double z) {
 }
 
 // Mean output of a stage at c: entries / (c phi_1(c z)), the first entry closing the sum to 1.
-inline linear stage_mean(std::span<const linear> outputs, std::span<const phi_sum> entries, double c,
-                         double z) {
+inline linear stage_mean(std::span<const linear> outputs, std::span<const phi_sum> entries,
+                         double c, double z) {
   linear mean = outputs[0];
   for (std::size_t j = 0; j < entries.size(); ++j)
     mean += value(entries[j], z) / (c * phi(1, c * z)) * (outputs[j + 1] - outputs[0]);
@@ -152,8 +149,8 @@ class step_path {
     for (const node& stop : stops) {
       const exponential_step s =
           step_between(last.level, stop.level, options.row, options.stochasticity);
-      noise = s.state * noise +
-              s.noise * r.draw({noise_level(last.level), noise_level(stop.level)});
+      noise =
+          s.state * noise + s.noise * r.draw({noise_level(last.level), noise_level(stop.level)});
       noises_.push_back(noise);
       last = stop;
     }
@@ -181,16 +178,14 @@ void exponential_runge_kutta_step(recorder& r, linear& x, const node& from, cons
   std::vector<node> stops;
   const double start = half_log_snr(from.level);
   for (const double c : places)
-    stops.push_back(c == 1 ? to
-                           : between(std::exp(-std::lerp(start, half_log_snr(to.level), c))));
+    stops.push_back(c == 1 ? to : between(std::exp(-std::lerp(start, half_log_snr(to.level), c))));
   const auto stop_of = [&](double c) {
     return static_cast<std::size_t>(std::find(places.begin(), places.end(), c) - places.begin());
   };
 
   std::vector<linear> outputs{output(x, from)};
   const step_path path(r, from, stops, options);
-  const double z =
-      step_between(from.level, to.level, options.row, options.stochasticity).exponent;
+  const double z = step_between(from.level, to.level, options.row, options.stochasticity).exponent;
   const auto state_at = [&](double c, std::span<const phi_sum> entries) {
     const std::size_t stop = stop_of(c);
     const exponential_step s =

@@ -179,8 +179,7 @@ struct time_polynomial {
 
   bool reaches(const node&, const node& to) const { return to.level.sigma > 0; }
 
-  double position(const node& at, const node& from, const node& to,
-                  const exponential_step&) const {
+  double position(const node& at, const node& from, const node& to, const exponential_step&) const {
     return (at.time - from.time) / (to.time - from.time);
   }
 
@@ -218,8 +217,8 @@ linear mean_output(const Polynomial& polynomial, const output_history& outputs, 
     positions.push_back(start ? 0 : polynomial.position(known.at, from, to, step));
     values.push_back(&known.value);
   }
-  const std::vector<double> weights = interpolation_weights(
-      positions, polynomial.mean_powers(from, to, step, positions.size()));
+  const std::vector<double> weights =
+      interpolation_weights(positions, polynomial.mean_powers(from, to, step, positions.size()));
   linear sum;
   for (std::size_t j = 0; j < weights.size(); ++j) sum += weights[j] * *values[j];
   return sum;
@@ -257,8 +256,7 @@ program multistep(const grid& nodes, std::span<const int> orders, const multiste
 
 template <noise_schedule Schedule>
 program deis_in_time(const Schedule& schedule, const grid& nodes, int order) {
-  return detail::multistep(nodes, ramped_orders(nodes, order),
-                           {.row = noise_row},
+  return detail::multistep(nodes, ramped_orders(nodes, order), {.row = noise_row},
                            detail::time_polynomial<Schedule>{schedule});
 }
 

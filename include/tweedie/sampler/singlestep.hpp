@@ -64,8 +64,7 @@ inline program singlestep(const grid& nodes, std::span<const int> orders,
     std::vector<const linear*> values{&first.value};
     const auto use = [&](std::size_t newest) {
       positions.push_back(polynomial.position(outputs[newest].at, first.at, to, step));
-      means.push_back(
-          exponential_mean_power(static_cast<int>(means.size()), step.exponent));
+      means.push_back(exponential_mean_power(static_cast<int>(means.size()), step.exponent));
       values.push_back(&outputs[newest].value);
     };
     if (to.level.sigma > 0 && first.at.level.alpha > 0 && step.length != 0) {

@@ -15,78 +15,46 @@
 
 namespace tweedie::huggingface {
 
+/// The level that follows the last listed one: final_sigmas_type.
+inline double read_final_level(const config& c, const std::vector<double>& table) {
+  return c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero" ? 0 : table.front();
+}
+
 /// Timesteps and levels of DPMSolverMultistep.
 inline level_list multistep_levels(const config& c, const alpha_bar_table& table,
                                    const request& how) {
-  const int train_steps = table.steps();
-  const std::vector<double> all = table.noise_levels();
   const spacing_switches s = read_switches(c, true);
-  const bool cosine = c.text("beta_schedule", "linear", {"linear", "scaled_linear",
-                                                         "squaredcos_cap_v2"}) == "squaredcos_cap_v2";
-  const double shift = read_flow_shift(c, how);
-  const std::string final =
-      c.text("final_sigmas_type", "zero", {"zero", "sigma_min"});
-  const auto custom = how.set_timesteps.numbers("timesteps");
-  if (custom && (how.num_inference_steps || s.karras || s.exponential || s.beta || s.lu))
-    how.set_timesteps.refuse("timesteps", "only without num_inference_steps and use_*_sigmas");
-  const int last = train_steps - clipped_entries(c, table);
-
-  level_list out;
-  out.flow = s.flow;
+  const auto custom = read_custom_timesteps(how, s);
   const int steps =
       custom ? static_cast<int>(custom->size()) : read_positive_steps(c, how.num_inference_steps);
-  out.timesteps = spaced_timesteps(c, train_steps, last, steps);
-  if (custom) out.timesteps = truncated(*custom);
-  if (s.karras || s.lu || s.exponential || s.beta) {
-    out.sigmas = respaced_levels(c, s, all, steps);
-    out.timesteps = respaced_timesteps(out.sigmas, all, (s.karras || s.lu) && !cosine);
-  } else if (s.flow) {
-    out.sigmas = flow_levels(shift, train_steps, steps);
-    out.timesteps = flow_timesteps(out.sigmas, train_steps);
-  } else {
-    for (const double t : out.timesteps) out.sigmas.push_back(interpolate(t, all));
-  }
+  const int last = table.steps() - clipped_entries(c, table);
+  const bool cosine = c.text("beta_schedule", "linear", table_schedules) == "squaredcos_cap_v2";
+
+  level_list out;
+  out.timesteps = spaced_timesteps(c, table.steps(), last, steps);
+  if (custom) out.timesteps = *custom;
+  const std::vector<double> all = table.noise_levels();
+  place_levels(out, c, s, all, steps, read_flow_shift(c, how), !cosine);
   out.timesteps = truncated(std::move(out.timesteps));
-  out.sigmas.push_back(final == "zero" ? 0 : all.front());
+  out.sigmas.push_back(read_final_level(c, all));
   return out;
 }
 
 /// Timesteps and levels of DPMSolverSinglestep: linspace only.
 inline level_list singlestep_levels(const config& c, const alpha_bar_table& table,
                                     const request& how) {
-  const int train_steps = table.steps();
-  const std::vector<double> all = table.noise_levels();
   const spacing_switches s = read_switches(c);
-  const double shift = read_flow_shift(c, how);
-  const std::string final = c.text("final_sigmas_type", "zero", {"zero", "sigma_min"});
-  const auto custom = how.set_timesteps.numbers("timesteps");
-  if (custom && (how.num_inference_steps || s.karras || s.exponential || s.beta))
-    how.set_timesteps.refuse("timesteps", "only without num_inference_steps and use_*_sigmas");
-  const int last = train_steps - clipped_entries(c, table);
-
-  level_list out;
-  out.flow = s.flow;
+  const auto custom = read_custom_timesteps(how, s);
   const int steps =
       custom ? static_cast<int>(custom->size()) : read_positive_steps(c, how.num_inference_steps);
-  if (custom) {
-    out.timesteps = truncated(*custom);
-  } else {
-    out.timesteps = linspace(0, last - 1, steps + 1);
-    for (double& t : out.timesteps) t = round_half_even(t);
-    out.timesteps.erase(out.timesteps.begin());
-    std::reverse(out.timesteps.begin(), out.timesteps.end());
-  }
-  if (s.karras || s.exponential || s.beta) {
-    out.sigmas = respaced_levels(c, s, all, steps);
-    out.timesteps = respaced_timesteps(out.sigmas, all, s.karras);
-  } else if (s.flow) {
-    out.sigmas = flow_levels(shift, train_steps, steps);
-    out.timesteps = flow_timesteps(out.sigmas, train_steps);
-  } else {
-    for (const double t : out.timesteps) out.sigmas.push_back(interpolate(t, all));
-  }
+  const int last = table.steps() - clipped_entries(c, table);
+
+  level_list out;
+  out.timesteps = custom ? *custom : linspace_but_first(last, steps);
+  const std::vector<double> all = table.noise_levels();
+  place_levels(out, c, s, all, steps, read_flow_shift(c, how), true);
   out.timesteps = truncated(std::move(out.timesteps));
-  out.sigmas.push_back(final == "zero" ? 0 : all.front());
+  out.sigmas.push_back(read_final_level(c, all));
   return out;
 }
 
@@ -97,7 +65,6 @@ inline level_list inverse_levels(const config& c, const alpha_bar_table& table,
   const int train_steps = table.steps();
   const std::vector<double> all = table.noise_levels();
   const spacing_switches s = read_switches(c);
-  const double shift = c.number("flow_shift", 1);
   const int steps = read_positive_steps(c, how.num_inference_steps);
   const int noisiest = train_steps - 1 - clipped_entries(c, table);
   const std::string spacing =
@@ -105,7 +72,6 @@ inline level_list inverse_levels(const config& c, const alpha_bar_table& table,
   const int offset = c.integer("steps_offset", 0);
 
   level_list out;
-  out.flow = s.flow;
   if (spacing == "trailing") {
     out.timesteps = reversed(arange(noisiest + 1, 0, -static_cast<double>(train_steps) / steps));
     for (double& t : out.timesteps) t = round_half_even(t) - 1;
@@ -117,18 +83,8 @@ inline level_list inverse_levels(const config& c, const alpha_bar_table& table,
     }
     out.timesteps.pop_back();
   }
-  if (s.karras || s.exponential || s.beta) {
-    out.sigmas = respaced_levels(c, s, reversed(all), steps);
-    out.timesteps = respaced_timesteps(out.sigmas, all, s.karras);
-    out.sigmas.push_back(out.sigmas.back());
-  } else if (s.flow) {
-    out.sigmas = flow_levels(shift, train_steps, steps);
-    out.timesteps = flow_timesteps(out.sigmas, train_steps);
-    out.sigmas.push_back(out.sigmas.back());
-  } else {
-    for (const double t : out.timesteps) out.sigmas.push_back(interpolate(t, all));
-    out.sigmas.push_back(all[static_cast<std::size_t>(noisiest)]);
-  }
+  place_levels(out, c, s, reversed(all), steps, c.number("flow_shift", 1), true);
+  out.sigmas.push_back(s.any() ? out.sigmas.back() : all[static_cast<std::size_t>(noisiest)]);
   std::vector<double> unique;
   for (const double t : out.timesteps)
     if (std::find(unique.begin(), unique.end(), t) == unique.end()) unique.push_back(t);
@@ -194,8 +150,7 @@ inline void refuse_zero_end(const config& c, const dpm_solver_kind& kind) {
 }
 
 inline loaded_sampler load_dpm_solver_multistep(const config& c, const request& how) {
-  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
-                                           zero_terminal_snr::nearly);
+  const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::nearly);
   const level_list levels = multistep_levels(c, table, how);
   const dpm_solver_kind kind = read_dpm_solver_kind(
       c, {"dpmsolver", "dpmsolver++", "sde-dpmsolver", "sde-dpmsolver++", "deis"});
@@ -203,12 +158,7 @@ inline loaded_sampler load_dpm_solver_multistep(const config& c, const request& 
   const bool first_order_end = c.flag("euler_at_final", false) || levels.sigmas.back() == 0;
   c.without_effect({"variance_type"});
 
-  loaded_sampler out;
-  out.network = read_dpm_solver_prediction(c, kind.noise_form, levels.flow);
-  out.transform = read_thresholding(c);
-  out.timesteps = levels.timesteps;
-  out.sigmas = levels.sigmas;
-  out.forward = levels.forward(how.begin_index);
+  loaded_sampler out = without_plan(c, how, levels, kind.noise_form);
   out.plan = multistep(
       levels.nodes(c, how.begin_index),
       lowered_orders(static_cast<int>(levels.steps()), how.begin_index, read_solver_order(c),
@@ -218,20 +168,14 @@ inline loaded_sampler load_dpm_solver_multistep(const config& c, const request& 
 }
 
 inline loaded_sampler load_dpm_solver_multistep_inverse(const config& c, const request& how) {
-  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
-                                           zero_terminal_snr::unsupported);
+  const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::unsupported);
   const level_list levels = inverse_levels(c, table, how);
   const dpm_solver_kind kind = read_dpm_solver_kind(
       c, {"dpmsolver", "dpmsolver++", "sde-dpmsolver", "sde-dpmsolver++", "deis"});
   const bool first_order_end = c.flag("euler_at_final", false);
   c.without_effect({"variance_type"});
 
-  loaded_sampler out;
-  out.network = read_dpm_solver_prediction(c, kind.noise_form, levels.flow);
-  out.transform = read_thresholding(c);
-  out.timesteps = levels.timesteps;
-  out.sigmas = levels.sigmas;
-  out.forward = levels.forward(how.begin_index);
+  loaded_sampler out = without_plan(c, how, levels, kind.noise_form);
   out.plan = multistep(
       levels.nodes(c, how.begin_index),
       lowered_orders(static_cast<int>(levels.steps()), how.begin_index, read_solver_order(c),
@@ -241,7 +185,8 @@ inline loaded_sampler load_dpm_solver_multistep_inverse(const config& c, const r
 }
 
 /// Orders of a singlestep run: blocks 1 ... order, cut or lowered at the end.
-inline std::vector<int> singlestep_orders(int steps, int order, bool lower_order_final, bool zero_end) {
+inline std::vector<int> singlestep_orders(int steps, int order, bool lower_order_final,
+                                          bool zero_end) {
   if (steps % order != 0 || zero_end) lower_order_final = true;
   std::vector<int> orders;
   for (int i = 0; i < steps; ++i) orders.push_back(i % order + 1);
@@ -254,8 +199,7 @@ inline std::vector<int> singlestep_orders(int steps, int order, bool lower_order
 }
 
 inline loaded_sampler load_dpm_solver_singlestep(const config& c, const request& how) {
-  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
-                                           zero_terminal_snr::unsupported);
+  const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::unsupported);
   const level_list levels = singlestep_levels(c, table, how);
   const dpm_solver_kind kind =
       read_dpm_solver_kind(c, {"dpmsolver", "dpmsolver++", "sde-dpmsolver++", "deis"});
@@ -264,15 +208,10 @@ inline loaded_sampler load_dpm_solver_singlestep(const config& c, const request&
   if (order > 3) c.refuse("solver_order", "1, 2, 3");
   c.without_effect({"variance_type"});
 
-  loaded_sampler out;
-  out.network = read_dpm_solver_prediction(c, kind.noise_form, levels.flow);
-  out.transform = read_thresholding(c);
-  out.timesteps = levels.timesteps;
-  out.sigmas = levels.sigmas;
-  out.forward = levels.forward(how.begin_index);
+  loaded_sampler out = without_plan(c, how, levels, kind.noise_form);
   const std::vector<int> orders =
-      singlestep_orders(static_cast<int>(levels.steps()), order,
-                        c.flag("lower_order_final", false), levels.sigmas.back() == 0);
+      singlestep_orders(static_cast<int>(levels.steps()), order, c.flag("lower_order_final", false),
+                        levels.sigmas.back() == 0);
   out.tables["order_list"].assign(orders.begin(), orders.end());
   const grid nodes = levels.nodes(c, how.begin_index);
   out.plan = singlestep(nodes, std::span(orders).subspan(static_cast<std::size_t>(how.begin_index)),

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cmath>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,8 +28,9 @@ struct level_list {
   std::size_t steps() const { return timesteps.size(); }
 
   signal_noise level(double sigma) const {
-    tweedie::detail::require(!flow || sigma <= 1, "huggingface::scheduler", "flow sigma", sigma,
-                             "valid: 0 <= sigma <= 1; use_flow_sigmas does not go with this spacing");
+    tweedie::detail::require(
+        !flow || sigma <= 1, "huggingface::scheduler", "flow sigma", sigma,
+        "valid: 0 <= sigma <= 1; use_flow_sigmas does not go with this spacing");
     if (flow) return {1 - sigma, sigma};
     const double alpha = 1 / std::sqrt(sigma * sigma + 1);
     return {alpha, sigma * alpha};
@@ -53,7 +56,19 @@ struct level_list {
   }
 };
 
+/// The beta schedules of this family.
+inline constexpr std::initializer_list<const char*> table_schedules{"linear", "scaled_linear",
+                                                                    "squaredcos_cap_v2"};
+
 // ---- timesteps ---------------------------------------------------------------------------------
+
+/// round(linspace(0, last - 1, N + 1)) without 0, noisy to clean.
+inline std::vector<double> linspace_but_first(int last, int steps) {
+  std::vector<double> t = linspace(0, last - 1, steps + 1);
+  for (double& v : t) v = round_half_even(v);
+  t.erase(t.begin());
+  return reversed(std::move(t));
+}
 
 /// timestep_spacing of this family: N + 1 points, the cleanest of which is left out. `last` is the
 /// number of timesteps left after lambda_min_clipped.
@@ -67,13 +82,9 @@ inline std::vector<double> spaced_timesteps(const config& c, int train_steps, in
     for (double& v : t) v = round_half_even(v) - 1;
     return t;
   }
-  t = linspace(0, last - 1, steps + 1);
-  for (int k = 0; k <= steps; ++k) {
-    double& v = t[static_cast<std::size_t>(k)];
-    v = spacing == "linspace" ? round_half_even(v) : k * (last / (steps + 1)) + offset;
-  }
-  t.erase(t.begin());
-  return reversed(std::move(t));
+  if (spacing == "linspace") return linspace_but_first(last, steps);
+  for (int k = steps; k >= 1; --k) t.push_back(k * (last / (steps + 1)) + offset);
+  return t;
 }
 
 /// Number of table entries whose half log-SNR lies below lambda_min_clipped.
@@ -103,13 +114,14 @@ struct spacing_switches {
 };
 
 inline spacing_switches read_switches(const config& c, bool knows_lu = false) {
-  const spacing_switches s{c.flag("use_karras_sigmas", false), c.flag("use_exponential_sigmas", false),
-                           c.flag("use_beta_sigmas", false),
-                           knows_lu && c.flag("use_lu_lambdas", false),
-                           c.flag("use_flow_sigmas", false)};
+  const spacing_switches s{
+      c.flag("use_karras_sigmas", false), c.flag("use_exponential_sigmas", false),
+      c.flag("use_beta_sigmas", false), knows_lu && c.flag("use_lu_lambdas", false),
+      c.flag("use_flow_sigmas", false)};
   if (s.karras + s.exponential + s.beta > 1)
-    c.fail("use_karras_sigmas", "true; valid: only one of use_karras_sigmas, "
-                                "use_exponential_sigmas, use_beta_sigmas");
+    c.fail("use_karras_sigmas",
+           "true; valid: only one of use_karras_sigmas, "
+           "use_exponential_sigmas, use_beta_sigmas");
   return s;
 }
 
@@ -160,6 +172,35 @@ inline std::vector<double> flow_timesteps(const std::vector<double>& levels, int
 inline std::vector<double> truncated(std::vector<double> timesteps) {
   for (double& t : timesteps) t = std::trunc(t);
   return timesteps;
+}
+
+/// Gives `list` the levels of its timesteps or, where a spacing is switched on, `steps` levels
+/// between the ends of `table` (its order decides the direction) and their timesteps; those of
+/// use_karras_sigmas and use_lu_lambdas are rounded if `rounded` says so.
+inline void place_levels(level_list& list, const config& c, const spacing_switches& s,
+                         const std::vector<double>& table, int steps, double shift, bool rounded) {
+  const std::vector<double> rising = table.front() < table.back() ? table : reversed(table);
+  list.flow = s.flow;
+  if (s.karras || s.lu || s.exponential || s.beta) {
+    list.sigmas = respaced_levels(c, s, table, steps);
+    list.timesteps = respaced_timesteps(list.sigmas, rising, rounded && (s.karras || s.lu));
+  } else if (s.flow) {
+    const int train_steps = static_cast<int>(table.size());
+    list.sigmas = flow_levels(shift, train_steps, steps);
+    list.timesteps = flow_timesteps(list.sigmas, train_steps);
+  } else {
+    for (const double t : list.timesteps) list.sigmas.push_back(interpolate(t, rising));
+  }
+}
+
+/// timesteps given to set_timesteps: instead of a number of steps and of switched spacings.
+inline std::optional<std::vector<double>> read_custom_timesteps(const request& how,
+                                                                const spacing_switches& s) {
+  auto custom = how.set_timesteps.numbers("timesteps");
+  if (custom && (how.num_inference_steps || s.karras || s.exponential || s.beta || s.lu))
+    how.set_timesteps.refuse("timesteps", "only without num_inference_steps and use_*_sigmas");
+  if (custom) custom = truncated(std::move(*custom));
+  return custom;
 }
 
 /// flow_shift, or exp(mu) where set_timesteps is given mu.
@@ -220,6 +261,18 @@ inline clean_transform read_thresholding(const config& c) {
                                     c.number("sample_max_value", 1)};
   if (thresholding) return threshold;
   return std::monostate{};
+}
+
+/// A sampler with everything but its plan.
+inline loaded_sampler without_plan(const config& c, const request& how, const level_list& levels,
+                                   bool noise_form) {
+  loaded_sampler out;
+  out.network = read_dpm_solver_prediction(c, noise_form, levels.flow);
+  out.transform = read_thresholding(c);
+  out.timesteps = levels.timesteps;
+  out.sigmas = levels.sigmas;
+  out.forward = levels.forward(how.begin_index);
+  return out;
 }
 
 /// Where z comes from in a noise-prediction method: the thresholded x0, if there is one.

@@ -36,8 +36,7 @@ inline loaded_sampler load_preconditioned(const config& c, const request& how, d
   if (!(d > 0)) c.refuse("sigma_data", "sigma_data > 0");
   const double rho = c.number("rho", 7);
   const int steps = read_positive_steps(c, how.num_inference_steps);
-  const bool karras =
-      c.text("sigma_schedule", schedule, {"karras", "exponential"}) == "karras";
+  const bool karras = c.text("sigma_schedule", schedule, {"karras", "exponential"}) == "karras";
   const bool zero = c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero";
   const bool euler_end = c.flag("euler_at_final", false);
   const double sign =
@@ -82,19 +81,18 @@ inline loaded_sampler load_preconditioned(const config& c, const request& how, d
 }  // namespace detail
 
 inline loaded_sampler load_edm_dpm_solver_multistep(const config& c, const request& how) {
-  const dpm_solver_kind kind =
-      read_dpm_solver_kind(c, {"dpmsolver++", "sde-dpmsolver++", "deis"});
+  const dpm_solver_kind kind = read_dpm_solver_kind(c, {"dpmsolver++", "sde-dpmsolver++", "deis"});
   return detail::load_preconditioned(
-      c, how, 0.002, 80, 0.5, "karras", "epsilon", [](double s) { return 0.25 * std::log(s); }, kind);
+      c, how, 0.002, 80, 0.5, "karras", "epsilon", [](double s) { return 0.25 * std::log(s); },
+      kind);
 }
 
 inline loaded_sampler load_cosine_dpm_solver_multistep(const config& c, const request& how) {
   const std::string solver =
       c.text("solver_type", "midpoint", {"midpoint", "heun", "logrho", "bh1", "bh2"});
-  return detail::load_preconditioned(
-      c, how, 0.3, 500, 1, "exponential", "v_prediction",
-      [](double s) { return std::atan(s) / std::numbers::pi * 2; },
-      {.stochastic = true, .midpoint = solver != "heun"});
+  return detail::load_preconditioned(c, how, 0.3, 500, 1, "exponential", "v_prediction",
+                                     [](double s) { return std::atan(s) / std::numbers::pi * 2; },
+                                     {.stochastic = true, .midpoint = solver != "heun"});
 }
 
 }  // namespace tweedie::huggingface

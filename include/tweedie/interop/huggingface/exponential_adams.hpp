@@ -18,56 +18,40 @@ namespace tweedie::huggingface {
 /// with the level of timestep 0.
 inline level_list adams_levels(const config& c, const alpha_bar_table& table, double shift,
                                int last, int steps) {
-  const int train_steps = table.steps();
   const std::vector<double> all = table.noise_levels();
   const spacing_switches s = read_switches(c);
   level_list out;
-  out.flow = s.flow;
-  out.timesteps = spaced_timesteps(c, train_steps, last, steps);
-  if (s.karras || s.exponential || s.beta) {
-    out.sigmas = respaced_levels(c, s, all, steps);
-    out.timesteps = respaced_timesteps(out.sigmas, all, s.karras);
-  } else if (s.flow) {
-    out.sigmas = flow_levels(shift, train_steps, steps);
-    out.timesteps = flow_timesteps(out.sigmas, train_steps);
-  } else {
-    for (const double t : out.timesteps) out.sigmas.push_back(interpolate(t, all));
-  }
+  out.timesteps = spaced_timesteps(c, table.steps(), last, steps);
+  place_levels(out, c, s, all, steps, shift, true);
   out.timesteps = truncated(std::move(out.timesteps));
   out.sigmas.push_back(s.any() ? out.sigmas.back() : all.front());
   return out;
 }
 
 inline loaded_sampler load_deis_multistep(const config& c, const request& how) {
-  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
-                                           zero_terminal_snr::unsupported);
+  const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::unsupported);
   const int steps = read_positive_steps(c, how.num_inference_steps);
-  const level_list levels =
-      adams_levels(c, table, read_flow_shift(c, how), table.steps(), steps);
+  const level_list levels = adams_levels(c, table, read_flow_shift(c, how), table.steps(), steps);
   c.text("algorithm_type", "deis", {"deis", "dpmsolver", "dpmsolver++"});
   c.text("solver_type", "logrho", {"logrho", "midpoint", "heun", "bh1", "bh2"});
 
-  loaded_sampler out;
-  out.network = read_dpm_solver_prediction(c, false, levels.flow);
-  out.transform = read_thresholding(c);
+  loaded_sampler out = without_plan(c, how, levels, false);
   if (!levels.flow && c.has("prediction_type") &&
       c.values()["prediction_type"] == "flow_prediction") {
     // The reference divides x - alpha x0 by the listed level s, not by sigma = s alpha.
     if (!std::holds_alternative<std::monostate>(out.transform))
-      c.refuse("thresholding", "false where prediction_type is flow_prediction without "
-                               "use_flow_sigmas");
+      c.refuse("thresholding",
+               "false where prediction_type is flow_prediction without "
+               "use_flow_sigmas");
     out.network.prediction = [](const node& n) {
       return row_of_noise(n.level, (1 - n.level.alpha) / noise_level(n.level), n.level.alpha);
     };
   }
-  out.timesteps = levels.timesteps;
-  out.sigmas = levels.sigmas;
-  out.forward = levels.forward(how.begin_index);
-  out.plan = multistep(levels.nodes(c, how.begin_index),
-                       lowered_orders(static_cast<int>(levels.steps()), how.begin_index,
-                                      read_solver_order(c), c.flag("lower_order_final", true),
-                                      false),
-                       {.row = noise_row, .noise = noise_source_of(out.transform)});
+  out.plan =
+      multistep(levels.nodes(c, how.begin_index),
+                lowered_orders(static_cast<int>(levels.steps()), how.begin_index,
+                               read_solver_order(c), c.flag("lower_order_final", true), false),
+                {.row = noise_row, .noise = noise_source_of(out.transform)});
   return out;
 }
 
@@ -106,8 +90,8 @@ inline level_list unipc_levels(const config& c, const alpha_bar_table& table, co
     how.set_timesteps.refuse("mu", "a number, which use_dynamic_shifting needs");
   how.set_timesteps.maybe_number("mu");
   if (c.has("shift_terminal") && !s.flow) c.refuse("shift_terminal", "only with use_flow_sigmas");
-  const int steps = given ? static_cast<int>(given->size())
-                          : read_positive_steps(c, how.num_inference_steps);
+  const int steps =
+      given ? static_cast<int>(given->size()) : read_positive_steps(c, how.num_inference_steps);
   const std::vector<double> all = given ? *given : table.noise_levels();
   const bool zero = c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero";
   c.maybe_number("flow_shift");
@@ -136,8 +120,7 @@ inline level_list unipc_levels(const config& c, const alpha_bar_table& table, co
 }
 
 inline loaded_sampler load_unipc_multistep(const config& c, const request& how) {
-  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
-                                           zero_terminal_snr::nearly);
+  const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::nearly);
   const level_list levels = unipc_levels(c, table, how);
   const bool noise_form = !c.flag("predict_x0", true);
   const std::string solver =
@@ -145,16 +128,12 @@ inline loaded_sampler load_unipc_multistep(const config& c, const request& how) 
   const int order = c.integer("solver_order", 2);
   if (order < 1) c.refuse("solver_order", "1 or more");
   const bool lower_order_final = c.flag("lower_order_final", true);
-  const std::vector<double> disabled = c.numbers("disable_corrector").value_or(std::vector<double>{});
+  const std::vector<double> disabled =
+      c.numbers("disable_corrector").value_or(std::vector<double>{});
   if (c.has("solver_p")) c.refuse("solver_p", "null: a second scheduler as predictor is not read");
 
-  loaded_sampler out;
-  out.network = read_dpm_solver_prediction(c, noise_form, levels.flow);
-  out.transform = read_thresholding(c);
+  loaded_sampler out = without_plan(c, how, levels, noise_form);
   if (noise_form) out.transform = std::monostate{};  // the reference thresholds x0 predictions only
-  out.timesteps = levels.timesteps;
-  out.sigmas = levels.sigmas;
-  out.forward = levels.forward(how.begin_index);
   const grid nodes = levels.nodes(c, how.begin_index);
   std::vector<adams_step> steps;
   for (int i = how.begin_index; i < static_cast<int>(levels.steps()); ++i) {
@@ -185,8 +164,7 @@ inline std::function<double(const node&)> read_tau(const config& c) {
 }
 
 inline loaded_sampler load_sa_solver(const config& c, const request& how) {
-  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
-                                           zero_terminal_snr::unsupported);
+  const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::unsupported);
   const int count = read_positive_steps(c, how.num_inference_steps);
   const level_list levels = adams_levels(c, table, c.number("flow_shift", 1),
                                          table.steps() - clipped_entries(c, table), count);
@@ -199,11 +177,7 @@ inline loaded_sampler load_sa_solver(const config& c, const request& how) {
   const bool lower_order_final = c.flag("lower_order_final", true);
   c.without_effect({"variance_type"});
 
-  loaded_sampler out;
-  out.network = read_dpm_solver_prediction(c, noise_form, levels.flow);
-  out.transform = read_thresholding(c);
-  out.timesteps = levels.timesteps;
-  out.sigmas = levels.sigmas;
+  loaded_sampler out = without_plan(c, how, levels, noise_form);
   out.forward = table_forward(table);
   const int total = static_cast<int>(levels.steps());
   std::vector<adams_step> steps;
