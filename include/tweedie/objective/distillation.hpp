@@ -99,9 +99,7 @@ void distribution_matching_gradient(const Data& generated, const Fake& fake, con
     const auto* r = elements(real).data() + i * n;
     const double error = detail::one_pass(
         n, 1.0 / static_cast<double>(std::max<std::size_t>(n, 1)),
-        [](const detail::block& a, const detail::block& b) -> detail::block {
-          return (a - b).abs();
-        },
+        [](const detail::block& a, const detail::block& b) -> detail::block { return abs(a - b); },
         std::tuple<>(), x, r);
     detail::require(error > 0, name, "mean |generated - real|", error,
                     "valid: > 0; the data network returned its input");
@@ -109,7 +107,7 @@ void distribution_matching_gradient(const Data& generated, const Fake& fake, con
         n, 1 / error,
         [](const detail::block& f, const detail::block& b, detail::block& g) -> detail::block {
           g = f - b;
-          return detail::block::Zero(f.size());
+          return 0.0;
         },
         std::tuple(elements(gradient).data() + i * n), elements(fake).data() + i * n, r);
   }

@@ -103,7 +103,7 @@ void interpolate(const First& x0, const Second& x1, const Noise& z,
             detail::block& x, detail::block& v) -> detail::block {
           x = at.first * a + at.second * b + at.noise * e;
           v = rate.first * a + rate.second * b + rate.noise * e;
-          return detail::block::Zero(a.size());
+          return 0.0;
         },
         std::tuple(elements(state).data() + i * n, elements(velocity).data() + i * n),
         elements(x0).data() + i * n, elements(x1).data() + i * n, elements(z).data() + i * n);

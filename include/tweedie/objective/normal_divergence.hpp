@@ -104,7 +104,7 @@ std::vector<double> normal_negative_log_likelihoods(const Data& x, const Mean& m
         [](const detail::block& y, const detail::block& m, const detail::block& l,
            detail::block& dm, detail::block& dl) {
           const detail::block r = m - y;
-          dm = r * (-l).exp();
+          dm = r * exp(-l);
           dl = 0.5 * (1 - r * dm);
           return detail::block(0.5 * (r * dm + l) + half_log_two_pi);
         },

@@ -97,11 +97,11 @@ struct pseudo_huber_error {
   template <class S>
   S value(const S& r) const {
     const S square = r * r;
-    return square / (detail::square_root(S(square + c_ * c_)) + c_);
+    return square / (detail::root_of(S(square + c_ * c_)) + c_);
   }
   template <class S>
   S slope(const S& r) const {
-    return r / detail::square_root(S(r * r + c_ * c_));
+    return r / detail::root_of(S(r * r + c_ * c_));
   }
 
  private:
@@ -163,7 +163,7 @@ block metric_values(const Metric& metric, const block& r) {
   if constexpr (requires { typename Metric::accepts_blocks; }) {
     return metric.value(r);
   } else {
-    return r.unaryExpr([&](double v) { return static_cast<double>(metric.value(v)); });
+    return r.each([&](double v) { return static_cast<double>(metric.value(v)); });
   }
 }
 template <class Metric>
@@ -171,7 +171,7 @@ block metric_slopes(const Metric& metric, const block& r) {
   if constexpr (requires { typename Metric::accepts_blocks; }) {
     return metric.slope(r);
   } else {
-    return r.unaryExpr([&](double v) { return static_cast<double>(metric.slope(v)); });
+    return r.each([&](double v) { return static_cast<double>(metric.slope(v)); });
   }
 }
 

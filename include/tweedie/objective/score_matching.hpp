@@ -122,7 +122,7 @@ std::vector<double> sliced_score_matching(const Score& score, const Direction& v
         n, projection,
         [](const detail::block& direction, detail::block& slope) -> detail::block {
           slope = direction;
-          return detail::block::Zero(direction.size());
+          return 0.0;
         },
         std::tuple(g), d);
     values[i] = curvature + projection * projection / 2;

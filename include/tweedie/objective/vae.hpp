@@ -30,8 +30,8 @@ void reparameterise(const Mean& mean, const LogVariance& log_variance, const Noi
       elements(mean).size(), 1,
       [](const detail::block& m, const detail::block& l, const detail::block& e,
          detail::block& out) -> detail::block {
-        out = m + (0.5 * l).exp() * e;
-        return detail::block::Zero(m.size());
+        out = m + exp(0.5 * l) * e;
+        return 0.0;
       },
       std::tuple(elements(z).data()), elements(mean).data(), elements(log_variance).data(),
       elements(eps).data());
@@ -68,10 +68,10 @@ std::vector<double> latent_divergences(const Mean& mean, const LogVariance& log_
         [&](const detail::block& m, const detail::block& l, const detail::block& e,
             const detail::block& g, detail::block& dm, detail::block& dl) -> detail::block {
           const detail::block kl = standard_normal_divergence(m, l);
-          const detail::block active = (kl >= free_nats).cast<double>() * weight;
+          const detail::block active = choose(kl >= free_nats, weight, 0.0);
           dm = g + active * m;
-          dl = 0.5 * (g * (0.5 * l).exp() * e + active * detail::exp_minus_one(l));
-          return weight * kl.max(free_nats);
+          dl = 0.5 * (g * exp(0.5 * l) * e + active * detail::exp_minus_one(l));
+          return weight * larger(kl, free_nats);
         },
         std::tuple(elements(mean_gradient).data() + i * n,
                    elements(log_variance_gradient).data() + i * n),

@@ -201,7 +201,7 @@ double bound_term(std::size_t n, const O* output, const V* variance, const T* ta
       n, factor,
       [&](const block& y, const block& v, const block& t, block& dy, block& dv) -> block {
         const block l = offset + slope * v;
-        const block precision = (-l).exp();
+        const block precision = exp(-l);
         const block r = gain * (y - t);
         const block weighted = r * precision;
         const block square = r * weighted;
