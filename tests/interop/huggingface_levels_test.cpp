@@ -90,6 +90,23 @@ TEST(euler_discrete, stops_at_the_lowest_level_with_log_linear_interpolation) {
   EXPECT_GT(sampler.plan.stages.back().mark->at.level.sigma, 0);
 }
 
+// The first timestep, 20, lies beyond the table and has the level of 19.
+TEST(noise_level_classes, take_steps_between_equal_levels_as_the_reference_does) {
+  const json config{
+      {"num_train_timesteps", 20}, {"timestep_spacing", "leading"}, {"steps_offset", 1}};
+  const loaded_sampler ancestral = load("EulerAncestralDiscrete", config, 20);
+  EXPECT_EQ(ancestral.sigmas[0], ancestral.sigmas[1]);
+  EXPECT_EQ(ancestral.plan.evaluations(), 20u);
+  EXPECT_EQ(ancestral.plan.draws.size(), 20u);
+  const program_law laws = law(ancestral.plan, gaussian_denoiser(0.2, 0.5), {0.3, 2});
+  EXPECT_EQ(laws.marks[0].second.mean, 0.3);
+  EXPECT_EQ(laws.marks[0].second.variance, 2);
+  EXPECT_EQ(load("HeunDiscrete", config, 20).plan.evaluations(), 39u);
+  EXPECT_EQ(load("KDPM2AncestralDiscrete", config, 20).plan.draws.size(), 19u);
+  EXPECT_EQ(load("DPMSolverSDE", config, 20).plan.draws.size(), 38u);
+  EXPECT_NE(refusal("LMSDiscrete", config, 20), "accepted");
+}
+
 TEST(flow_match_euler, shifts_the_lower_end_twice) {
   const double once = shifted(1e-3, 3);
   const loaded_sampler sampler = load("FlowMatchEulerDiscrete", {{"shift", 3}});

@@ -5,7 +5,9 @@
 // are kept here; sampler/stochastic_edm.hpp has the published algorithm.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <string>
 #include <vector>
@@ -114,7 +116,9 @@ inline loaded_sampler load_euler_discrete(const config& c, const request& how) {
 
   const grid nodes = list.nodes(c, how.begin_index, last);
   const churn noise = read_churn(how, out.sigmas.size() - 1, nodes.size() - 1);
-  const bool plain = noise.amount == 0 && last < list.levels.back();
+  const bool falls = std::adjacent_find(out.sigmas.begin(), out.sigmas.end(),
+                                        std::less_equal<>()) == out.sigmas.end();
+  const bool plain = noise.amount == 0 && falls;
   if (!plain) {
     plan_late_churn(
         nodes, noise,
@@ -140,7 +144,11 @@ inline loaded_sampler load_euler_ancestral(const config& c, const request& how) 
   out.timesteps = list.timesteps;
   out.sigmas = list.levels;
   out.sigmas.push_back(0);
-  out.plan = euler_ancestral(list.nodes(c, how.begin_index));
+  out.plan = plan_with_repeats(
+      list.nodes(c, how.begin_index), [](const grid& g) { return euler_ancestral(g); },
+      [](const node& from) {
+        return idle_step{{from}, 1};
+      });
   out.plan.draws.emplace_back();  // the last step draws noise and multiplies it by zero
   finish_noise_levels(c, how, list, {"epsilon", "v_prediction"}, out);
   return out;

@@ -139,6 +139,62 @@ inline std::vector<double> interleaved(const std::vector<double>& t, const std::
   return out;
 }
 
+/// Cost of a step of the reference that leads to the level it comes from.
+struct idle_step {
+  std::vector<node> evaluations;
+  int draws = 0;
+};
+
+/// The program of `plan` over nodes whose levels may repeat (steps_offset beyond the table, more
+/// steps than timesteps): such steps ask the network and draw as the reference does and change
+/// nothing. `idle(from)` is the cost of one.
+template <class Planner, class Idle>
+program plan_with_repeats(const grid& nodes, const Planner& plan, const Idle& idle) {
+  grid falling{nodes.front()};
+  std::vector<std::pair<std::size_t, idle_step>> repeats;  // after how many steps
+  for (std::size_t i = 1; i < nodes.size(); ++i) {
+    if (nodes[i].level == falling.back().level) {
+      repeats.emplace_back(falling.size() - 1, idle(falling.back()));
+      falling.back() = nodes[i];
+    } else {
+      falling.push_back(nodes[i]);
+    }
+  }
+  const program moving = plan(falling);
+  if (repeats.empty()) return moving;
+
+  program out = moving;
+  out.start = nodes.front();
+  out.stages.clear();
+  int state = 0;
+  int shift = 0;
+  std::size_t steps = 0;
+  auto next = repeats.begin();
+  const auto insert = [&] {
+    for (; next != repeats.end() && next->first == steps; ++next) {
+      for (const node& at : next->second.evaluations) {
+        stage asked;
+        asked.evaluate = evaluation{state, at};
+        out.stages.push_back(asked);
+      }
+      out.stages.back().mark = step_mark{state, next->second.evaluations.front()};
+      shift += next->second.draws;
+      out.draws.insert(out.draws.end(), static_cast<std::size_t>(next->second.draws), {});
+    }
+  };
+  insert();
+  for (stage s : moving.stages) {
+    for (operand& input : s.pass.inputs)
+      if (input.from == source::draw) input.index += shift;
+    out.stages.push_back(s);
+    if (!s.mark) continue;
+    state = s.mark->state;
+    ++steps;
+    insert();
+  }
+  return out;
+}
+
 /// Fills what all these classes share, after timesteps and sigmas of `out` are set: x0 + s z, the
 /// input scale 1/sqrt(s^2 + 1), the initial noise and the level of a listed timestep.
 inline void finish_noise_levels(const config& c, const request& how, const noise_level_list& list,

@@ -16,6 +16,19 @@
 
 namespace tweedie::huggingface {
 
+namespace detail {
+
+// The program of a two-stage class, both stages of a step between equal levels included.
+template <class Planner>
+program plan_two_stages(const config& c, const request& how, const noise_level_list& list,
+                        int draws, const Planner& plan) {
+  return plan_with_repeats(list.nodes(c, how.begin_index), plan, [&](const node& from) {
+    return idle_step{{from, {list.time_of(noise_level(from.level)), from.level}}, draws};
+  });
+}
+
+}  // namespace detail
+
 inline loaded_sampler load_heun_discrete(const config& c, const request& how) {
   const alpha_bar_table table =
       read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2", "exp"},
@@ -28,7 +41,7 @@ inline loaded_sampler load_heun_discrete(const config& c, const request& how) {
   if (clips) out.transform = range;
   out.sigmas = doubled_levels(list.levels);
   out.timesteps = interleaved(list.timesteps, {list.timesteps.begin() + 1, list.timesteps.end()});
-  out.plan = heun(list.nodes(c, how.begin_index));
+  out.plan = detail::plan_two_stages(c, how, list, 0, [](const grid& g) { return heun(g); });
   finish_noise_levels(c, how, list, {"epsilon", "sample", "v_prediction"}, out);
   return out;
 }
@@ -67,7 +80,8 @@ inline loaded_sampler load_kdpm2_discrete(const config& c, const request& how) {
   loaded_sampler out;
   const noise_level_list list = detail::read_kdpm(
       c, how, [](double, double next) { return next; }, out);
-  out.plan = dpm_2(list.nodes(c, how.begin_index), list.between());
+  out.plan = detail::plan_two_stages(c, how, list, 0,
+                                     [&](const grid& g) { return dpm_2(g, list.between()); });
   finish_noise_levels(c, how, list, {"epsilon", "v_prediction"}, out);
   return out;
 }
@@ -81,7 +95,8 @@ inline loaded_sampler load_kdpm2_ancestral(const config& c, const request& how) 
   };
   const noise_level_list list = detail::read_kdpm(
       c, how, [&](double s, double next) { return split(s, next).down; }, out);
-  out.plan = dpm_2_ancestral(list.nodes(c, how.begin_index), list.between(), split);
+  out.plan = detail::plan_two_stages(
+      c, how, list, 1, [&](const grid& g) { return dpm_2_ancestral(g, list.between(), split); });
   finish_noise_levels(c, how, list, {"epsilon", "v_prediction"}, out);
   return out;
 }
@@ -98,9 +113,10 @@ inline loaded_sampler load_dpm_solver_sde(const config& c, const request& how) {
     middle_times.push_back(list.time_of(std::sqrt(list.levels[i] * list.levels[i + 1])));
   out.sigmas = doubled_levels(list.levels);
   out.timesteps = interleaved(list.timesteps, middle_times);
-  out.plan =
-      dpmpp_sde(list.nodes(c, how.begin_index), list.between(),
-                {.noise_scale = how.step.number("s_noise", 1), .noise = stage_noise::independent});
+  const sde_options options{.noise_scale = how.step.number("s_noise", 1),
+                            .noise = stage_noise::independent};
+  out.plan = detail::plan_two_stages(
+      c, how, list, 2, [&](const grid& g) { return dpmpp_sde(g, list.between(), options); });
   finish_noise_levels(c, how, list, {"epsilon", "v_prediction"}, out);
   return out;
 }
