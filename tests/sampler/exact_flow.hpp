@@ -5,6 +5,8 @@
 // compared with a fine solution.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <functional>
 #include <vector>
@@ -90,6 +92,15 @@ inline double mixture_distance(const program& a, const program& b) {
     sum += difference * difference;
   }
   return std::sqrt(sum / points);
+}
+
+/// The same mean and variance at the end of two plans on Gaussian data.
+inline void expect_same_law(const program& a, const program& b, double tolerance) {
+  const auto denoise = gaussian_denoiser(0.4, 0.7);
+  const program_law p = law(a, denoise, {0.3, 2});
+  const program_law q = law(b, denoise, {0.3, 2});
+  EXPECT_NEAR(p.result.mean, q.result.mean, tolerance);
+  EXPECT_NEAR(p.result.variance, q.result.variance, tolerance);
 }
 
 /// n steps of equal ratio between two noise levels, alpha = 1.

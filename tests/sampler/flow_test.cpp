@@ -12,14 +12,6 @@
 namespace tweedie {
 namespace {
 
-void expect_same_law(const program& a, const program& b, double tolerance) {
-  const auto denoise = gaussian_denoiser(0.4, 0.7);
-  const program_law p = law(a, denoise, {0.3, 2});
-  const program_law q = law(b, denoise, {0.3, 2});
-  EXPECT_NEAR(p.result.mean, q.result.mean, tolerance);
-  EXPECT_NEAR(p.result.variance, q.result.variance, tolerance);
-}
-
 TEST(flow_euler, is_ddim) {
   expect_same_law(flow_euler(straight_grid(7)), ddim(straight_grid(7)), 1e-14);
   expect_same_law(flow_euler(geometric_grid(7)), ddim(geometric_grid(7)), 1e-13);

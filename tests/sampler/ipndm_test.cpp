@@ -21,14 +21,6 @@ grid equal_levels(int n, double high = 10, double low = 1) {
   return nodes;
 }
 
-void expect_same_law(const program& a, const program& b, double tolerance) {
-  const auto denoise = gaussian_denoiser(0.4, 0.7);
-  const program_law p = law(a, denoise, {0.3, 2});
-  const program_law q = law(b, denoise, {0.3, 2});
-  EXPECT_NEAR(p.result.mean, q.result.mean, tolerance);
-  EXPECT_NEAR(p.result.variance, q.result.variance, tolerance);
-}
-
 TEST(adams_weights, are_those_of_adams_and_bashforth_on_equal_steps) {
   const std::vector<std::vector<double>> table{{1},
                                                {3. / 2, -1. / 2},
