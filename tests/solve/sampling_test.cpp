@@ -13,6 +13,7 @@
 #include "tweedie/program/moments.hpp"
 #include "tweedie/sampler/ddpm.hpp"
 #include "tweedie/solve/run.hpp"
+#include "tweedie/tensor/parallel.hpp"
 
 namespace {
 std::size_t allocations = 0;
@@ -220,10 +221,17 @@ TEST(sampling, clipping_inside_the_pass_equals_clipping_outside) {
       finish(outside, k.network);
       for (std::size_t i = 0; i < 40; ++i) {
         EXPECT_NEAR(inside.state()[i], outside.state()[i], 1e-13) << p.name << ", " << k.name;
-        EXPECT_LE(inside.state()[i], 0.5 + 1e-12);
-        EXPECT_GE(inside.state()[i], -0.2 - 1e-12);
       }
     }
+  }
+}
+
+TEST(sampling, a_clipped_last_step_ends_within_the_range) {
+  sampling s(ddim(test_grid()), {predicts_noise}, start(40), no_noise{}, clip{-0.2, 0.5});
+  finish(s, {predicts_noise});
+  for (const double x : s.state()) {
+    EXPECT_LE(x, 0.5);
+    EXPECT_GE(x, -0.2);
   }
 }
 
@@ -304,6 +312,20 @@ TEST(sampling, a_copy_and_a_resumed_run_give_the_same_bits) {
         EXPECT_EQ(s.state()[i], again.state()[i]) << p.name << ", " << k.name;
       }
     }
+  }
+}
+
+TEST(sampling, threads_change_no_bit) {
+  const program plan = ddpm(test_grid());
+  const std::vector<float> x(100001, 0.3f);
+  sampling alone(plan, {predicts_v}, x, gaussian_noise{5}, clip{});
+  finish(alone, {predicts_v});
+  for (const unsigned count : {1u, 2u, 5u}) {
+    workers threads(count);
+    sampling shared(plan, {predicts_v}, x, gaussian_noise{5}, clip{});
+    shared.use(threads);
+    finish(shared, {predicts_v});
+    EXPECT_TRUE(std::equal(shared.state().begin(), shared.state().end(), alone.state().begin()));
   }
 }
 

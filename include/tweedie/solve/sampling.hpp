@@ -191,6 +191,16 @@ class sampling {
     std::copy(weights.begin(), weights.end(), branch_weights_.begin());
   }
 
+  /// Shares every pass out among `threads` (tensor/parallel.hpp), with the same bits as alone. They
+  /// must outlive this run and its copies, and serve one run at a time.
+  template <class Workers>
+  void use(Workers& threads) {
+    workers_ = &threads;
+    apply_ = [](const fused_pass<scalar>& work, void* with) {
+      apply(work, *static_cast<Workers*>(with));
+    };
+  }
+
   std::size_t steps_done() const { return steps_; }
   std::size_t steps_total() const {
     return static_cast<std::size_t>(std::count_if(
@@ -267,6 +277,11 @@ class sampling {
   std::vector<noise_key> keys_;
   mutable std::vector<const scalar*> clean_inputs_;
   mutable std::vector<double> clean_weights_;
+
+  void* workers_ = nullptr;
+  void (*apply_)(const fused_pass<scalar>&, void*) = [](const fused_pass<scalar>& work, void*) {
+    apply(work);
+  };
 
   std::size_t stage_ = 0;
   std::size_t steps_ = 0;
@@ -390,7 +405,7 @@ void sampling<T, Noise, Transform>::pass(const bound_stage& now, const prepared_
     fused.draws = std::span<const pass_draw<scalar>>(draws_.data(), prepared.draws.size());
     if (!prepared.draws.empty()) fused.item_keys = keys_;
   }
-  apply(fused);
+  apply_(fused, workers_);
 }
 
 }  // namespace tweedie
