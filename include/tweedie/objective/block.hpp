@@ -152,25 +152,31 @@ void store_partial_block(S* to, block b, std::size_t count) {
 /// one block of slopes per gradient; gradients, where not null, become factor * slope. A gradient may
 /// overwrite an input. Returns factor * sum of the values.
 template <class Kernel, class... Gradients, class... Inputs>
-double one_pass(std::size_t count, double factor, const Kernel& kernel,
-                std::tuple<Gradients*...> gradients, const Inputs*... inputs) {
+[[gnu::flatten]] double one_pass(std::size_t count, double factor, const Kernel& kernel,
+                                 std::tuple<Gradients*...> gradients, const Inputs*... inputs) {
   constexpr auto each_gradient = std::index_sequence_for<Gradients...>{};
   const block scale = factor;
-  // Several sums hide the latency of an addition.
-  std::array<block, 4> sums = {0.0, 0.0, 0.0, 0.0};
-  const auto step = [&]<std::size_t... K>(std::size_t at, block & sum, std::index_sequence<K...>) {
+  const auto step = [&]<std::size_t... K>(std::size_t at, std::index_sequence<K...>) {
     std::array<block, sizeof...(Gradients)> slopes;
-    sum = sum + kernel(load_block(inputs + at)..., slopes[K]...);
+    const block values = kernel(load_block(inputs + at)..., slopes[K]...);
     (..., (std::get<K>(gradients) != nullptr
                ? store_block(std::get<K>(gradients) + at, slopes[K] * scale)
                : void()));
+    return values;
   };
+  // Two sums hide the latency of an addition.
+  block even = 0.0, odd = 0.0;
   std::size_t at = 0;
-  for (; at + 4 * block::size <= count; at += 4 * block::size)
-    for (std::size_t k = 0; k < 4; ++k) step(at + k * block::size, sums[k], each_gradient);
-  for (; at + block::size <= count; at += block::size) step(at, sums[0], each_gradient);
+  for (; at + 2 * block::size <= count; at += 2 * block::size) {
+    even = even + step(at, each_gradient);
+    odd = odd + step(at + block::size, each_gradient);
+  }
+  if (at + block::size <= count) {
+    even = even + step(at, each_gradient);
+    at += block::size;
+  }
   std::array<double, block::size> lanes_of_sum;
-  Eigen::internal::pstoreu(lanes_of_sum.data(), ((sums[0] + sums[1]) + (sums[2] + sums[3])).value);
+  Eigen::internal::pstoreu(lanes_of_sum.data(), (even + odd).value);
   double sum = 0;
   for (const double lane : lanes_of_sum) sum += lane;
   if (at < count) {

@@ -4,11 +4,17 @@
 //   discrete    L_T   = 1/2 sum (SNR(s) - SNR(t)) E|x0 - x0_hat(x_t)|^2
 //   continuous  L_inf = 1/2 int SNR E|x0 - x0_hat|^2 d(log SNR)
 //
+//   likelihood  -log p(x) = d/2 log(2 pi e) - 1/2 int (d/(1 + SNR) - e(x, SNR)) dSNR,
+//               e(x, .) the error of the exact denoiser on noised versions of one x
+//               (Kong et al. 2023, eq. 9; the point-wise form of dI/dSNR = mmse/2)
+//
 // L_inf depends on the ends of the schedule only; L_T is an upper Riemann sum of it. A noise
 // network trained on `elbo_noise_weight` minimises an unbiased estimate of L_inf.
 #pragma once
 
 #include <cmath>
+#include <cstddef>
+#include <numbers>
 #include <span>
 
 #include "tweedie/schedule/signal_noise.hpp"
@@ -55,6 +61,19 @@ double continuous_diffusion_bound(double log_snr_low, double log_snr_high, const
              (integrand(centre - radius * nodes[j]) + integrand(centre + radius * nodes[j]));
   }
   return sum * radius;
+}
+
+/// -log p(x) of one x with d dimensions, in nats, from error(log_snr) = E|x - x_hat(x_t)|^2 of the
+/// exact denoiser at that x. The integral is cut at the given log-SNRs; what is cut off falls like
+/// e^-|log SNR|.
+template <class SampleError>
+double negative_log_likelihood_of_errors(std::size_t dimensions, double log_snr_low,
+                                         double log_snr_high, const SampleError& error,
+                                         int panels = 400) {
+  const auto d = static_cast<double>(dimensions);
+  const auto excess = [&](double l) { return d / (1 + std::exp(l)) - error(l); };
+  return d / 2 * std::log(2 * std::numbers::pi * std::numbers::e) -
+         continuous_diffusion_bound(log_snr_low, log_snr_high, excess, panels);
 }
 
 }  // namespace tweedie

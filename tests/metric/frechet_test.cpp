@@ -1,0 +1,44 @@
+#include "tweedie/metric/frechet.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tweedie/objective/gaussian.hpp"
+
+namespace {
+
+using namespace tweedie;
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+TEST(frechet, is_the_transport_distance_of_gaussians) {
+  std::srand(4);
+  const MatrixXd a = MatrixXd::Random(4, 4), b = MatrixXd::Random(4, 4);
+  const point_moments p{VectorXd::Random(4), a * a.transpose()};
+  const point_moments q{VectorXd::Random(4), b * b.transpose()};
+  EXPECT_NEAR(frechet_distance(p, q),
+              squared_transport_distance(multivariate_normal<>(p.mean, p.covariance),
+                                         multivariate_normal<>(q.mean, q.covariance)),
+              1e-12);
+  EXPECT_NEAR(frechet_distance(p, p), 0, 1e-13);
+  EXPECT_NEAR(frechet_distance(p, q), frechet_distance(q, p), 1e-12);
+}
+
+TEST(frechet, commuting_covariances_and_singular_ones) {
+  const VectorXd v = VectorXd::LinSpaced(3, 0, 2), w = VectorXd::LinSpaced(3, 1, 0);
+  const point_moments p{VectorXd::Zero(3), v.asDiagonal()}, q{VectorXd::Ones(3), w.asDiagonal()};
+  EXPECT_NEAR(frechet_distance(p, q), 3 + (v.cwiseSqrt() - w.cwiseSqrt()).squaredNorm(), 1e-14);
+}
+
+TEST(frechet, of_point_sets) {
+  std::srand(5);
+  const Eigen::MatrixXf x = Eigen::MatrixXf::Random(3, 50);
+  EXPECT_NEAR(frechet_distance(x, x), 0, 1e-12);
+  EXPECT_NEAR(frechet_distance(x, (x.array() + 0.5f).matrix()), 0.75, 1e-6);
+  const point_moments m = moments_of(x);
+  EXPECT_NEAR(m.covariance(0, 0), (x.row(0).cast<double>().array() - m.mean[0]).square().sum() / 49,
+              1e-14);
+  EXPECT_THROW(moments_of(x.leftCols(1)), std::invalid_argument);
+  EXPECT_THROW(frechet_distance(x, Eigen::MatrixXf::Random(2, 9)), std::invalid_argument);
+}
+
+}  // namespace
