@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
@@ -66,8 +67,9 @@ inline double block_product(const double* a, const double* b) {
     s2 = pmadd(load(a + i + 2 * step), load(b + i + 2 * step), s2);
     s3 = pmadd(load(a + i + 3 * step), load(b + i + 3 * step), s3);
   }
-  return Eigen::internal::predux(Eigen::internal::padd(Eigen::internal::padd(s0, s1),
-                                                       Eigen::internal::padd(s2, s3)));
+  double sums[step];
+  store(sums, Eigen::internal::padd(Eigen::internal::padd(s0, s1), Eigen::internal::padd(s2, s3)));
+  return std::accumulate(sums, sums + step, 0.0);
 }
 
 // Lower triangle, row by row, of the elements [begin, end).

@@ -1,0 +1,87 @@
+// Normal numbers, alone and inside a step.
+#include <random>
+
+#include "comparison.hpp"
+#include "streams.hpp"
+#include "tweedie/tensor/fused_pass.hpp"
+#include "tweedie/tensor/parallel.hpp"
+
+namespace {
+
+using namespace tweedie;
+using comparison::pair;
+using comparison::reach;
+
+#if defined(__AVX512F__)
+constexpr double over_standard = 7;
+#else
+constexpr double over_standard = 3;
+#endif
+
+// x <- a x + s z
+void noisy_step(streams<float>& m, std::size_t n, workers* threads = nullptr) {
+  static constexpr double weights[] = {0.99, 0.1};
+  static const pass_draw<float> draws[] = {{1, nullptr}};
+  static const noise_key keys[] = {{7, 0, 0}};
+  float* const out[] = {m[0]};
+  const float* const in[] = {m[0]};
+  fused_pass<float> pass;
+  pass.item_size = n;
+  pass.outputs = out;
+  pass.inputs = in;
+  pass.weights = weights;
+  pass.draws = draws;
+  pass.item_keys = keys;
+  if (threads != nullptr) {
+    apply(pass, *threads);
+  } else {
+    apply(pass);
+  }
+}
+
+}  // namespace
+
+void register_noise() {
+  constexpr std::size_t n = 1 << 16;
+  comparison::add({"normals, float", "std::normal_distribution on std::mt19937", reach::at_least,
+                   over_standard},
+                  [] {
+                    auto m = make_streams<float>(1, n);
+                    auto generator = std::make_shared<std::mt19937>(1);
+                    auto law = std::make_shared<std::normal_distribution<float>>();
+                    return pair{[=] { fill_normal<float>({1, 0, 0}, 0, m->tensors[0]); },
+                                [=] {
+                                  for (float& z : m->tensors[0]) z = (*law)(*generator);
+                                }};
+                  });
+  comparison::add({"normals, double", "std::normal_distribution on std::mt19937", reach::at_least,
+                   1},
+                  [] {
+                    auto m = make_streams<double>(1, n);
+                    auto generator = std::make_shared<std::mt19937>(1);
+                    auto law = std::make_shared<std::normal_distribution<double>>();
+                    return pair{[=] { fill_normal<double>({1, 0, 0}, 0, m->tensors[0]); },
+                                [=] {
+                                  for (double& z : m->tensors[0]) z = (*law)(*generator);
+                                }};
+                  });
+  for (const std::size_t size : {std::size_t{1} << 16, std::size_t{1} << 24}) {
+    comparison::add({"ancestral step, " + std::to_string(size >> 10) + " K", "noise alone",
+                     reach::at_most, 1.10},
+                    [size] {
+                      auto m = make_streams<float>(1, size);
+                      auto z = make_streams<float>(1, 1024);
+                      return pair{[=] { noisy_step(*m, size); },
+                                  [=] {
+                                    for (std::size_t i = 0; i < size; i += 1024) {
+                                      fill_normal<float>({7, 0, 1}, i, z->tensors[0]);
+                                    }
+                                  }};
+                    });
+  }
+  comparison::add({"ancestral step, 1 M, two threads", "one thread", reach::at_least, 1.85}, [] {
+    auto m = make_streams<float>(1, 1 << 20);
+    auto two = std::make_shared<workers>(2);
+    return pair{[=] { noisy_step(*m, 1 << 20, two.get()); }, [=] { noisy_step(*m, 1 << 20); }};
+  });
+}
