@@ -20,6 +20,18 @@ namespace tweedie::huggingface {
 
 namespace detail {
 
+// With final_sigmas_type = sigma_min the last level occurs twice, up to rounding. The noise of that
+// last step, sigma sqrt(1 - e^(-2h)) with h of the size of a rounding error, is then decided by how
+// it is computed; this is how the reference computes it.
+inline void round_last_noise_as_the_reference(program& plan, double from, double to) {
+  const double h = std::log(from) - std::log(to);
+  linear_pass& pass = plan.stages.back().pass;
+  const operand last{source::draw, static_cast<int>(plan.draws.size()) - 1};
+  for (std::size_t i = 0; i < pass.inputs.size(); ++i)
+    if (pass.inputs[i] == last)
+      pass.weights[i] = to * std::sqrt(1 - std::exp(-2 * std::max(h, 0.0)));
+}
+
 // What the two classes share; `told` is the time the network is told at a level.
 inline loaded_sampler load_preconditioned(const config& c, const request& how, double sigma_min,
                                           double sigma_max, double data, const char* schedule,
@@ -75,6 +87,8 @@ inline loaded_sampler load_preconditioned(const config& c, const request& how, d
                        lowered_orders(steps, how.begin_index, read_solver_order(c),
                                       c.flag("lower_order_final", true), euler_end || zero),
                        model);
+  if (kind.stochastic && !zero)
+    round_last_noise_as_the_reference(out.plan, out.sigmas[out.sigmas.size() - 2], low);
   return out;
 }
 
