@@ -166,5 +166,155 @@ TEST(huggingface_scheduler, image_to_image_starts_at_the_level_of_its_first_time
   EXPECT_EQ(s.timesteps.size(), 10u);
 }
 
+// Scheduler files of models in wide use, as their repositories have them.
+TEST(huggingface_scheduler, loads_the_files_of_well_known_models) {
+  struct model {
+    const char* name;
+    json config;
+    options set_timesteps;
+    std::vector<std::string> unused;
+  };
+  const std::vector<model> models{
+      {"Stable Diffusion XL",
+       {{"_class_name", "EulerDiscreteScheduler"},
+        {"_diffusers_version", "0.19.0.dev0"},
+        {"beta_end", 0.012},
+        {"beta_schedule", "scaled_linear"},
+        {"beta_start", 0.00085},
+        {"clip_sample", false},
+        {"interpolation_type", "linear"},
+        {"num_train_timesteps", 1000},
+        {"prediction_type", "epsilon"},
+        {"sample_max_value", 1.0},
+        {"set_alpha_to_one", false},
+        {"skip_prk_steps", true},
+        {"steps_offset", 1},
+        {"timestep_spacing", "leading"},
+        {"trained_betas", nullptr},
+        {"use_karras_sigmas", false}},
+       {},
+       {"clip_sample", "sample_max_value", "set_alpha_to_one", "skip_prk_steps"}},
+      {"Stable Diffusion 2.1",
+       {{"_class_name", "DDIMScheduler"},
+        {"beta_end", 0.012},
+        {"beta_schedule", "scaled_linear"},
+        {"beta_start", 0.00085},
+        {"clip_sample", false},
+        {"num_train_timesteps", 1000},
+        {"prediction_type", "v_prediction"},
+        {"set_alpha_to_one", false},
+        {"skip_prk_steps", true},
+        {"steps_offset", 1},
+        {"trained_betas", nullptr}},
+       {},
+       {"skip_prk_steps"}},
+      {"FLUX.1 dev",
+       {{"_class_name", "FlowMatchEulerDiscreteScheduler"},
+        {"base_image_seq_len", 256},
+        {"base_shift", 0.5},
+        {"max_image_seq_len", 4096},
+        {"max_shift", 1.15},
+        {"num_train_timesteps", 1000},
+        {"shift", 3.0},
+        {"use_dynamic_shifting", true}},
+       {{"mu", 1.15}},
+       {}},
+      {"Wan 2.1",
+       {{"_class_name", "UniPCMultistepScheduler"},
+        {"beta_end", 0.02},
+        {"beta_schedule", "linear"},
+        {"beta_start", 0.0001},
+        {"disable_corrector", json::array()},
+        {"dynamic_thresholding_ratio", 0.995},
+        {"final_sigmas_type", "zero"},
+        {"flow_shift", 3.0},
+        {"lower_order_final", true},
+        {"num_train_timesteps", 1000},
+        {"predict_x0", true},
+        {"prediction_type", "flow_prediction"},
+        {"rescale_betas_zero_snr", false},
+        {"sample_max_value", 1.0},
+        {"solver_order", 2},
+        {"solver_p", nullptr},
+        {"solver_type", "bh2"},
+        {"steps_offset", 0},
+        {"thresholding", false},
+        {"timestep_spacing", "linspace"},
+        {"trained_betas", nullptr},
+        {"use_beta_sigmas", false},
+        {"use_exponential_sigmas", false},
+        {"use_flow_sigmas", true},
+        {"use_karras_sigmas", false}},
+       {},
+       {}},
+      {"Stable Video Diffusion",
+       {{"_class_name", "EulerDiscreteScheduler"},
+        {"beta_end", 0.012},
+        {"beta_schedule", "scaled_linear"},
+        {"beta_start", 0.00085},
+        {"clip_sample", false},
+        {"interpolation_type", "linear"},
+        {"num_train_timesteps", 1000},
+        {"prediction_type", "v_prediction"},
+        {"set_alpha_to_one", false},
+        {"sigma_max", 700.0},
+        {"sigma_min", 0.002},
+        {"skip_prk_steps", true},
+        {"steps_offset", 1},
+        {"timestep_spacing", "leading"},
+        {"timestep_type", "continuous"},
+        {"trained_betas", nullptr},
+        {"use_karras_sigmas", true}},
+       {},
+       {"clip_sample", "set_alpha_to_one", "skip_prk_steps"}},
+      {"DeepFloyd IF",
+       {{"_class_name", "DDPMScheduler"},
+        {"beta_end", 0.02},
+        {"beta_schedule", "squaredcos_cap_v2"},
+        {"beta_start", 0.0001},
+        {"clip_sample", true},
+        {"clip_sample_range", 1.0},
+        {"dynamic_thresholding_ratio", 0.95},
+        {"num_train_timesteps", 1000},
+        {"prediction_type", "epsilon"},
+        {"sample_max_value", 1.5},
+        {"thresholding", true},
+        {"trained_betas", nullptr},
+        {"variance_type", "learned_range"}},
+       {},
+       {}},
+  };
+  for (const model& m : models) {
+    const loaded_sampler s = scheduler(m.config, {30, m.set_timesteps});
+    EXPECT_GE(s.timesteps.size(), 30u) << m.name;
+    EXPECT_EQ(s.unused_options, m.unused) << m.name;
+  }
+}
+
+// One step paints the whole known part: where the mask is 1 the result is the original.
+TEST(huggingface_start, pastes_what_is_known) {
+  const loaded_sampler sampler =
+      scheduler(json{{"_class_name", "RePaintScheduler"}, {"num_train_timesteps", 20}},
+                {10, {{"jump_length", 2}, {"jump_n_sample", 2}}, {{"eta", 1}}});
+  const std::vector<float> original{0.5f, -0.25f};
+  const std::vector<float> mask{1, 0};
+  gaussian_noise noise{5};
+  const std::vector<float> x{0.3f, -2};
+  auto s = start(sampler, x, noise);
+  std::size_t mark = 0;
+  for (auto event = s.advance(); event != sampling_event::finished; event = s.advance()) {
+    if (event == sampling_event::evaluate)
+      std::fill(s.output().begin(), s.output().end(), 0.1f);
+    else
+      paste_known(sampler, mark++, s, noise, std::span(original), std::span(mask), 1);
+  }
+  EXPECT_EQ(mark, sampler.timesteps.size());
+  EXPECT_EQ(s.state()[0], original[0]);
+  EXPECT_NE(s.state()[1], original[1]);
+  const std::vector<float> three(3);
+  EXPECT_THROW(paste_known(sampler, 0, s, noise, std::span(three), std::span(three), 1),
+               std::invalid_argument);
+}
+
 }  // namespace
 }  // namespace tweedie::huggingface

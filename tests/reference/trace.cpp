@@ -125,17 +125,10 @@ trace run(const loaded_sampler& sampler, const tensor& x, std::size_t items, con
           preview_of(sampler, p, s.at(), state, copy(values(clean)), output, items, noise));
       t.states.push_back(state);
     } else {
-      auto state = s.state();
-      for (const huggingface::masked_mark& m : sampler.masked)
-        if (m.mark == steps) {
-          const tensor& z = noise.draw(m.draw_index);
-          for (std::size_t i = 0; i < x.size(); ++i) {
-            double& v = state.data()[i];
-            v = known.mask[i] * (m.level.alpha * known.original[i] + m.level.sigma * z[i]) +
-                (1 - known.mask[i]) * v;
-          }
-        }
-      t.marks.push_back(copy(values(state)));
+      if (!sampler.masked.empty())
+        huggingface::paste_known(sampler, steps, s, noise, std::span<const double>(known.original),
+                                 std::span<const double>(known.mask), items);
+      t.marks.push_back(copy(values(s.state())));
       ++steps;
     }
   }

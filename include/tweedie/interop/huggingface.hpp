@@ -1,6 +1,8 @@
 // From a Hugging Face scheduler_config.json to a sampler with the reference's numbers.
 //
 //   const auto sampler = huggingface::scheduler("scheduler_config.json", 30);
+//   auto s = huggingface::start(sampler, x, gaussian_noise{seed});
+//   while (s.next()) engine.run(s.input(), s.network_time(), s.output());
 //
 // Here, and only here, the reference's departures from the published methods are the default, since
 // parity with diffusers (commit 58eb52c0803e) is the purpose. Options the class does not know are
@@ -30,6 +32,7 @@
 #include "tweedie/interop/huggingface/pndm.hpp"
 #include "tweedie/interop/huggingface/repaint.hpp"
 #include "tweedie/interop/huggingface/score_sde.hpp"
+#include "tweedie/interop/huggingface/start.hpp"
 #include "tweedie/interop/huggingface/two_stage.hpp"
 
 namespace tweedie::huggingface {
@@ -127,7 +130,10 @@ inline void refuse_unread(const options& arguments) {
 ///   value out of range, naming the key, the value and what is supported.
 inline loaded_sampler scheduler(const nlohmann::json& json, request how) {
   config c(json);
-  const std::string name = json.value("_class_name", "");
+  const std::string name = c.has("_class_name") && c.values()["_class_name"].is_string()
+                               ? c.values()["_class_name"].get<std::string>()
+                           : c.has("_class_name") ? c.values()["_class_name"].dump()
+                                                  : "";
   for (const scheduler_class& known : scheduler_classes)
     if (name == known.name) {
       c.name("huggingface::" + name);

@@ -18,7 +18,7 @@ struct distilled_timesteps {
   int last_step = 0;  ///< counted without cropping by `strength`
 };
 
-/// N of the rising `origin` timesteps, evenly spaced by floor, or a custom list cropped by strength.
+/// N of the rising `origin` timesteps, spaced by floor, or a custom list cropped by strength.
 inline distilled_timesteps pick_distilled_timesteps(const config& c, const request& how,
                                                     const std::vector<double>& origin,
                                                     int train_steps, int original_steps) {

@@ -3,12 +3,16 @@
 //   auto s = huggingface::start(sampler, x, gaussian_noise{seed});
 //   while (s.next()) engine.run(s.input(), s.network_time(), s.output());
 //
-// x is standard normal noise times sampler.init_noise_sigma, or noised data. Classes with
-// `correction` need solve/langevin.hpp before each evaluation; those with `masked` marks a mask.
+// x is standard normal noise times sampler.init_noise_sigma, or noised data. Two classes want more:
+// those with `masked` marks `paste_known` after each step, those with a `correction` its `steps` of
+// solve/langevin.hpp before each evaluation.
 #pragma once
 
+#include <algorithm>
 #include <memory>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "tweedie/guidance/threshold.hpp"
 #include "tweedie/interop/huggingface/loaded_sampler.hpp"
@@ -48,6 +52,32 @@ sampling<T, Noise, estimate_transform> start(const loaded_sampler& sampler, cons
                                              std::vector<double> branch_weights = {1}) {
   return {bound(sampler), x, std::move(noise), estimate_transform{sampler.transform},
           std::move(branch_weights)};
+}
+
+/// Pastes the known part of a picture after the step that ended in mark number `mark`:
+/// x <- m (alpha original + sigma z) + (1 - m) x, z the draw of that step; `noise` is the source
+/// of the run. Marks without a paste are left alone.
+template <class Run, class Noise, class S>
+void paste_known(const loaded_sampler& sampler, std::size_t mark, Run& run, Noise& noise,
+                 std::span<const S> original, std::span<const S> mask, std::size_t items) {
+  for (const masked_mark& m : sampler.masked) {
+    if (m.mark != mark) continue;
+    auto view = run.state();
+    S* const x = view.data();
+    const auto size = static_cast<std::size_t>(view.size());
+    if (original.size() != size || mask.size() != size)
+      tweedie::detail::fail("huggingface::paste_known", "original.size()",
+                            static_cast<double>(original.size()),
+                            "valid: original and mask of the size of the state");
+    std::vector<S> z(size);
+    noise.fill(noise_request{m.draw_index,
+                             sampler.plan.draws[static_cast<std::size_t>(m.draw_index)], items},
+               std::span<S>(z));
+    const auto alpha = static_cast<S>(m.level.alpha);
+    const auto sigma = static_cast<S>(m.level.sigma);
+    for (std::size_t i = 0; i < size; ++i)
+      x[i] = mask[i] * (alpha * original[i] + sigma * z[i]) + (1 - mask[i]) * x[i];
+  }
 }
 
 }  // namespace tweedie::huggingface

@@ -48,7 +48,7 @@ inline node table_node(const config& c, const alpha_bar_table& table, double t) 
 }
 
 /// At alpha = 0 a noise prediction leaves x0 at plus or minus infinity, which clipping makes plus
-/// or minus its range: the limit of small alpha. Without clipping x0 is undefined and refused later.
+/// or minus its range: the limit of small alpha. Without clipping x0 is refused later.
 inline node limit_node(node n, const clean_transform& transform) {
   if (!std::holds_alternative<std::monostate>(transform))
     n.level.alpha = std::max(n.level.alpha, 1e-30);
