@@ -19,25 +19,15 @@ namespace {
 
 using namespace tweedie;
 
-// Network 0.3 sin x + 0.2 x + 0.1 cos(t/100) at t = 250 log sigma, with the scalings of a plain or a
-// distilled model.
-network_description network_of(bool distilled, double deviation, double least) {
-  network_description network;
-  network.input_scale = edm_input(deviation);
-  network.time = [](const node& n) { return 250 * std::log(noise_level(n.level)); };
-  if (distilled)
-    network.prediction = predicts_consistency(deviation, least);
-  else
-    network.prediction = predicts_edm(deviation);
-  return network;
-}
-
-std::vector<double> answer_of(std::span<const double> x, double t, const node&) {
+// Network 0.3 sin x + 0.2 x + 0.1 cos(t/100) at t = 250 log sigma.
+std::vector<double> network(std::span<const double> x, double t) {
   std::vector<double> y(x.size());
   for (std::size_t i = 0; i < x.size(); ++i)
     y[i] = 0.3 * std::sin(x[i]) + 0.2 * x[i] + 0.1 * std::cos(t / 100);
   return y;
 }
+
+double told(const node& n) { return 250 * std::log(noise_level(n.level)); }
 
 program plan_of(const json& recorded, double least, double highest, double rho) {
   const std::string sampler = recorded["sampler"];
@@ -83,21 +73,43 @@ outcome replay_sampler(const json& recorded) {
     noises.erase(noises.begin());
     for (double& v : x) v *= highest;
     const program plan = plan_of(recorded, least, highest, k.value("rho", 7.0));
-    const network_description network = network_of(
-        recorded["distillation"].get<bool>(), recorded.value("sigma_data", 0.5), least);
-    driven run = k.value("clip_denoised", true)
-                     ? drive(plan, network, x, answer_of, noises, clip{})
-                     : drive(plan, network, x, answer_of, noises);
+    const double deviation = recorded.value("sigma_data", 0.5);
+    std::vector<std::vector<double>> raw;
+    network_description description{predicts_edm(deviation), edm_input(deviation), told};
+    answer model = [&](std::span<const double> v, double t, const node&) {
+      return raw.emplace_back(network(v, t));
+    };
+    if (recorded["distillation"].get<bool>()) {
+      // At and below the least level the network does not determine x0, so the consistency function
+      // itself is the network.
+      description = {.prediction = predicts_sample, .time = told};
+      model = [&](std::span<const double> v, double t, const node& at) {
+        const double level = noise_level(at.level);
+        const double above = level - least;
+        const double in = edm_preconditioning(level, deviation).in;
+        const double skip = deviation * deviation / (above * above + deviation * deviation);
+        std::vector<double> f(v.begin(), v.end());
+        for (double& value : f) value *= in;
+        raw.push_back(network(f, t));
+        for (std::size_t i = 0; i < f.size(); ++i)
+          f[i] = skip * v[i] + above * deviation * in * raw.back()[i];
+        return f;
+      };
+    }
+    driven run = k.value("clip_denoised", true) ? drive(plan, description, x, model, noises, clip{})
+                                                : drive(plan, description, x, model, noises);
     if (sampler == "multistep" && run.marks.size() == k["ts"].size()) {
       // The reference stops at the last of its levels, noised, where the grid goes on to the end.
       run.result = run.marks[run.marks.size() - 2];
       run.times.pop_back();
-      run.outputs.pop_back();
+      raw.pop_back();
     }
     c.same("model_rescaled_t", run.times, numbers(recorded["model_rescaled_t"]));
-    c.same("model_outputs", run.outputs, tensors(recorded["model_outputs"]));
+    c.same("model_outputs", raw, tensors(recorded["model_outputs"]));
     for (double& v : run.result) v = std::clamp(v, -1.0, 1.0);
-    c.same("final", run.result, numbers(recorded["final"]));
+    // The last noise of the multistep sampler, sqrt(t^2 - t_min^2) z, is rounding where t = t_min.
+    if (sampler == "multistep") c.near("final", run.result, numbers(recorded["final"]), 1e-8);
+    else c.same("final", run.result, numbers(recorded["final"]));
   });
 }
 

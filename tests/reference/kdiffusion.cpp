@@ -56,7 +56,14 @@ planned plan_of(const std::string& sampler, const json& k, const grid& nodes) {
   if (sampler == "heun") return {stochastic_edm(nodes, noise_level_nodes, churn_of(k))};
   if (sampler == "dpm_2") return {dpm_2(nodes, noise_level_nodes, churn_of(k))};
   if (sampler == "euler_ancestral") return {euler_ancestral(nodes, eta), noise};
-  if (sampler == "dpm_2_ancestral") return {dpm_2_ancestral(nodes, noise_level_nodes, eta, noise)};
+  if (sampler == "dpm_2_ancestral") {
+    // Where all of the noise is renewed the reference takes an Euler step and adds none.
+    const auto split = [eta](double u, double v) {
+      const ancestral_levels levels = ancestral_split(u, v, eta);
+      return levels.down == 0 ? ancestral_levels{0, 0} : levels;
+    };
+    return {dpm_2_ancestral(nodes, noise_level_nodes, split, noise)};
+  }
   if (sampler == "lms") return {lms(nodes, k.value("order", 4))};
   if (sampler == "dpmpp_2s_ancestral") return {dpm_solver_ancestral(nodes, 2, at, eta, noise)};
   if (sampler == "dpmpp_sde")
