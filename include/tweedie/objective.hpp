@@ -1,7 +1,9 @@
 // Training objectives: values per item in named units, and gradients with respect to the network's
-// output in the same pass. It needs nothing but Eigen.
+// output in the same pass, and distances between sets of points. It needs nothing but Eigen.
 #pragma once
 
+#include "tweedie/metric/discrepancy.hpp"
+#include "tweedie/metric/frechet.hpp"
 #include "tweedie/objective/adversarial.hpp"
 #include "tweedie/objective/averaging.hpp"
 #include "tweedie/objective/batch.hpp"
