@@ -45,6 +45,20 @@ std::vector<int> times_of(int levels, const json& spacing) {
   return sectioned_times(levels, counts);
 }
 
+// The kept levels as the reference has them, from noisy to clean: it forms the shorter schedule's
+// betas, which lose digits where alpha_bar falls by many orders in one step.
+grid kept_nodes(const discrete_schedule& schedule, const std::vector<int>& times) {
+  std::vector<double> betas;
+  for (std::size_t i = 0; i < times.size(); ++i)
+    betas.push_back(1 - schedule.alpha_bar(times[i]) /
+                            (i == 0 ? 1 : schedule.alpha_bar(times[i - 1])));
+  const discrete_schedule shorter = from_betas(betas);
+  grid nodes = at_kept_times(schedule, times);
+  for (int i = 0; i < shorter.steps(); ++i)
+    nodes[static_cast<std::size_t>(shorter.steps() - 1 - i)].level = shorter.at(i);
+  return nodes;
+}
+
 std::vector<double> mapped(std::span<const double> x, const auto& f) {
   std::vector<double> y;
   for (const double v : x) y.push_back(f(v));
@@ -77,7 +91,7 @@ outcome replay_sampler(const json& recorded) {
     const std::vector<int> times = times_of(schedule.steps(), recorded["spacing"]);
     c.same("timestep_map", std::vector<double>(times.begin(), times.end()),
            numbers(recorded["timestep_map"]));
-    grid nodes = at_kept_times(schedule, times);
+    grid nodes = kept_nodes(schedule, times);
     const bool guided = recorded.contains("cond_fn") && !recorded["cond_fn"].is_null();
     const bool clipped = recorded.value("clip_denoised", false);
 
