@@ -45,14 +45,19 @@ std::vector<int> times_of(int levels, const json& spacing) {
   return sectioned_times(levels, counts);
 }
 
-// The kept levels as the reference has them, from noisy to clean: it forms the shorter schedule's
-// betas, which lose digits where alpha_bar falls by many orders in one step.
-grid kept_nodes(const discrete_schedule& schedule, const std::vector<int>& times) {
+// The kept levels as the reference has them: it forms the shorter schedule's betas, which lose digits
+// where alpha_bar falls by many orders in one step.
+discrete_schedule published_respacing(const discrete_schedule& schedule,
+                                      const std::vector<int>& times) {
   std::vector<double> betas;
   for (std::size_t i = 0; i < times.size(); ++i)
     betas.push_back(1 - schedule.alpha_bar(times[i]) /
                             (i == 0 ? 1 : schedule.alpha_bar(times[i - 1])));
-  const discrete_schedule shorter = from_betas(betas);
+  return from_betas(betas);
+}
+
+grid kept_nodes(const discrete_schedule& schedule, const std::vector<int>& times) {
+  const discrete_schedule shorter = published_respacing(schedule, times);
   grid nodes = at_kept_times(schedule, times);
   for (int i = 0; i < shorter.steps(); ++i)
     nodes[static_cast<std::size_t>(shorter.steps() - 1 - i)].level = shorter.at(i);
@@ -173,7 +178,10 @@ outcome replay_table(const json& recorded, std::size_t index) {
                  [&](comparison& c) {
     const discrete_schedule full = schedule_of(recorded);
     const std::vector<int> times = times_of(full.steps(), recorded["spacing"]);
-    const discrete_schedule schedule = respaced(full, times);
+    const discrete_schedule exact = respaced(full, times);
+    const discrete_schedule schedule = published_respacing(full, times);
+    for (int k = 0; k < exact.steps(); ++k)
+      if (std::abs(exact.beta(k) - schedule.beta(k)) > 1e-12) c.fail("respaced betas differ");
     c.same("num_timesteps", schedule.steps(), recorded["num_timesteps"].get<double>());
     if (recorded.contains("timestep_map"))
       c.same("timestep_map", std::vector<double>(times.begin(), times.end()),
