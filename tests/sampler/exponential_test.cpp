@@ -99,6 +99,18 @@ TEST(step_between, keeps_the_variance_of_the_noise_at_any_stochasticity) {
     }
 }
 
+TEST(step_between, of_the_stochastic_noise_form_exceeds_the_variance_at_second_order) {
+  const signal_noise from{0.6, 0.8}, to{0.8, 0.6};
+  for (const double tau : {0.3, 1.0}) {
+    const exponential_step s = step_between(from, to, noise_row, tau);
+    EXPECT_NEAR(s.state * from.alpha, to.alpha, 1e-15);
+    const double kept = s.state * from.sigma + s.gain;
+    const double excess = to.alpha * from.sigma / from.alpha - to.sigma;
+    EXPECT_NEAR(kept * kept + s.noise * s.noise - to.sigma * to.sigma,
+                tau * tau * (1 + tau * tau) * excess * excess, 1e-14);
+  }
+}
+
 TEST(step_between, composes) {
   const signal_noise a{0.2, 0.9}, b{0.5, 0.7}, c{0.9, 0.2};
   for (const double tau : {0.0, 0.6, 1.0}) {

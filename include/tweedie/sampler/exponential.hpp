@@ -22,7 +22,9 @@
 //                 + tau sigma_t sqrt(e^(2h) - 1) w
 //
 // where <P> is the mean of P over the step, weighted by the exponential. tau = 0 is the ODE, tau = 1
-// SDE-DPM-Solver(++). Both ends are finite: sigma_t = 0 and alpha_s = 0.
+// SDE-DPM-Solver(++). With P known, the data form keeps the variance sigma^2 of the noise at any step
+// and tau; the noise form at tau > 0 exceeds it by tau^2 (1 + tau^2) (alpha_t sigma_s / alpha_s -
+// sigma_t)^2, second order in the step. Both ends are finite: sigma_t = 0 and alpha_s = 0.
 #pragma once
 
 #include <algorithm>

@@ -52,7 +52,7 @@ enum class noise_estimate {
   from_clean    ///< (x - alpha x0) / sigma with the clipped x0
 };
 
-/// What is interpolated, in which variable, and how much noise replaces determinism.
+/// What is interpolated, with which weights, and how much noise replaces determinism.
 struct multistep_model {
   plane_row row = clean_row;
   second_order_term second = second_order_term::exact;
