@@ -5,18 +5,6 @@
 namespace tweedie {
 namespace {
 
-// Type 7 of Hyndman and Fan 1996, the default of R, numpy and torch.
-TEST(quantile_of, interpolates_between_order_statistics) {
-  const auto quantile = [](std::vector<double> v, double ratio) { return quantile_of(v, ratio); };
-  EXPECT_EQ(quantile({4, 1, 3, 2}, 0), 1);
-  EXPECT_EQ(quantile({4, 1, 3, 2}, 1), 4);
-  EXPECT_NEAR(quantile({4, 1, 3, 2}, 0.5), 2.5, 1e-15);
-  EXPECT_NEAR(quantile({4, 1, 3, 2}, 0.9), 3.7, 1e-15);
-  EXPECT_EQ(quantile({5}, 0.3), 5);
-  EXPECT_THROW(quantile({}, 0.5), std::invalid_argument);
-  EXPECT_THROW(quantile({1}, 1.5), std::invalid_argument);
-}
-
 template <class S>
 class every_scalar : public testing::Test {};
 using scalars = testing::Types<float, double>;

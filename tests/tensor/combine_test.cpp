@@ -94,6 +94,26 @@ TYPED_TEST(combine_of, outputs_may_be_any_inputs) {
   } while (std::next_permutation(order.begin(), order.end()));
 }
 
+// Every pattern of zero weights of two outputs that overwrite two of the three inputs.
+TYPED_TEST(combine_of, two_outputs_with_any_zeros) {
+  using S = TypeParam;
+  const std::size_t n = 1030;
+  std::vector<std::vector<S>> before(3);
+  for (auto& v : before) v = this->random(n);
+  for (unsigned pattern = 0; pattern < 64; ++pattern) {
+    for (const std::size_t first : {0u, 1u}) {
+      std::vector<double> weights(6);
+      for (unsigned k = 0; k < 6; ++k) weights[k] = (pattern >> k & 1u) * (0.5 + k);
+      std::vector<std::vector<S>> memory = before;
+      const S* in[] = {memory[0].data(), memory[1].data(), memory[2].data()};
+      S* out[] = {memory[first].data(), memory[1 - first].data()};
+      combine<S>(out, in, weights, n);
+      this->expect_row(memory[first], before, weights.data());
+      this->expect_row(memory[1 - first], before, weights.data() + 3);
+    }
+  }
+}
+
 TYPED_TEST(combine_of, input_of_weight_zero_is_not_read) {
   using S = TypeParam;
   const std::vector<S> x = this->random(100);

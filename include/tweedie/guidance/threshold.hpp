@@ -3,32 +3,20 @@
 // With q the `ratio`-quantile of |x0| over one batch item and s = clamp(q, minimum, maximum),
 //   x0 <- clamp(x0, -s, s) / s        (divided by s / minimum if minimum is not 1)
 // so that saturated values are pulled inwards instead of piling up at the border. The quantile
-// interpolates linearly between order statistics.
+// interpolates linearly between order statistics (tensor/quantile.hpp). Two passes.
 #pragma once
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <limits>
 #include <span>
 #include <vector>
 
 #include "tweedie/schedule/schedule.hpp"
+#include "tweedie/tensor/fused_pass.hpp"
+#include "tweedie/tensor/quantile.hpp"
 
 namespace tweedie {
-
-/// Quantile of `values`, which are reordered: linear between order statistics, ratio in [0, 1].
-inline double quantile_of(std::span<double> values, double ratio) {
-  detail::require(!values.empty(), "quantile_of", "values", 0, "valid: at least one value");
-  detail::require(ratio >= 0 && ratio <= 1, "quantile_of", "ratio", ratio,
-                  "valid: 0 <= ratio <= 1");
-  const double rank = ratio * static_cast<double>(values.size() - 1);
-  const auto low = static_cast<std::ptrdiff_t>(rank);
-  const auto middle = values.begin() + low;
-  std::nth_element(values.begin(), middle, values.end());
-  const double fraction = rank - static_cast<double>(low);
-  if (fraction == 0) return *middle;
-  return *middle + fraction * (*std::min_element(middle + 1, values.end()) - *middle);
-}
 
 /// A transform of x0 estimates for `sampling`. The memory for one item is kept between calls.
 struct dynamic_threshold {
@@ -39,17 +27,29 @@ struct dynamic_threshold {
   template <class S>
   void operator()(std::span<S> clean, std::size_t items, const node&) {
     const std::size_t length = items == 0 ? 0 : clean.size() / items;
-    sizes.resize(length);
     for (std::size_t i = 0; i < items && length > 0; ++i) {
       const std::span<S> item = clean.subspan(i * length, length);
-      std::transform(item.begin(), item.end(), sizes.begin(),
-                     [](S v) { return std::abs(static_cast<double>(v)); });
-      const double s = std::min(std::max(quantile_of(sizes, ratio), minimum), maximum);
-      for (S& v : item) v = static_cast<S>(std::clamp(static_cast<double>(v), -s, s) * minimum / s);
+      const double quantile = magnitude_quantile<S>(item, ratio, scratch(arithmetic_t<S>()));
+      const double s = std::min(std::max(quantile, minimum), maximum);
+      S* const to = item.data();
+      const S* const from = item.data();
+      const std::array<double, 1> identity{1};
+      const std::array<double, 2> weights{0, minimum / s};
+      fused_pass<S> pass;
+      pass.item_size = length;
+      pass.outputs = std::span(&to, 1);
+      pass.inputs = std::span(&from, 1);
+      pass.weights = weights;
+      pass.head = {identity, -s, s};
+      apply(pass);
     }
   }
 
-  std::vector<double> sizes{};
+  std::vector<float>& scratch(float) { return floats; }
+  std::vector<double>& scratch(double) { return doubles; }
+
+  std::vector<float> floats{};
+  std::vector<double> doubles{};
 };
 
 }  // namespace tweedie

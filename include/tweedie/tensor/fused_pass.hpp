@@ -80,6 +80,13 @@ void clamp_block(A* to, double low, double high, std::size_t n) {
   if (i < n) store_partial(to + i, clamped(load_partial(to + i, n - i)), n - i);
 }
 
+// Asks for a block of a stream while the processor is busy with something else, as the noise is.
+template <storage_scalar S>
+void prefetch_block(const S* stream, std::size_t n) {
+  constexpr std::size_t line = 64 / sizeof(S);
+  for (std::size_t i = 0; i < n; i += line) __builtin_prefetch(stream + i);
+}
+
 // to[i] *= scale[i]
 template <storage_scalar S>
 void scale_block(arithmetic_t<S>* to, const S* scale, std::size_t n) {
@@ -136,6 +143,12 @@ void apply(const fused_pass<S>& pass, element_range range) {
     return sum.write(pass.outputs[0] + range.begin);
   }
 
+  if (block_columns == 0 && pass.outputs.size() == 2 &&
+      detail::combine_pair<S>(pass.outputs, pass.inputs, {}, pass.weights, range.begin,
+                              range.end - range.begin)) {
+    return;
+  }
+
   A scratch[(1 + fused_pass<S>::most_draws) * detail::block_size];
   const A* columns[1 + fused_pass<S>::most_draws];
   for (std::size_t c = 0; c < block_columns; ++c) columns[c] = scratch + c * detail::block_size;
@@ -157,6 +170,9 @@ void apply(const fused_pass<S>& pass, element_range range) {
       const std::size_t item = at / pass.item_size;
       const std::size_t position = at % pass.item_size;
       n = std::min(n, pass.item_size - position);
+      if (!has_head) {
+        for (const S* const stream : pass.inputs) detail::prefetch_block(stream + at, n);
+      }
       for (const pass_draw<S>& draw : pass.draws) {
         noise_key key = pass.item_keys[item];
         key.draw = draw.number;
