@@ -89,17 +89,17 @@ path make_path(const std::string& name, const Schedule& schedule,
 
 std::vector<path> paths() {
   const double high = std::exp(range), low = std::exp(-range);
-  return {make_path("VP", variance_preserving_schedule{},
-                    [](double u) { return range * (2 * u - 1); }),
-          make_path("VE", edm_schedule{},
-                    [=](double u) {
-                      const double a = std::pow(high, 1 / 7.0), b = std::pow(low, 1 / 7.0);
-                      return -7 * std::log(a + u * (b - a));
-                    }),
-          make_path("RF", rectified_flow{}, [=](double u) {
-            const double t = std::lerp(high / (1 + high), low / (1 + low), u);
-            return std::log((1 - t) / t);
-          })};
+  return {
+      make_path("VP", variance_preserving_schedule{}, [](double u) { return range * (2 * u - 1); }),
+      make_path("VE", edm_schedule{},
+                [=](double u) {
+                  const double a = std::pow(high, 1 / 7.0), b = std::pow(low, 1 / 7.0);
+                  return -7 * std::log(a + u * (b - a));
+                }),
+      make_path("RF", rectified_flow{}, [=](double u) {
+        const double t = std::lerp(high / (1 + high), low / (1 + low), u);
+        return std::log((1 - t) / t);
+      })};
 }
 
 // Cuts the first step into pieces of 2^-20, 2^-20, 2^-19, ..., 1/2 of it.
@@ -142,17 +142,16 @@ const MatrixXd& truth() {
 // Root mean square error at the end, in units of alpha.
 double error_of(const program& plan, const path& on, signal_noise end) {
   MatrixXd x = plan.start.level.alpha * starts();
-  run(plan, x, {.prediction = predicts_sample}, [&](const auto& in, double time, auto out) {
-    out = data().denoise(on.level(time), in);
-  });
+  run(plan, x, {.prediction = predicts_sample},
+      [&](const auto& in, double time, auto out) { out = data().denoise(on.level(time), in); });
   return std::sqrt((x / end.alpha - truth()).squaredNorm() / static_cast<double>(x.cols()));
 }
 
 struct method {
   std::string name;
   std::function<program(const grid&, const path&)> plan;
-  double order;       // from an exact history
-  double ramp_order;  // from the usual start
+  double order;        // from an exact history
+  double ramp_order;   // from the usual start
   std::string only{};  // path it is for
 };
 
@@ -162,9 +161,7 @@ method one_step(const std::string& name, double order,
 }
 
 std::vector<method> methods() {
-  const auto maker = [](const path& p) {
-    return [&p](double level) { return p.between(level); };
-  };
+  const auto maker = [](const path& p) { return [&p](double level) { return p.between(level); }; };
   const auto rk = [maker](const butcher_tableau& m, plane_row row) {
     return [=](const grid& g, const path& p) { return runge_kutta(g, m, maker(p), row); };
   };
@@ -202,9 +199,8 @@ std::vector<method> methods() {
   all.push_back(one_step("Krogstad", 4, etd(krogstad())));
   all.push_back(one_step("Heun in sigma", 2, rk(heun_tableau, noise_row)));
   all.push_back(one_step("Ralston in sigma", 2, rk(ralston_tableau, noise_row)));
-  all.push_back(one_step("DPM2 (KDPM2)", 2, [maker](const grid& g, const path& p) {
-    return dpm_2(g, maker(p));
-  }));
+  all.push_back(one_step("DPM2 (KDPM2)", 2,
+                         [maker](const grid& g, const path& p) { return dpm_2(g, maker(p)); }));
   all.push_back(one_step("Kutta in sigma", 4, rk(kutta_tableau, noise_row)));
   all.push_back(one_step("midpoint in flow time", 2, rk(midpoint_tableau, straight_row)));
   all.push_back(one_step("Kutta in flow time", 4, rk(kutta_tableau, straight_row)));
@@ -247,8 +243,7 @@ std::vector<stochastic_method> stochastic_methods() {
   const auto two_stage = [](stage_noise how) {
     return [=](const grid& g) { return dpmpp_sde(g, noise_level_nodes, {.noise = how}); };
   };
-  return {{"Euler-Maruyama",
-           [](const grid& g) { return euler_maruyama(edm_schedule{}, g); }, 1},
+  return {{"Euler-Maruyama", [](const grid& g) { return euler_maruyama(edm_schedule{}, g); }, 1},
           {"Euler ancestral = DDPM", [](const grid& g) { return euler_ancestral(g); }, 1},
           {"SDE-DPM-Solver++ 2M", sde(2), 2},
           {"SDE-DPM-Solver++ 3M as published", sde(3, third_order_term::published), 2},
@@ -266,8 +261,8 @@ double variance_error(const stochastic_method& m, int n) {
   for (const double level : exponential_levels(n + 1, 20, 0.05))
     nodes.push_back(noise_level_nodes(level));
   const double variance = 0.25;
-  const double end = law(m.plan(nodes), gaussian_denoiser(0, variance), {0, variance + 400})
-                         .result.variance;
+  const double end =
+      law(m.plan(nodes), gaussian_denoiser(0, variance), {0, variance + 400}).result.variance;
   return end / (variance + 0.05 * 0.05) - 1;
 }
 

@@ -12,6 +12,7 @@
 #include "tweedie/sampler/ddim.hpp"
 #include "tweedie/sampler/ddpm.hpp"
 #include "tweedie/sampler/dpm_2.hpp"
+#include "tweedie/sampler/dpm_solver.hpp"
 #include "tweedie/sampler/er_sde.hpp"
 #include "tweedie/sampler/euler.hpp"
 #include "tweedie/sampler/exponential_runge_kutta.hpp"
@@ -20,6 +21,7 @@
 #include "tweedie/sampler/heun.hpp"
 #include "tweedie/sampler/ipndm.hpp"
 #include "tweedie/sampler/linear_multistep.hpp"
+#include "tweedie/sampler/restart.hpp"
 #include "tweedie/sampler/runge_kutta.hpp"
 #include "tweedie/sampler/sa_solver.hpp"
 #include "tweedie/sampler/sde.hpp"
@@ -42,6 +44,8 @@ struct planner {
 // Nodes between those of a grid, in the gauge of rectified flow: planners must not mind.
 inline node inner_node(double level) { return {level, rectified(level)}; }
 
+inline node inner_node_at(double half_log_snr) { return inner_node(std::exp(-half_log_snr)); }
+
 inline auto constant(double tau) {
   return [tau](const node&) { return tau; };
 }
@@ -54,9 +58,7 @@ inline std::vector<planner> planners() {
       {"ddpm, fixed small", [](const grid& g) { return ddpm(g); }, true},
       {"ddpm, fixed large", [](const grid& g) { return ddpm(g, fixed_large{}); }, true, false},
       {"ddpm, analytic",
-       [](const grid& g) {
-         return ddpm(g, analytic_variance{[](const node&) { return 0.0; }});
-       },
+       [](const grid& g) { return ddpm(g, analytic_variance{[](const node&) { return 0.0; }}); },
        true},
       {"euler", [](const grid& g) { return euler(g); }},
       {"heun", [](const grid& g) { return heun(g); }, false, true, true, 2, 2},
@@ -85,18 +87,15 @@ inline std::vector<planner> planners() {
       {"ER-SDE 3", [](const grid& g) { return er_sde(g, 3); }, true, true, true},
       {"ER-SDE 2, ODE", [](const grid& g) { return er_sde(g, 2, ode_noise_scale); }, false, true,
        true, 1, 2},
-      {"RES 2s",
-       [](const grid& g) { return exponential_runge_kutta(g, etd2(), inner_node); }, false, true,
-       false, 2, 2},
-      {"ETD 3", [](const grid& g) { return exponential_runge_kutta(g, etd3(), inner_node); },
-       false, true, false, 3, 3},
-      {"Krogstad",
-       [](const grid& g) { return exponential_runge_kutta(g, krogstad(), inner_node); }, false,
-       true, false, 4, 4},
+      {"RES 2s", [](const grid& g) { return exponential_runge_kutta(g, etd2(), inner_node); },
+       false, true, false, 2, 2},
+      {"ETD 3", [](const grid& g) { return exponential_runge_kutta(g, etd3(), inner_node); }, false,
+       true, false, 3, 3},
+      {"Krogstad", [](const grid& g) { return exponential_runge_kutta(g, krogstad(), inner_node); },
+       false, true, false, 4, 4},
       {"SEEDS-2", [](const grid& g) { return seeds_2(g, inner_node); }, true, true, false, 2},
       {"SEEDS-3", [](const grid& g) { return seeds_3(g, inner_node); }, true, true, false, 3},
-      {"Ralston",
-       [](const grid& g) { return runge_kutta(g, ralston_tableau, noise_level_nodes); },
+      {"Ralston", [](const grid& g) { return runge_kutta(g, ralston_tableau, noise_level_nodes); },
        false, true, true, 2, 2},
       {"Bogacki-Shampine in flow time",
        [](const grid& g) {
@@ -128,6 +127,16 @@ inline std::vector<planner> planners() {
       {"gradient estimation", [](const grid& g) { return gradient_estimation(g); }, false, true,
        true},
       {"flow ancestral", [](const grid& g) { return flow_ancestral(g); }, true},
+      {"DPM-Solver-2", [](const grid& g) { return dpm_solver(g, 2, inner_node_at); }, false, true,
+       true, 2, 2},
+      {"DPM-Solver++ 3S",
+       [](const grid& g) { return dpm_solver(g, 3, inner_node_at, {.row = clean_row}); }, false,
+       true, true, 3, 3},
+      {"DPM-Solver++ 2S ancestral",
+       [](const grid& g) { return dpm_solver_ancestral(g, 2, inner_node_at); }, true, true, false,
+       2},
+      {"restart", [](const grid& g) { return restart(g, inner_node, {}); }, false, true, true, 2,
+       2},
   };
 }
 
@@ -148,7 +157,8 @@ inline std::vector<named_grid> grids() {
       {"rectified flow from t = 0.99",
        at_times(rectified_flow{}, std::vector{0.99, 0.8, 0.5, 0.1, 0.01, 0.0})},
       {"edm", ending_clean(edm_schedule{}, at_times(edm_schedule{}, karras_levels(8, 80, 0.002)))},
-      {"vp sde to t = 0.001", at_times(variance_preserving_schedule{}, std::vector{1.0, 0.3, 0.001})},
+      {"vp sde to t = 0.001",
+       at_times(variance_preserving_schedule{}, std::vector{1.0, 0.3, 0.001})},
   };
 }
 

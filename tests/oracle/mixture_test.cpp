@@ -27,8 +27,8 @@ oracle::mixture<Scalar> three_in_the_plane() {
                                   part<Scalar>(0.2, {0.4, -1.4}, 0.3, -0.15, 0.2)});
 }
 
-const std::vector<signal_noise> levels = {
-    {1, 0.05}, {1, 3}, {0.8, 0.6}, {0.2, 0.98}, {0.3, 0.7}, {0, 1}};
+const std::vector<signal_noise> levels = {{1, 0.05},   {1, 3},     {0.8, 0.6},
+                                          {0.2, 0.98}, {0.3, 0.7}, {0, 1}};
 
 TEST(Mixture, ScoreIsTheGradientOfTheLogDensity) {
   const auto data = three_in_the_plane<double>();
@@ -70,10 +70,9 @@ TEST(Mixture, TweediesFormulaGivesMeanAndCovariance) {
     const auto [alpha, sigma] = level;
     const VectorXd mean = (x + sigma * sigma * data.score(level, x)) / alpha;
     EXPECT_LT((data.denoise(level, x) - mean).norm(), 1e-13 / alpha);
-    const MatrixXd covariance = sigma * sigma *
-                                (MatrixXd::Identity(2, 2) +
-                                 sigma * sigma * data.score_jacobian(level, x)) /
-                                (alpha * alpha);
+    const MatrixXd covariance =
+        sigma * sigma * (MatrixXd::Identity(2, 2) + sigma * sigma * data.score_jacobian(level, x)) /
+        (alpha * alpha);
     EXPECT_LT((data.posterior_covariance(level, x) - covariance).norm(), 1e-12 / (alpha * alpha));
   }
 }
@@ -125,8 +124,8 @@ TEST(Mixture, NoisedIsTheMarginal) {
 
 TEST(Mixture, PointMassesAreAllowedUnderNoise) {
   const MatrixXd zero = MatrixXd::Zero(1, 1);
-  const oracle::mixture<double> signs({{1.0, VectorXd::Constant(1, 1.0), zero},
-                                       {1.0, VectorXd::Constant(1, -1.0), zero}});
+  const oracle::mixture<double> signs(
+      {{1.0, VectorXd::Constant(1, 1.0), zero}, {1.0, VectorXd::Constant(1, -1.0), zero}});
   for (const double x : {-2.0, 0.1, 0.7}) {
     const double exact = std::tanh(0.8 * x / 0.36);
     EXPECT_NEAR(signs.denoise({0.8, 0.6}, VectorXd::Constant(1, x))(0, 0), exact, 1e-14);

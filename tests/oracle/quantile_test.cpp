@@ -60,8 +60,8 @@ TEST(Flow, IsASemigroupAndDoesNotDependOnTheGauge) {
 }
 
 TEST(Flow, GaussianMapIsAffine) {
-  const oracle::mixture<double> data({{1.0, Eigen::VectorXd::Constant(1, 0.7),
-                                       Eigen::MatrixXd::Constant(1, 1, 0.25)}});
+  const oracle::mixture<double> data(
+      {{1.0, Eigen::VectorXd::Constant(1, 0.7), Eigen::MatrixXd::Constant(1, 1, 0.25)}});
   const double x = 2.2;
   const double exact = 0.7 + 0.5 / std::sqrt(0.25 * 0.36 + 0.64) * (x - 0.6 * 0.7);
   EXPECT_NEAR(flow(data, {0.6, 0.8}, {1, 0}, x), exact, 1e-14);

@@ -55,8 +55,10 @@ program plan_of(const json& recorded, double least, double highest, double rho) 
     grid nodes;
     for (const json& index : k["ts"])
       nodes.push_back(node_at(schedule, all.at(index.get<std::size_t>())));
-    if (k["ts"].back().get<int>() == steps - 1) nodes.back() = node_at(schedule, least);
-    else nodes.push_back(node_at(schedule, least));
+    if (k["ts"].back().get<int>() == steps - 1)
+      nodes.back() = node_at(schedule, least);
+    else
+      nodes.push_back(node_at(schedule, least));
     return consistency(nodes);
   }
   throw std::runtime_error("no planner for sampler \"" + sampler + "\"");
@@ -108,49 +110,52 @@ outcome replay_sampler(const json& recorded) {
     c.same("model_outputs", raw, tensors(recorded["model_outputs"]));
     for (double& v : run.result) v = std::clamp(v, -1.0, 1.0);
     // The last noise of the multistep sampler, sqrt(t^2 - t_min^2) z, is rounding where t = t_min.
-    if (sampler == "multistep") c.near("final", run.result, numbers(recorded["final"]), 1e-8);
-    else c.same("final", run.result, numbers(recorded["final"]));
+    if (sampler == "multistep")
+      c.near("final", run.result, numbers(recorded["final"]), 1e-8);
+    else
+      c.same("final", run.result, numbers(recorded["final"]));
   });
 }
 
 outcome replay_scalings(const json& recorded, std::size_t index) {
-  return attempt("scalings/" + std::to_string(index), "consistency_models", "scalings",
-                 [&](comparison& c) {
-    const double deviation = recorded["sigma_data"];
-    const double least = recorded["sigma_min"];
-    std::vector<std::vector<double>> plain(3), boundary(3);
-    for (const double s : numbers(recorded["sigma"])) {
-      const preconditioning p = edm_preconditioning(s, deviation);
-      const preconditioning b = consistency_preconditioning(s, deviation, least);
-      plain[0].push_back(p.skip), plain[1].push_back(p.out), plain[2].push_back(p.in);
-      boundary[0].push_back(b.skip), boundary[1].push_back(b.out), boundary[2].push_back(b.in);
-    }
-    c.same("scalings", plain, tensors(recorded["scalings"]));
-    c.same("boundary", boundary, tensors(recorded["boundary"]));
-    const auto weights = [&](const char* key, const auto& weighting) {
-      if (!recorded.contains(key)) return;
-      std::vector<double> ours;
-      for (const double s : numbers(recorded["sigma"]))
-        ours.push_back(sample_weight(weighting, -2 * std::log(s)));
-      c.same(key, ours, numbers(recorded[key]));
-    };
-    weights("snr", simple_weighting);
-    weights("weights_snr", simple_weighting);
-    weights("weights_snr+1", snr_plus_one_weighting);
-    weights("weights_karras", edm_weighting(deviation));
-    weights("weights_truncated-snr", truncated_snr_weighting);
-    weights("weights_uniform", sample_weighting);
-  });
+  return attempt(
+      "scalings/" + std::to_string(index), "consistency_models", "scalings", [&](comparison& c) {
+        const double deviation = recorded["sigma_data"];
+        const double least = recorded["sigma_min"];
+        std::vector<std::vector<double>> plain(3), boundary(3);
+        for (const double s : numbers(recorded["sigma"])) {
+          const preconditioning p = edm_preconditioning(s, deviation);
+          const preconditioning b = consistency_preconditioning(s, deviation, least);
+          plain[0].push_back(p.skip), plain[1].push_back(p.out), plain[2].push_back(p.in);
+          boundary[0].push_back(b.skip), boundary[1].push_back(b.out), boundary[2].push_back(b.in);
+        }
+        c.same("scalings", plain, tensors(recorded["scalings"]));
+        c.same("boundary", boundary, tensors(recorded["boundary"]));
+        const auto weights = [&](const char* key, const auto& weighting) {
+          if (!recorded.contains(key)) return;
+          std::vector<double> ours;
+          for (const double s : numbers(recorded["sigma"]))
+            ours.push_back(sample_weight(weighting, -2 * std::log(s)));
+          c.same(key, ours, numbers(recorded[key]));
+        };
+        weights("snr", simple_weighting);
+        weights("weights_snr", simple_weighting);
+        weights("weights_snr+1", snr_plus_one_weighting);
+        weights("weights_karras", edm_weighting(deviation));
+        weights("weights_truncated-snr", truncated_snr_weighting);
+        weights("weights_uniform", sample_weighting);
+      });
 }
 
 outcome replay_levels(const json& recorded, std::size_t index) {
   return attempt("get_sigmas_karras/" + std::to_string(index), "consistency_models", "grids",
                  [&](comparison& c) {
-    std::vector<double> levels = karras_levels(recorded["n"].get<int>(), recorded["sigma_max"].get<double>(),
-                                               recorded["sigma_min"].get<double>(), recorded["rho"].get<double>());
-    levels.push_back(0);
-    c.same("result", levels, numbers(recorded["result"]));
-  });
+                   std::vector<double> levels = karras_levels(
+                       recorded["n"].get<int>(), recorded["sigma_max"].get<double>(),
+                       recorded["sigma_min"].get<double>(), recorded["rho"].get<double>());
+                   levels.push_back(0);
+                   c.same("result", levels, numbers(recorded["result"]));
+                 });
 }
 
 }  // namespace

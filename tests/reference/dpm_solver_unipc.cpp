@@ -41,9 +41,12 @@ path continuous_path(const Schedule& schedule) {
 path path_of(const std::string& name, const std::string& library) {
   if (name == "vp_linear") return continuous_path(variance_preserving_schedule(0.1, 20));
   discrete_schedule table = linear_beta_schedule(1000);
-  if (name == "scaled_linear") table = scaled_linear_beta_schedule(1000);
-  else if (name == "cosine") table = cosine_schedule(1000);
-  else if (name != "linear") throw std::runtime_error("no schedule \"" + name + "\"");
+  if (name == "scaled_linear")
+    table = scaled_linear_beta_schedule(1000);
+  else if (name == "cosine")
+    table = cosine_schedule(1000);
+  else if (name != "linear")
+    throw std::runtime_error("no schedule \"" + name + "\"");
   const double lowest = library == "UniPC" ? -INFINITY : -5.1;
   const interpolated_schedule schedule = interpolated(table, lowest);
   path p = continuous_path(schedule);
@@ -58,12 +61,15 @@ std::vector<double> times_of(const path& p, const std::string& skip, double firs
   std::vector<double> times;
   for (int i = 0; i <= count; ++i) {
     const double u = static_cast<double>(i) / count;
-    if (skip == "time_uniform") times.push_back(std::lerp(first, last, u));
+    if (skip == "time_uniform")
+      times.push_back(std::lerp(first, last, u));
     else if (skip == "time_quadratic")
       times.push_back(std::pow(std::lerp(std::sqrt(first), std::sqrt(last), u), 2));
     else if (skip == "logSNR")
-      times.push_back(p.time_of(std::lerp(half_log_snr(p.level(first)), half_log_snr(p.level(last)), u)));
-    else throw std::runtime_error("no spacing \"" + skip + "\"");
+      times.push_back(
+          p.time_of(std::lerp(half_log_snr(p.level(first)), half_log_snr(p.level(last)), u)));
+    else
+      throw std::runtime_error("no spacing \"" + skip + "\"");
   }
   return times;
 }
@@ -99,8 +105,8 @@ struct settings {
 
 // Orders of the steps of a multistep run.
 std::vector<int> multistep_orders(const settings& s) {
-  const bool lower = s.sample.value("lower_order_final", true) &&
-                     (s.library == "UniPC" || s.steps < 10);
+  const bool lower =
+      s.sample.value("lower_order_final", true) && (s.library == "UniPC" || s.steps < 10);
   std::vector<int> orders;
   for (int step = 1; step <= s.steps; ++step) {
     int order = std::min(step, s.order);
@@ -116,8 +122,7 @@ program multistep_plan(const settings& s) {
   const std::vector<int> orders = multistep_orders(s);
   multistep_model model{.row = s.row()};
   if (s.library == "UniPC") {
-    model.second =
-        s.variant == "bh1" ? second_order_term::leading : second_order_term::halved;
+    model.second = s.variant == "bh1" ? second_order_term::leading : second_order_term::halved;
     std::vector<adams_step> steps;
     for (std::size_t i = 0; i < orders.size(); ++i) {
       const bool corrected = i + 1 < static_cast<std::size_t>(s.steps);
@@ -161,10 +166,14 @@ program singlestep_plan(const settings& s) {
 network_description network_of(const settings& s, const std::string& kind) {
   network_description network;
   network.time = [time = s.p.network_time](const node& n) { return time(n.time); };
-  if (kind == "x_start") network.prediction = predicts_sample;
-  else if (kind == "v") network.prediction = predicts_v;
-  else if (kind == "score") network.prediction = predicts_score;
-  else if (kind != "noise") throw std::runtime_error("no prediction \"" + kind + "\"");
+  if (kind == "x_start")
+    network.prediction = predicts_sample;
+  else if (kind == "v")
+    network.prediction = predicts_v;
+  else if (kind == "score")
+    network.prediction = predicts_score;
+  else if (kind != "noise")
+    throw std::runtime_error("no prediction \"" + kind + "\"");
   return network;
 }
 
@@ -186,7 +195,8 @@ answer model_of(const json& guidance, const network_description& network,
       const std::vector<double> conditional = plain(x, t, 1);
       raw.push_back(mixed);
       raw.back().insert(raw.back().end(), conditional.begin(), conditional.end());
-      for (std::size_t i = 0; i < mixed.size(); ++i) mixed[i] += scale * (conditional[i] - mixed[i]);
+      for (std::size_t i = 0; i < mixed.size(); ++i)
+        mixed[i] += scale * (conditional[i] - mixed[i]);
       return mixed;
     };
   if (type == "classifier")  // log p = -|x - 1|^2 / 2 moves the noise by -scale sigma (1 - x)
@@ -211,12 +221,11 @@ driven run_adaptive(const settings& s, const network_description& network,
   const node_maker at = [&](double h) { return s.p.at_half_log_snr(h); };
   const double start = half_log_snr(s.p.level(s.first));
   const double end = half_log_snr(s.p.level(s.last));
-  const adaptive_range range{
-      .from = start,
-      .to = end,
-      .allowed = {s.sample.value("atol", 0.0078), s.sample.value("rtol", 0.05),
-                  error_norm::worst_item},
-      .slack = end - half_log_snr(s.p.level(s.last + 1e-5))};
+  const adaptive_range range{.from = start,
+                             .to = end,
+                             .allowed = {s.sample.value("atol", 0.0078),
+                                         s.sample.value("rtol", 0.05), error_norm::worst_item},
+                             .slack = end - half_log_snr(s.p.level(s.last + 1e-5))};
   elementary_controller control;
   control.order = s.order;
   const auto n = static_cast<Eigen::Index>(x.size() / items);
@@ -240,59 +249,63 @@ outcome replay_case(const json& recorded) {
   // The first attempts of an adaptive run differ in their last digits only, and their difference,
   // half rounding, decides the steps.
   const double tolerance = s.method == "adaptive" ? 1e-7 : comparison::tight;
-  const std::string group = s.method + " " + s.algorithm + (s.variant.empty() ? "" : " " + s.variant);
-  return attempt(recorded["id"], s.library, group, [&](comparison& c) {
-    const json& options = recorded["constructor"];
-    const network_description network = network_of(s, recorded["model_type"]);
-    std::vector<std::vector<double>> raw;
-    const answer model = model_of(recorded["guidance"], network, raw);
-    const std::vector<double> x = numbers(recorded["x_init"]);
-    const auto items = recorded["shape"][0].get<std::size_t>();
-    if (recorded.contains("timesteps"))
-      c.same("timesteps", times_of(s.p, s.skip, s.first, s.last, s.steps),
-             numbers(recorded["timesteps"]));
+  const std::string group =
+      s.method + " " + s.algorithm + (s.variant.empty() ? "" : " " + s.variant);
+  return attempt(
+      recorded["id"], s.library, group,
+      [&](comparison& c) {
+        const json& options = recorded["constructor"];
+        const network_description network = network_of(s, recorded["model_type"]);
+        std::vector<std::vector<double>> raw;
+        const answer model = model_of(recorded["guidance"], network, raw);
+        const std::vector<double> x = numbers(recorded["x_init"]);
+        const auto items = recorded["shape"][0].get<std::size_t>();
+        if (recorded.contains("timesteps"))
+          c.same("timesteps", times_of(s.p, s.skip, s.first, s.last, s.steps),
+                 numbers(recorded["timesteps"]));
 
-    const auto run_with = [&](const auto& transform) {
-      driven run = s.method == "adaptive"
-                       ? run_adaptive(s, network, x, items, model, transform)
-                       : drive(s.method == "multistep" ? multistep_plan(s) : singlestep_plan(s),
-                               network, x, model, {}, transform);
-      if (s.sample.value("denoise_to_zero", false)) {
-        // One more evaluation, of which the x0 estimate is the result, in either prediction.
-        const driven last =
-            drive(ddim({s.p.at(s.last), clean_node(0)}), network, run.result, model, {}, transform);
-        run.times.push_back(last.times.front());
-        run.marks.push_back(last.result);
-        run.result = last.result;
-      }
-      return run;
-    };
-    driven run;
-    if (options.contains("correcting_x0_fn") && !options["correcting_x0_fn"].is_null()) {
-      dynamic_threshold threshold{.ratio = options.value("dynamic_thresholding_ratio", 0.995),
-                                  .minimum = options.value("thresholding_max_val", 1.0)};
-      run = run_with([&](std::span<double> clean, std::size_t, const node& at) {
-        threshold(clean, items, at);
-        for (double& v : clean) v /= threshold.minimum;
-      });
-    } else {
-      run = run_with(unchanged{});
-    }
-    c.same("model_t", run.times, numbers(recorded["model_t"]));
-    c.same("model_outputs", raw, tensors(recorded["model_outputs"]));
-    const std::vector<std::vector<double>> expected = tensors(recorded["intermediates"]);
-    if (!expected.empty()) {
-      std::vector<std::vector<double>> marks = run.marks;
-      if (expected.size() == marks.size() + 1) marks.insert(marks.begin(), x);
-      // UniPC records corrected samples, which a program only meets inside the next step.
-      const bool corrected = s.library == "UniPC";
-      if (c.same_size("intermediates", marks.size(), expected.size()))
-        for (std::size_t i = 0; i < marks.size(); ++i)
-          if (!corrected || i == 0 || i + 1 == marks.size())
-            c.same("intermediates[" + std::to_string(i) + "]", marks[i], expected[i]);
-    }
-    c.same("final", run.result, numbers(recorded["final"]));
-  }, tolerance);
+        const auto run_with = [&](const auto& transform) {
+          driven run = s.method == "adaptive"
+                           ? run_adaptive(s, network, x, items, model, transform)
+                           : drive(s.method == "multistep" ? multistep_plan(s) : singlestep_plan(s),
+                                   network, x, model, {}, transform);
+          if (s.sample.value("denoise_to_zero", false)) {
+            // One more evaluation, of which the x0 estimate is the result, in either prediction.
+            const driven last = drive(ddim({s.p.at(s.last), clean_node(0)}), network, run.result,
+                                      model, {}, transform);
+            run.times.push_back(last.times.front());
+            run.marks.push_back(last.result);
+            run.result = last.result;
+          }
+          return run;
+        };
+        driven run;
+        if (options.contains("correcting_x0_fn") && !options["correcting_x0_fn"].is_null()) {
+          dynamic_threshold threshold{.ratio = options.value("dynamic_thresholding_ratio", 0.995),
+                                      .minimum = options.value("thresholding_max_val", 1.0)};
+          run = run_with([&](std::span<double> clean, std::size_t, const node& at) {
+            threshold(clean, items, at);
+            for (double& v : clean) v /= threshold.minimum;
+          });
+        } else {
+          run = run_with(unchanged{});
+        }
+        c.same("model_t", run.times, numbers(recorded["model_t"]));
+        c.same("model_outputs", raw, tensors(recorded["model_outputs"]));
+        const std::vector<std::vector<double>> expected = tensors(recorded["intermediates"]);
+        if (!expected.empty()) {
+          std::vector<std::vector<double>> marks = run.marks;
+          if (expected.size() == marks.size() + 1) marks.insert(marks.begin(), x);
+          // UniPC records corrected samples, which a program only meets inside the next step.
+          const bool corrected = s.library == "UniPC";
+          if (c.same_size("intermediates", marks.size(), expected.size()))
+            for (std::size_t i = 0; i < marks.size(); ++i)
+              if (!corrected || i == 0 || i + 1 == marks.size())
+                c.same("intermediates[" + std::to_string(i) + "]", marks[i], expected[i]);
+        }
+        c.same("final", run.result, numbers(recorded["final"]));
+      },
+      tolerance);
 }
 
 outcome replay_schedule(const json& recorded) {

@@ -56,8 +56,7 @@ template <class Transform = tweedie::unchanged>
 driven drive(const tweedie::program& plan, const tweedie::network_description& network,
              const std::vector<double>& x, const answer& model,
              const std::vector<std::vector<double>>& noises = {}, Transform transform = {},
-             double noise_scale = 1, const answer& variance = {},
-             const state_hook& on_step = {}) {
+             double noise_scale = 1, const answer& variance = {}, const state_hook& on_step = {}) {
   tweedie::sampling s(plan, network, x, recorded_noise(noises, noise_scale), std::move(transform));
   driven out;
   const auto copy = [](auto&& view) { return std::vector<double>(view.begin(), view.end()); };
@@ -100,8 +99,8 @@ inline std::vector<std::vector<double>> estimates(const driven& run,
   for (std::size_t i = 0; i < run.states.size(); ++i) {
     const auto [time, level] = run.nodes[i];
     const double c = network.input_scale(run.nodes[i]);
-    const tweedie::state_output d = tweedie::sample_from(
-        level, network.prediction({time, {c * level.alpha, c * level.sigma}}));
+    const tweedie::state_output d =
+        tweedie::sample_from(level, network.prediction({time, {c * level.alpha, c * level.sigma}}));
     std::vector<double> clean(run.states[i].size());
     for (std::size_t j = 0; j < clean.size(); ++j)
       clean[j] = d.x * run.states[i][j] + d.y * run.outputs[i][j];

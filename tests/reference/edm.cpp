@@ -155,8 +155,10 @@ outcome replay_sampler(const json& recorded) {
     const driven run = drive(plan, denoiser_network, x, denoiser, tensors(recorded["noises"]));
     const double tolerance = own_tolerance(recorded["kwargs"]);
     const auto same = [&](const char* what, const std::vector<double>& ours, const json& theirs) {
-      if (tolerance == comparison::tight) c.same(what, ours, numbers(theirs));
-      else c.near(what, ours, numbers(theirs), tolerance);
+      if (tolerance == comparison::tight)
+        c.same(what, ours, numbers(theirs));
+      else
+        c.near(what, ours, numbers(theirs), tolerance);
     };
     same("model_sigmas", run.levels, recorded["model_sigmas"]);
     if (c.same_size("denoised", run.outputs.size(), recorded["denoised"].size()))
@@ -222,8 +224,8 @@ outcome replay_preconditioning(const json& recorded, std::size_t index) {
       const node at{sigma[i], {1, sigma[i]}};
       const double scale = network.input_scale(at);
       const double t = network.time(at);
-      const state_output d = sample_from(
-          at.level, network.prediction({t, {scale, scale * sigma[i]}}));
+      const state_output d =
+          sample_from(at.level, network.prediction({t, {scale, scale * sigma[i]}}));
       for (std::size_t j = i * length; j < (i + 1) * length; ++j) {
         const double in = scale * x[j];
         denoised.push_back(d.x * x[j] +

@@ -51,8 +51,8 @@ discrete_schedule published_respacing(const discrete_schedule& schedule,
                                       const std::vector<int>& times) {
   std::vector<double> betas;
   for (std::size_t i = 0; i < times.size(); ++i)
-    betas.push_back(1 - schedule.alpha_bar(times[i]) /
-                            (i == 0 ? 1 : schedule.alpha_bar(times[i - 1])));
+    betas.push_back(1 -
+                    schedule.alpha_bar(times[i]) / (i == 0 ? 1 : schedule.alpha_bar(times[i - 1])));
   return from_betas(betas);
 }
 
@@ -131,9 +131,8 @@ outcome replay_sampler(const json& recorded) {
     std::vector<double> shown;
     const answer model = [&](std::span<const double> x, double t, const node&) {
       shown.assign(x.begin(), x.end());
-      return mapped(x, [&](double v) {
-        return 0.3 * std::sin(v) + 0.2 * v + 0.1 * std::cos(t / 100);
-      });
+      return mapped(
+          x, [&](double v) { return 0.3 * std::sin(v) + 0.2 * v + 0.1 * std::cos(t / 100); });
     };
     // The gradient of log p(y | x) is -0.1 x: it moves the mean in DDPM, the x0 estimate in DDIM.
     // Where the network predicts the mean itself, clipping changes only what is shown of x0.
@@ -151,10 +150,9 @@ outcome replay_sampler(const json& recorded) {
         state[i] -= 0.1 * x[i] * step_variance(kind, nodes, so_far.marks.size(), v[i]);
     };
     const bool learned = kind.starts_with("LEARNED") && method == "ddpm";
-    const driven run = drive(plan, network, numbers(recorded["x_init"]), model,
-                             tensors(recorded["noises"]), transform, 1,
-                             learned ? second_output : answer{},
-                             guided && method == "ddpm" ? shift : state_hook{});
+    const driven run = drive(
+        plan, network, numbers(recorded["x_init"]), model, tensors(recorded["noises"]), transform,
+        1, learned ? second_output : answer{}, guided && method == "ddpm" ? shift : state_hook{});
     c.same("model_t", run.times, numbers(recorded["model_t"]));
     const json& precise = recorded.contains("f64") ? recorded["f64"] : recorded;
     c.same("trajectory", run.marks, tensors(precise["trajectory"]));
@@ -166,7 +164,8 @@ outcome replay_sampler(const json& recorded) {
         const auto [alpha, sigma] = run.nodes[i].level;
         for (std::size_t j = 0; j < clean[i].size(); ++j) {
           if (clipped) clean[i][j] = std::clamp(clean[i][j], -1.0, 1.0);
-          if (guided && method == "ddim") clean[i][j] -= 0.1 * sigma * sigma / alpha * run.states[i][j];
+          if (guided && method == "ddim")
+            clean[i][j] -= 0.1 * sigma * sigma / alpha * run.states[i][j];
         }
         c.near("pred_xstart[" + std::to_string(i) + "]", clean[i], expected[i], 2e-4);
       }
@@ -174,59 +173,60 @@ outcome replay_sampler(const json& recorded) {
 }
 
 outcome replay_table(const json& recorded, std::size_t index) {
-  return attempt("tables/" + std::to_string(index), "guided-diffusion", "tables",
-                 [&](comparison& c) {
-    const discrete_schedule full = schedule_of(recorded);
-    const std::vector<int> times = times_of(full.steps(), recorded["spacing"]);
-    const discrete_schedule exact = respaced(full, times);
-    const discrete_schedule schedule = published_respacing(full, times);
-    for (int k = 0; k < exact.steps(); ++k)
-      if (std::abs(exact.beta(k) - schedule.beta(k)) > 1e-12) c.fail("respaced betas differ");
-    c.same("num_timesteps", schedule.steps(), recorded["num_timesteps"].get<double>());
-    if (recorded.contains("timestep_map"))
-      c.same("timestep_map", std::vector<double>(times.begin(), times.end()),
-             numbers(recorded["timestep_map"]));
-    const auto same = [&](const char* what, const auto& value) {
-      if (!recorded.contains(what)) return;
-      std::vector<double> ours;
-      for (const json& k : recorded["index"]) ours.push_back(value(k.get<int>()));
-      c.same(what, ours, numbers(recorded[what]));
-    };
-    const auto weights = [&](int k) { return posterior(schedule.at(k), schedule.at(k - 1)); };
-    same("betas", [&](int k) { return schedule.beta(k); });
-    same("alphas_cumprod", [&](int k) { return schedule.alpha_bar(k); });
-    same("alphas_cumprod_prev", [&](int k) { return schedule.alpha_bar(k - 1); });
-    same("alphas_cumprod_next",
-         [&](int k) { return k + 1 == schedule.steps() ? 0 : schedule.alpha_bar(k + 1); });
-    same("sqrt_alphas_cumprod", [&](int k) { return schedule.at(k).alpha; });
-    same("sqrt_one_minus_alphas_cumprod", [&](int k) { return schedule.at(k).sigma; });
-    same("log_one_minus_alphas_cumprod",
-         [&](int k) { return schedule.log_one_minus_alpha_bar(k); });
-    same("sqrt_recip_alphas_cumprod", [&](int k) { return 1 / schedule.at(k).alpha; });
-    same("sqrt_recipm1_alphas_cumprod", [&](int k) { return noise_level(schedule.at(k)); });
-    same("posterior_variance", [&](int k) { return weights(k).variance; });
-    same("posterior_log_variance_clipped",
-         [&](int k) { return std::log(weights(std::max(k, 1)).variance); });
-    same("posterior_mean_coef1", [&](int k) { return weights(k).clean; });
-    same("posterior_mean_coef2", [&](int k) { return weights(k).state; });
-  });
+  return attempt(
+      "tables/" + std::to_string(index), "guided-diffusion", "tables", [&](comparison& c) {
+        const discrete_schedule full = schedule_of(recorded);
+        const std::vector<int> times = times_of(full.steps(), recorded["spacing"]);
+        const discrete_schedule exact = respaced(full, times);
+        const discrete_schedule schedule = published_respacing(full, times);
+        for (int k = 0; k < exact.steps(); ++k)
+          if (std::abs(exact.beta(k) - schedule.beta(k)) > 1e-12) c.fail("respaced betas differ");
+        c.same("num_timesteps", schedule.steps(), recorded["num_timesteps"].get<double>());
+        if (recorded.contains("timestep_map"))
+          c.same("timestep_map", std::vector<double>(times.begin(), times.end()),
+                 numbers(recorded["timestep_map"]));
+        const auto same = [&](const char* what, const auto& value) {
+          if (!recorded.contains(what)) return;
+          std::vector<double> ours;
+          for (const json& k : recorded["index"]) ours.push_back(value(k.get<int>()));
+          c.same(what, ours, numbers(recorded[what]));
+        };
+        const auto weights = [&](int k) { return posterior(schedule.at(k), schedule.at(k - 1)); };
+        same("betas", [&](int k) { return schedule.beta(k); });
+        same("alphas_cumprod", [&](int k) { return schedule.alpha_bar(k); });
+        same("alphas_cumprod_prev", [&](int k) { return schedule.alpha_bar(k - 1); });
+        same("alphas_cumprod_next",
+             [&](int k) { return k + 1 == schedule.steps() ? 0 : schedule.alpha_bar(k + 1); });
+        same("sqrt_alphas_cumprod", [&](int k) { return schedule.at(k).alpha; });
+        same("sqrt_one_minus_alphas_cumprod", [&](int k) { return schedule.at(k).sigma; });
+        same("log_one_minus_alphas_cumprod",
+             [&](int k) { return schedule.log_one_minus_alpha_bar(k); });
+        same("sqrt_recip_alphas_cumprod", [&](int k) { return 1 / schedule.at(k).alpha; });
+        same("sqrt_recipm1_alphas_cumprod", [&](int k) { return noise_level(schedule.at(k)); });
+        same("posterior_variance", [&](int k) { return weights(k).variance; });
+        same("posterior_log_variance_clipped",
+             [&](int k) { return std::log(weights(std::max(k, 1)).variance); });
+        same("posterior_mean_coef1", [&](int k) { return weights(k).clean; });
+        same("posterior_mean_coef2", [&](int k) { return weights(k).state; });
+      });
 }
 
 outcome replay_spacing(const json& recorded, std::size_t index) {
   return attempt("space_timesteps/" + std::to_string(index), "guided-diffusion", "space_timesteps",
                  [&](comparison& c) {
-    const int levels = recorded["num_timesteps"];
-    if (recorded.contains("raises")) {
-      try {
-        times_of(levels, recorded["section_counts"]);
-        c.fail("accepted, where the reference raises");
-      } catch (const std::invalid_argument&) {
-      }
-      return;
-    }
-    const std::vector<int> times = times_of(levels, recorded["section_counts"]);
-    c.same("result", std::vector<double>(times.begin(), times.end()), numbers(recorded["result"]));
-  });
+                   const int levels = recorded["num_timesteps"];
+                   if (recorded.contains("raises")) {
+                     try {
+                       times_of(levels, recorded["section_counts"]);
+                       c.fail("accepted, where the reference raises");
+                     } catch (const std::invalid_argument&) {
+                     }
+                     return;
+                   }
+                   const std::vector<int> times = times_of(levels, recorded["section_counts"]);
+                   c.same("result", std::vector<double>(times.begin(), times.end()),
+                          numbers(recorded["result"]));
+                 });
 }
 
 }  // namespace
@@ -241,8 +241,10 @@ std::vector<outcome> replay_guided(const json& file, const std::string&) {
   if (file.contains("scalars"))
     for (outcome& o : replay_guided_scalars(file["scalars"])) outcomes.push_back(std::move(o));
   for (const json& recorded : file["cases"]) {
-    if (recorded.contains("method")) outcomes.push_back(replay_sampler(recorded));
-    else if (recorded.contains("betas")) outcomes.push_back(replay_table(recorded, outcomes.size()));
+    if (recorded.contains("method"))
+      outcomes.push_back(replay_sampler(recorded));
+    else if (recorded.contains("betas"))
+      outcomes.push_back(replay_table(recorded, outcomes.size()));
   }
   for (outcome& o : replay_guided_losses(file)) outcomes.push_back(std::move(o));
   return outcomes;

@@ -89,10 +89,14 @@ outcome replay_embedding(const json& recorded, const std::string& name) {
 std::vector<outcome> replay_guided_scalars(const json& scalars) {
   std::vector<outcome> outcomes;
   for (const auto& [name, recorded] : scalars.items()) {
-    if (name.starts_with("normal_kl")) outcomes.push_back(replay_divergence(recorded, name));
-    else if (name == "LossSecondMomentResampler") outcomes.push_back(replay_importance(recorded, name));
-    else if (name == "timestep_embedding") outcomes.push_back(replay_embedding(recorded, name));
-    else outcomes.push_back(replay_likelihood(recorded, name));
+    if (name.starts_with("normal_kl"))
+      outcomes.push_back(replay_divergence(recorded, name));
+    else if (name == "LossSecondMomentResampler")
+      outcomes.push_back(replay_importance(recorded, name));
+    else if (name == "timestep_embedding")
+      outcomes.push_back(replay_embedding(recorded, name));
+    else
+      outcomes.push_back(replay_likelihood(recorded, name));
   }
   return outcomes;
 }

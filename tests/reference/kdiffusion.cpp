@@ -52,7 +52,8 @@ planned plan_of(const std::string& sampler, const json& k, const grid& nodes) {
   const double noise = k.value("s_noise", 1.0);
   const auto at = noise_levels_by_half_log_snr();
   const auto third = third_order_term::published;
-  if (sampler == "euler") return {stochastic_edm(nodes, noise_level_nodes, churn_of(k), euler_tableau)};
+  if (sampler == "euler")
+    return {stochastic_edm(nodes, noise_level_nodes, churn_of(k), euler_tableau)};
   if (sampler == "heun") return {stochastic_edm(nodes, noise_level_nodes, churn_of(k))};
   if (sampler == "dpm_2") return {dpm_2(nodes, noise_level_nodes, churn_of(k))};
   if (sampler == "euler_ancestral") return {euler_ancestral(nodes, eta), noise};
@@ -68,7 +69,9 @@ planned plan_of(const std::string& sampler, const json& k, const grid& nodes) {
   if (sampler == "dpmpp_2s_ancestral") return {dpm_solver_ancestral(nodes, 2, at, eta, noise)};
   if (sampler == "dpmpp_sde")
     return {dpmpp_sde(nodes, noise_level_nodes,
-                      {.eta = eta, .noise_scale = noise, .middle = k.value("r", 0.5),
+                      {.eta = eta,
+                       .noise_scale = noise,
+                       .middle = k.value("r", 0.5),
                        .noise = stage_noise::independent})};
   if (sampler == "dpmpp_2m") return {dpm_solver_plus_plus(nodes, 2)};
   if (sampler == "dpmpp_2m_sde") {
@@ -152,8 +155,9 @@ outcome replay_sampler(const json& recorded) {
     } else {
       p = plan_of(sampler, k, nodes_at(numbers(recorded["sigmas"])));
     }
-    compare(c, recorded, drive(p.plan, denoiser_network, x, denoiser, tensors(recorded["noises"]),
-                               unchanged{}, p.noise_scale));
+    compare(c, recorded,
+            drive(p.plan, denoiser_network, x, denoiser, tensors(recorded["noises"]), unchanged{},
+                  p.noise_scale));
   });
 }
 
@@ -188,8 +192,10 @@ outcome replay_levels(const json& recorded, std::size_t index) {
     }
     levels.push_back(0);
     const std::vector<double> expected = numbers(recorded["result"]);
-    if (recorded["dtype"] == "float64") c.same("result", levels, expected);
-    else c.near("result", levels, expected, 4e-6);
+    if (recorded["dtype"] == "float64")
+      c.same("result", levels, expected);
+    else
+      c.near("result", levels, expected, 4e-6);
   });
 }
 

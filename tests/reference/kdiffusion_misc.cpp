@@ -23,29 +23,29 @@ using namespace tweedie;
 
 outcome replay_density(const json& recorded, std::size_t index) {
   const std::string name = recorded["function"];
-  return attempt(name + "/" + std::to_string(index), "k-diffusion noise levels", name,
-                 [&](comparison& c) {
-                   const json& k = recorded["kwargs"];
-                   const double low = k.value("min_value", 0.0);
-                   const double high = k.value("max_value", double(INFINITY));
-                   const std::vector<double> uniforms = numbers(recorded["uniforms"]);
-                   std::vector<double> levels;
-                   const auto draw = [&](const auto& density, double margin = 0) {
-                     for (const double u : uniforms)
-                       levels.push_back(density.quantile(u * (1 - 2 * margin) + margin));
-                   };
-                   if (name == "rand_log_normal")  // whose parameters are held in float32
-                     draw(log_normal_density(k.value("loc", 0.0F), k.value("scale", 1.0F)), 1e-7);
-                   else if (name == "rand_log_logistic")
-                     draw(log_logistic_density(k.value("loc", 0.0), k.value("scale", 1.0), low, high));
-                   else if (name == "rand_log_uniform")
-                     draw(log_uniform_density(low, high));
-                   else if (name == "rand_v_diffusion")
-                     draw(v_diffusion_density(k.value("sigma_data", 1.0), low, high));
-                   else
-                     throw std::runtime_error("no density for function \"" + name + "\"");
-                   c.same("result", levels, numbers(recorded["result"]));
-                 });
+  return attempt(
+      name + "/" + std::to_string(index), "k-diffusion noise levels", name, [&](comparison& c) {
+        const json& k = recorded["kwargs"];
+        const double low = k.value("min_value", 0.0);
+        const double high = k.value("max_value", double(INFINITY));
+        const std::vector<double> uniforms = numbers(recorded["uniforms"]);
+        std::vector<double> levels;
+        const auto draw = [&](const auto& density, double margin = 0) {
+          for (const double u : uniforms)
+            levels.push_back(density.quantile(u * (1 - 2 * margin) + margin));
+        };
+        if (name == "rand_log_normal")  // whose parameters are held in float32
+          draw(log_normal_density(k.value("loc", 0.0F), k.value("scale", 1.0F)), 1e-7);
+        else if (name == "rand_log_logistic")
+          draw(log_logistic_density(k.value("loc", 0.0), k.value("scale", 1.0), low, high));
+        else if (name == "rand_log_uniform")
+          draw(log_uniform_density(low, high));
+        else if (name == "rand_v_diffusion")
+          draw(v_diffusion_density(k.value("sigma_data", 1.0), low, high));
+        else
+          throw std::runtime_error("no density for function \"" + name + "\"");
+        c.same("result", levels, numbers(recorded["result"]));
+      });
 }
 
 // Data, noise, their noise levels, and what a wrapped network makes of them.
@@ -67,10 +67,10 @@ Eigen::VectorXd network(const Eigen::VectorXd& x, double t) {
 }
 
 // Answer of the network about x at a level, and its row there.
-std::pair<Eigen::VectorXd, plane_row> ask(const wrapper& w, const Eigen::VectorXd& x, double level) {
+std::pair<Eigen::VectorXd, plane_row> ask(const wrapper& w, const Eigen::VectorXd& x,
+                                          double level) {
   const double scale = w.input_scale(level);
-  return {network(scale * x, w.time(level)),
-          w.prediction({w.time(level), {scale, scale * level}})};
+  return {network(scale * x, w.time(level)), w.prediction({w.time(level), {scale, scale * level}})};
 }
 
 std::vector<double> denoised(const wrapper& w, const batch& b) {
@@ -104,8 +104,10 @@ outcome replay_wrapper(const json& part, const std::string& name, const json& re
   return attempt(id, "k-diffusion wrappers", name, [&](comparison& c) {
     const auto same = [&](const char* what, const std::vector<double>& ours) {
       if (!recorded.contains(what)) return;
-      if (doubles) c.same(what, ours, numbers(recorded[what]));
-      else c.near(what, ours, numbers(recorded[what]), 2e-4);
+      if (doubles)
+        c.same(what, ours, numbers(recorded[what]));
+      else
+        c.near(what, ours, numbers(recorded[what]), 2e-4);
     };
     const auto items = part["shape"][0].get<Eigen::Index>();
     const auto matrix = [&](const json& values) {
@@ -196,12 +198,12 @@ outcome replay_likelihood(const json& recorded) {
     const auto product = [](const Eigen::MatrixXd& x, double u, const Eigen::MatrixXd& v) {
       return Eigen::MatrixXd(((1 / (1 + u * u) + 0.1 * x.array().cos()) * v.array()).matrix());
     };
-    const likelihood_range range{
-        recorded["sigma_min"].get<double>(), recorded["sigma_max"].get<double>(),
-        {recorded["atol"].get<double>(), recorded["rtol"].get<double>()}};
-    const flow_likelihood ours = log_likelihood(
-        hutchinson_trace(clean, product, matrix(recorded["probe_plus_minus_one"])),
-        matrix(recorded["x"]), range);
+    const likelihood_range range{recorded["sigma_min"].get<double>(),
+                                 recorded["sigma_max"].get<double>(),
+                                 {recorded["atol"].get<double>(), recorded["rtol"].get<double>()}};
+    const flow_likelihood ours =
+        log_likelihood(hutchinson_trace(clean, product, matrix(recorded["probe_plus_minus_one"])),
+                       matrix(recorded["x"]), range);
     c.same("fevals", static_cast<double>(ours.evaluations), recorded["fevals"].get<double>());
     c.same("log_likelihood", {ours.log_density.data(), ours.log_density.data() + items},
            numbers(recorded["log_likelihood"]));

@@ -40,11 +40,16 @@ outcome replay_block(const json& recorded, std::size_t index) {
   return attempt(name + "/" + std::to_string(index), "random123", name, [&](comparison& c) {
     const bool philox_family = name.starts_with("philox");
     const std::string width = name.substr(name.size() - 4);
-    if (width == "2x32") check<std::uint32_t, 2>(c, recorded, philox_family);
-    else if (width == "4x32") check<std::uint32_t, 4>(c, recorded, philox_family);
-    else if (width == "2x64") check<std::uint64_t, 2>(c, recorded, philox_family);
-    else if (width == "4x64") check<std::uint64_t, 4>(c, recorded, philox_family);
-    else c.fail("no generator of that width");
+    if (width == "2x32")
+      check<std::uint32_t, 2>(c, recorded, philox_family);
+    else if (width == "4x32")
+      check<std::uint32_t, 4>(c, recorded, philox_family);
+    else if (width == "2x64")
+      check<std::uint64_t, 2>(c, recorded, philox_family);
+    else if (width == "4x64")
+      check<std::uint64_t, 4>(c, recorded, philox_family);
+    else
+      c.fail("no generator of that width");
   });
 }
 

@@ -23,7 +23,8 @@ discrete_schedule published_laplace(int levels) {
   };
   std::vector<double> betas;
   for (int k = 0; k < levels; ++k)
-    betas.push_back(std::min(1 - alpha_bar((k + 1.0) / levels) / alpha_bar(double(k) / levels), 0.999));
+    betas.push_back(
+        std::min(1 - alpha_bar((k + 1.0) / levels) / alpha_bar(double(k) / levels), 0.999));
   return from_betas(betas);
 }
 
@@ -54,8 +55,8 @@ outcome replay_table(const json& recorded, std::size_t index) {
     if (config.value("rescale_betas_zero_snr", false)) used = zero_terminal_snr(used);
     // CogVideoX reshapes alpha_bar and leaves beta.
     const discrete_schedule& rates = video ? plain : used;
-    const bool nearly = used.alpha_bar(used.steps() - 1) == 0 && !scheduler.starts_with("DD") &&
-                        !video;
+    const bool nearly =
+        used.alpha_bar(used.steps() - 1) == 0 && !scheduler.starts_with("DD") && !video;
     std::vector<double> betas, alpha_bars;
     for (const json& entry : recorded["index"]) {
       const int k = entry;
@@ -80,12 +81,18 @@ outcome replay_published(const std::string& name, const json& recorded) {
       if (ours.size() == 11) ours.back() = 0;
       c.same(name, ours, numbers(recorded));
     };
-    if (name == "StableDiffusionTimesteps") same(align_your_steps_sd15);
-    else if (name == "StableDiffusionXLTimesteps") same(align_your_steps_sdxl);
-    else if (name == "StableDiffusionSigmas") same(align_your_steps_sd15_levels);
-    else if (name == "StableDiffusionXLSigmas") same(align_your_steps_sdxl_levels);
-    else if (name == "StableDiffusionVideoSigmas") same(align_your_steps_svd_levels);
-    else throw std::runtime_error("no table");
+    if (name == "StableDiffusionTimesteps")
+      same(align_your_steps_sd15);
+    else if (name == "StableDiffusionXLTimesteps")
+      same(align_your_steps_sdxl);
+    else if (name == "StableDiffusionSigmas")
+      same(align_your_steps_sd15_levels);
+    else if (name == "StableDiffusionXLSigmas")
+      same(align_your_steps_sdxl_levels);
+    else if (name == "StableDiffusionVideoSigmas")
+      same(align_your_steps_svd_levels);
+    else
+      throw std::runtime_error("no table");
   });
 }
 

@@ -53,7 +53,9 @@ TEST(restart, refuses_empty_intervals) {
 
 TEST(power_midpoint, has_order_two_and_keeps_its_stage_at_the_clean_end) {
   const auto plan = [](const grid& g) { return power_midpoint(g, noise_level_nodes); };
-  EXPECT_NEAR(order_between(160, [](int n) { return geometric_grid(n); }, plan), 2, 0.15);
+  EXPECT_NEAR(order_between(
+                  160, [](int n) { return geometric_grid(n); }, plan),
+              2, 0.15);
   const grid nodes = ending_clean(edm_schedule{}, geometric_grid(4));
   EXPECT_EQ(plan(nodes).evaluations(), 10U);
 }
@@ -68,9 +70,8 @@ TEST(own_time, has_its_order_on_every_clock_and_scaling) {
         g.push_back(node_at(schedule, std::lerp(first, last, static_cast<double>(i) / n)));
       return g;
     };
-    return order_between(steps, nodes, [&](const grid& g) {
-      return runge_kutta_in_time(schedule, g, method);
-    });
+    return order_between(steps, nodes,
+                         [&](const grid& g) { return runge_kutta_in_time(schedule, g, method); });
   };
   const variance_preserving_schedule vp;
   EXPECT_NEAR(order(vp, euler_tableau), 1, 0.15);

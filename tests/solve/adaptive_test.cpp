@@ -17,7 +17,8 @@ struct adaptive_result {
 template <class Controller, class Noise = no_noise>
 adaptive_result integrate_mixture(const embedded_method& method, const adaptive_range& range,
                                   Controller controller, std::vector<double> x, Noise noise = {}) {
-  adaptive_sampling s(method, noise_levels_by_half_log_snr(), denoiser, x, range, controller, noise);
+  adaptive_sampling s(method, noise_levels_by_half_log_snr(), denoiser, x, range, controller,
+                      noise);
   while (s.next())
     for (std::size_t i = 0; i < x.size(); ++i)
       s.output()[i] = mixture_denoiser(s.input()[i], s.at().level);
@@ -41,12 +42,11 @@ TEST(adaptive, error_and_steps_follow_the_tolerance) {
     embedded_method method;
     double order;
   };
-  for (const pair& p :
-       {pair{dpm_solver_12(at), 2}, pair{dpm_solver_23(at), 3},
-        pair{dpm_solver_23(at, exact_dpm_solver(clean_row)), 3},
-        pair{embedded_runge_kutta(bogacki_shampine_tableau, at), 3},
-        pair{embedded_runge_kutta(dormand_prince_tableau, at), 5},
-        pair{embedded_runge_kutta(tsitouras_tableau, at, straight_row), 5}}) {
+  for (const pair& p : {pair{dpm_solver_12(at), 2}, pair{dpm_solver_23(at), 3},
+                        pair{dpm_solver_23(at, exact_dpm_solver(clean_row)), 3},
+                        pair{embedded_runge_kutta(bogacki_shampine_tableau, at), 3},
+                        pair{embedded_runge_kutta(dormand_prince_tableau, at), 5},
+                        pair{embedded_runge_kutta(tsitouras_tableau, at, straight_row), 5}}) {
     std::size_t steps = 0;
     double worst = 1e9;
     for (const double tolerance : {1e-2, 1e-4, 1e-6}) {
@@ -68,8 +68,8 @@ TEST(adaptive, error_and_steps_follow_the_tolerance) {
 TEST(adaptive, runs_towards_noise_too) {
   const node_maker at = noise_levels_by_half_log_snr();
   const adaptive_range range{3, -3, {1e-7, 1e-7, error_norm::worst_item}};
-  const adaptive_result r = integrate_mixture(embedded_runge_kutta(dormand_prince_tableau, at), range,
-                                              elementary_controller{.order = 5}, {0.4});
+  const adaptive_result r = integrate_mixture(embedded_runge_kutta(dormand_prince_tableau, at),
+                                              range, elementary_controller{.order = 5}, {0.4});
   EXPECT_NEAR(r.end[0], exact_end(0.4, 3, -3), 1e-4);
 }
 

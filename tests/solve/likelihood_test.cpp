@@ -90,7 +90,8 @@ TEST(likelihood, hutchinson_is_unbiased_on_a_full_jacobian) {
   const MatrixXd probes = MatrixXd::NullaryExpr(2, n, [&] { return normal(engine); });
   const auto clean = [&](const MatrixXd& at, double level) { return data.denoise({1, level}, at); };
   const VectorXd traces =
-      hutchinson_trace(clean, central_difference_product(clean), probes)(x.replicate(1, n), u).trace;
+      hutchinson_trace(clean, central_difference_product(clean), probes)(x.replicate(1, n), u)
+          .trace;
   const double deviation = std::sqrt((traces.array() - traces.mean()).square().mean() / double(n));
   EXPECT_NEAR(traces.mean(), exact, 5 * deviation);
 }

@@ -37,9 +37,8 @@ TEST(picard, is_sequential_execution_for_every_kind_of_program) {
   for (const program& plan : {ddim(nodes), heun(nodes), unipc(nodes, 3), euler_ancestral(nodes)}) {
     for (const std::size_t window : {1U, 4U, 100U}) {
       std::vector<double> x = start;
-      const picard_cost cost =
-          picard(plan, x, denoiser, evaluate_all, {.tolerance = 0, .window = window},
-                 gaussian_noise{4});
+      const picard_cost cost = picard(plan, x, denoiser, evaluate_all,
+                                      {.tolerance = 0, .window = window}, gaussian_noise{4});
       const std::vector<double> expected = sequential(plan, start);
       for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(x[i], expected[i], 1e-12);
       EXPECT_LE(cost.sweeps, plan.evaluations());

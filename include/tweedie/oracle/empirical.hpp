@@ -25,8 +25,7 @@ class empirical {
   using matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
 
   /// Equally likely points.
-  explicit empirical(const matrix& points)
-      : empirical(points, vector::Ones(points.cols())) {}
+  explicit empirical(const matrix& points) : empirical(points, vector::Ones(points.cols())) {}
 
   /// Points with positive weights, which need not be normalised.
   /// \throws std::invalid_argument for no points, or a number of weights that differs.
@@ -87,9 +86,8 @@ class empirical {
     detail::require(level.sigma > 0, function, "sigma", level.sigma, "valid: sigma > 0");
     const auto alpha = static_cast<Scalar>(level.alpha);
     const auto sigma = static_cast<Scalar>(level.sigma);
-    return log_weights_ -
-           ((alpha * points_).colwise() - x).colwise().squaredNorm().transpose() /
-               (2 * sigma * sigma);
+    return log_weights_ - ((alpha * points_).colwise() - x).colwise().squaredNorm().transpose() /
+                              (2 * sigma * sigma);
   }
 
   matrix points_;

@@ -152,8 +152,8 @@ auto mixture<Scalar>::log_joint(signal_noise level, const vector& x) const -> ve
     const vector u = p.basis.transpose() * (x - alpha * p.mean);
     const Scalar squares = (u.array().square() / total.array()).sum();
     const Scalar log_determinant = total.array().log().sum();
-    out[k] = p.log_weight -
-             (squares + log_determinant + static_cast<Scalar>(x.size()) * log_two_pi) / 2;
+    out[k] =
+        p.log_weight - (squares + log_determinant + static_cast<Scalar>(x.size()) * log_two_pi) / 2;
   }
   return out;
 }
@@ -285,8 +285,7 @@ auto mixture<Scalar>::sample(const vector& uniforms, const matrix& normals) cons
     Scalar below = std::exp(parts_[0].log_weight);
     while (k + 1 < parts_.size() && uniforms[i] >= below) below += std::exp(parts_[++k].log_weight);
     const part& p = parts_[k];
-    out.col(i) =
-        p.mean + p.basis * (p.variance.array().sqrt() * normals.col(i).array()).matrix();
+    out.col(i) = p.mean + p.basis * (p.variance.array().sqrt() * normals.col(i).array()).matrix();
   }
   return out;
 }

@@ -48,8 +48,7 @@ class marginal_line {
     const auto alpha = static_cast<Scalar>(level.alpha);
     const auto sigma = static_cast<Scalar>(level.sigma);
     for (std::size_t k = 0; k < data.components(); ++k) {
-      const Scalar deviation =
-          std::sqrt(alpha * alpha * data.covariance(k)(0, 0) + sigma * sigma);
+      const Scalar deviation = std::sqrt(alpha * alpha * data.covariance(k)(0, 0) + sigma * sigma);
       require(deviation > 0, function, "deviation", static_cast<double>(deviation),
               "valid: > 0; a point mass has no density at sigma = 0");
       parts_.push_back({data.weight(k), alpha * data.mean(k)[0], deviation});
@@ -81,8 +80,8 @@ class marginal_line {
       (now.mass < mass ? low : high) = u;
       Scalar next = u - std::log(now.mass / mass) * now.mass / now.density;
       if (!(next > low && next < high)) next = (low + high) / 2;
-      const bool converged = std::abs(next - u) <=
-                             2 * std::numeric_limits<Scalar>::epsilon() * (1 + std::abs(next));
+      const bool converged =
+          std::abs(next - u) <= 2 * std::numeric_limits<Scalar>::epsilon() * (1 + std::abs(next));
       u = next;
       if (converged) break;
     }

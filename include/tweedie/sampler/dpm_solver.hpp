@@ -43,9 +43,8 @@ using node_maker = std::function<node(double half_log_snr)>;
 /// Nodes of a schedule by half log-SNR.
 template <invertible_schedule Schedule>
 node_maker nodes_by_half_log_snr(Schedule schedule) {
-  return [schedule = std::move(schedule)](double h) {
-    return node_at(schedule, schedule.time_of(h));
-  };
+  return
+      [schedule = std::move(schedule)](double h) { return node_at(schedule, schedule.time_of(h)); };
 }
 
 /// Nodes with alpha = 1 whose time is the noise level.
@@ -245,9 +244,8 @@ inline program dpm_fast(double from, double to, int evaluations, const node_make
   recorder r(now);
   linear x = r.state();
   for (std::size_t i = 0; i < orders.size(); ++i) {
-    const node next = at(i + 1 == orders.size()
-                             ? to
-                             : from + (to - from) * (static_cast<double>(i + 1) / steps));
+    const node next =
+        at(i + 1 == orders.size() ? to : from + (to - from) * (static_cast<double>(i + 1) / steps));
     const ancestral_target target = ancestral_end(now, next, to, options.eta, at);
     const singlestep_leg leg = even_leg(now, target.down, orders[i], at);
     x = dpm_solver_step(r, x, now, leg.points, {}).state(target.down, leg.points.size() + 1);

@@ -17,10 +17,9 @@ namespace tweedie {
 /// Steps between the times of `nodes`, which are nodes of `schedule`, with churn before each step if
 /// `noise` asks for it.
 template <class Schedule>
-  requires differentiable_schedule<Schedule> && invertible_schedule<Schedule>
-program runge_kutta_in_time(const Schedule& schedule, const grid& nodes,
-                            const butcher_tableau& method = heun_tableau,
-                            const churn& noise = {}) {
+requires differentiable_schedule<Schedule> && invertible_schedule<Schedule> program
+runge_kutta_in_time(const Schedule& schedule, const grid& nodes,
+                    const butcher_tableau& method = heun_tableau, const churn& noise = {}) {
   const auto between = [&](double level) {
     return node_at(schedule, schedule.time_of(-std::log(level)));
   };
@@ -30,9 +29,7 @@ program runge_kutta_in_time(const Schedule& schedule, const grid& nodes,
     std::vector<linear> k;
     for (std::size_t i = 0; i < stages; ++i) {
       const double c = method.c[i];
-      const node at = c == 0   ? from
-                      : c == 1 ? to
-                               : node_at(schedule, from.time + c * h);
+      const node at = c == 0 ? from : c == 1 ? to : node_at(schedule, from.time + c * h);
       linear stage = x;
       for (std::size_t j = 0; j < i; ++j) stage += h * method.a[i][j] * k[j];
       const estimate e = r.evaluate(stage, at);

@@ -27,8 +27,7 @@ program power_midpoint(const grid& nodes, const NodeMaker& between, double rho =
     const double u_s = noise_level(to.level);
     const linear y = x / from.level.alpha;
     estimate e = r.evaluate(x, from);
-    const node middle =
-        between(std::pow((std::pow(u, 1 / rho) + std::pow(u_s, 1 / rho)) / 2, rho));
+    const node middle = between(std::pow((std::pow(u, 1 / rho) + std::pow(u_s, 1 / rho)) / 2, rho));
     const double m = noise_level(middle.level);
     linear x_m = middle.level.alpha * (y + (m - u) * slope(noise_row, x, e, from));
     e = r.evaluate(x_m, middle);

@@ -21,7 +21,7 @@ namespace tweedie {
 struct restart_interval {
   double lowest = 0;
   double highest = 0;
-  int steps = 1;    ///< down again, on a Karras grid
+  int steps = 1;  ///< down again, on a Karras grid
   int repeats = 1;
 };
 
@@ -59,8 +59,8 @@ program restart(const grid& nodes, const NodeMaker& between,
     r.mark(x, reached);
     for (std::size_t k = 0; k < intervals.size(); ++k) {
       if (at[k] != n + 1) continue;
-      const std::vector<double> levels = karras_levels(
-          intervals[k].steps + 1, intervals[k].highest, noise_level(reached.level));
+      const std::vector<double> levels =
+          karras_levels(intervals[k].steps + 1, intervals[k].highest, noise_level(reached.level));
       for (int repeat = 0; repeat < intervals[k].repeats; ++repeat) {
         node from = between(levels.front());
         const renoise_weights up = renoise(reached.level, from.level);

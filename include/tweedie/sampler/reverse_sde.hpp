@@ -7,8 +7,8 @@
 //
 // score = -z_hat/sigma. Their ancestral predictor is `ddpm`: with posterior variance for VE, with
 // beta ("fixed large") for VP. All are of weak order one; reverse diffusion differs from ddpm in
-// second order of the step. Like ddpm, a step onto clean data adds no noise. The Langevin corrector
-// is solve/langevin.hpp.
+// second order of the step, and it alone depends on the gauge (2 - a for 1/a). Like ddpm, a step
+// onto clean data adds no noise. The Langevin corrector is solve/langevin.hpp.
 #pragma once
 
 #include <cmath>

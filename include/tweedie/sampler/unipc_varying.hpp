@@ -61,9 +61,9 @@ inline program unipc_published_varying(const grid& nodes, std::span<const adams_
   linear x = r.state();
   detail::output_history outputs;
   exponential_step last;
-  linear base;                   // the last step to first order
-  std::vector<double> places;    // of the older outputs, in units of the last step
-  std::vector<linear> slopes;    // D_j
+  linear base;                 // the last step to first order
+  std::vector<double> places;  // of the older outputs, in units of the last step
+  std::vector<linear> slopes;  // D_j
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
     const node& from = nodes[i];
     const node& to = nodes[i + 1];

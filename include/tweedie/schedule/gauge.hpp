@@ -36,9 +36,7 @@ class in_exploding_gauge {
   double noisy_time() const { return base_.noisy_time(); }
   signal_noise operator()(double t) const { return to_variance_exploding(base_(t)); }
   signal_noise_rate rate(double t) const { return {0, detail::level_rate(base_, t)}; }
-  double time_of(double half_log_snr) const
-    requires invertible_schedule<Schedule>
-  {
+  double time_of(double half_log_snr) const requires invertible_schedule<Schedule> {
     return base_.time_of(half_log_snr);
   }
 
@@ -60,9 +58,7 @@ class in_preserving_gauge {
     const double scaled = detail::level_rate(base_, t) * alpha * alpha;
     return {-sigma * scaled, alpha * scaled};
   }
-  double time_of(double half_log_snr) const
-    requires invertible_schedule<Schedule>
-  {
+  double time_of(double half_log_snr) const requires invertible_schedule<Schedule> {
     return base_.time_of(half_log_snr);
   }
 

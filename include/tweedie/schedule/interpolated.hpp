@@ -27,9 +27,9 @@ class interpolated_schedule {
     detail::require(log_alpha_.size() >= 2, name, "knots", static_cast<double>(log_alpha_.size()),
                     "valid: at least 2");
     for (std::size_t k = 0; k < log_alpha_.size(); ++k)
-      detail::require(std::isfinite(log_alpha_[k]) &&
-                          log_alpha_[k] < (k == 0 ? 0 : log_alpha_[k - 1]),
-                      name, "log alpha", log_alpha_[k], "valid: finite, negative, decreasing");
+      detail::require(
+          std::isfinite(log_alpha_[k]) && log_alpha_[k] < (k == 0 ? 0 : log_alpha_[k - 1]), name,
+          "log alpha", log_alpha_[k], "valid: finite, negative, decreasing");
   }
 
   int steps() const { return static_cast<int>(log_alpha_.size()); }

@@ -268,9 +268,9 @@ class adaptive_sampling {
     std::vector<scalar> z(x_.size());
     noise_.fill(noise_request{static_cast<int>(accepted_), {}, items_}, std::span<scalar>(z));
     for (std::size_t i = 0; i < x_.size(); ++i)
-      x_[i] = static_cast<scalar>(target_node_.scale * static_cast<double>(x_[i]) +
-                                  range_.noise_scale * target_node_.noise *
-                                      static_cast<double>(z[i]));
+      x_[i] =
+          static_cast<scalar>(target_node_.scale * static_cast<double>(x_[i]) +
+                              range_.noise_scale * target_node_.noise * static_cast<double>(z[i]));
   }
 
   double measure(std::span<const scalar> high) const {

@@ -43,9 +43,9 @@ struct denoised_with_trace {
 
 /// Log-likelihood of each column of x. `denoise(x, u)` returns denoised_with_trace.
 template <class Denoiser>
-  requires requires(const Denoiser& d, const Eigen::MatrixXd& x) {
-    { d(x, 1.0) } -> std::convertible_to<denoised_with_trace>;
-  }
+requires requires(const Denoiser& d, const Eigen::MatrixXd& x) {
+  { d(x, 1.0) } -> std::convertible_to<denoised_with_trace>;
+}
 flow_likelihood log_likelihood(const Denoiser& denoise, const Eigen::MatrixXd& x,
                                const likelihood_range& range = {}) {
   constexpr const char* name = "log_likelihood";
@@ -87,8 +87,8 @@ flow_likelihood log_likelihood(const Denoiser& denoise, const Eigen::MatrixXd& x
 /// D, `product(x, u, v)` is (dD/dx) v, column by column; v holds one probe a column.
 template <class Clean, class Product>
 auto hutchinson_trace(Clean clean, Product product, Eigen::MatrixXd probes) {
-  return [clean = std::move(clean), product = std::move(product),
-          v = std::move(probes)](const Eigen::MatrixXd& x, double u) {
+  return [clean = std::move(clean), product = std::move(product), v = std::move(probes)](
+             const Eigen::MatrixXd& x, double u) {
     denoised_with_trace e;
     e.clean = clean(x, u);
     e.trace = v.cwiseProduct(product(x, u, v)).colwise().sum().transpose();

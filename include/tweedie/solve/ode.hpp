@@ -37,9 +37,13 @@ struct ode_result {
 
 namespace detail {
 
-inline constexpr std::array<double, 7> dormand_prince_error = {
-    35. / 384 - 1951. / 21600, 0, 500. / 1113 - 22642. / 50085, 125. / 192 - 451. / 720,
-    -2187. / 6784 + 12231. / 42400, 11. / 84 - 649. / 6300, -1. / 60};
+inline constexpr std::array<double, 7> dormand_prince_error = {35. / 384 - 1951. / 21600,
+                                                               0,
+                                                               500. / 1113 - 22642. / 50085,
+                                                               125. / 192 - 451. / 720,
+                                                               -2187. / 6784 + 12231. / 42400,
+                                                               11. / 84 - 649. / 6300,
+                                                               -1. / 60};
 
 inline constexpr std::array<double, 7> dormand_prince_middle = {
     6025192743. / 30085553152 / 2,     0,

@@ -30,8 +30,8 @@ struct picard_request {
 };
 
 struct picard_options {
-  double tolerance = 1e-3;   ///< root mean square change of an answer that is taken as no change
-  std::size_t window = 64;   ///< network calls in flight
+  double tolerance = 1e-3;  ///< root mean square change of an answer that is taken as no change
+  std::size_t window = 64;  ///< network calls in flight
 };
 
 struct picard_cost {
@@ -130,8 +130,8 @@ picard_cost picard(const program& plan, T& x, const network_description& network
     for (; exact < stages.size() && !guesses.empty(); ++exact) {
       double sum = 0;
       for (std::size_t i = 0; i < n; ++i) {
-        const double change = static_cast<double>(answers[exact - 1][i]) -
-                              static_cast<double>(guesses[exact - 1][i]);
+        const double change =
+            static_cast<double>(answers[exact - 1][i]) - static_cast<double>(guesses[exact - 1][i]);
         sum += change * change;
       }
       if (!(std::sqrt(sum / static_cast<double>(n)) <= options.tolerance)) break;
@@ -143,9 +143,9 @@ picard_cost picard(const program& plan, T& x, const network_description& network
       if (now.evaluates && used == exact) break;
       pass(now, kept, now.evaluates ? &answers[used++] : nullptr);
     }
-    guesses.assign(answers.begin() + static_cast<std::ptrdiff_t>(
-                       std::min(exact, answers.size() - 1)),
-                   answers.end());
+    guesses.assign(
+        answers.begin() + static_cast<std::ptrdiff_t>(std::min(exact, answers.size() - 1)),
+        answers.end());
   }
   const std::vector<S>& result = kept[static_cast<std::size_t>(bound.result)];
   std::copy(result.begin(), result.end(), traits_of<T>::data(x));
