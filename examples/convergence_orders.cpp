@@ -9,8 +9,8 @@
 //   RF  the straight path, equal steps in time
 // A multistep method starts from nothing with orders 1, 2, ... ("ramp") or from an exact history
 // ("exact"; here the first step is cut into pieces that double in length, which comes to the same).
-// A slope is the logarithm to base 2 of the ratio of the errors before and after doubling the steps,
-// at the finest doubling up to 1280 that ends above 1e-9, where rounding is out of sight.
+// A slope is the logarithm to base 2 of the ratio of the errors before and after doubling the
+// steps, at the finest doubling up to 1280 that ends above 1e-9, where rounding is out of sight.
 
 #include <Eigen/Dense>
 #include <cmath>

@@ -140,8 +140,8 @@ program plan_of(const json& recorded) {
   return in_gauge(edm_schedule(2 * highest));
 }
 
-// The ablation sampler finds t by inverting sigma(t) even without churn; on the vp and ve clocks the
-// rounding of that, under a square root, is noise of size sqrt(eps).
+// The ablation sampler finds t by inverting sigma(t) even without churn; on the vp and ve clocks
+// the rounding of that, under a square root, is noise of size sqrt(eps).
 double own_tolerance(const json& k) {
   return k.value("schedule", "linear") == "linear" ? comparison::tight : 2e-6;
 }

@@ -45,8 +45,8 @@ std::vector<int> times_of(int levels, const json& spacing) {
   return sectioned_times(levels, counts);
 }
 
-// The kept levels as the reference has them: it forms the shorter schedule's betas, which lose digits
-// where alpha_bar falls by many orders in one step.
+// The kept levels as the reference has them: it forms the shorter schedule's betas, which lose
+// digits where alpha_bar falls by many orders in one step.
 discrete_schedule published_respacing(const discrete_schedule& schedule,
                                       const std::vector<int>& times) {
   std::vector<double> betas;

@@ -1,5 +1,5 @@
-// Recorded scalar functions of openai/guided-diffusion: divergences, likelihoods, importance weights,
-// time embeddings.
+// Recorded scalar functions of openai/guided-diffusion: divergences, likelihoods, importance
+// weights, time embeddings.
 #include <string>
 #include <vector>
 

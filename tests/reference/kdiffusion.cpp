@@ -41,7 +41,8 @@ churn churn_of(const json& k) {
           k.value("s_noise", 1.0), churn_draws::every_step};
 }
 
-// The plan of a sampler on a grid, and the factor on its noise where the planner has no such option.
+// The plan of a sampler on a grid, and the factor on its noise where the planner has no such
+// option.
 struct planned {
   program plan;
   double noise_scale = 1;

@@ -14,9 +14,9 @@
 
 namespace tweedie {
 
-/// Splits 0 ... levels-1 into equal sections and takes counts[i] levels, evenly spread and including
-/// both ends, from section i (improved-diffusion's section counts). Ascending. A section of one
-/// level takes its first.
+/// Splits 0 ... levels-1 into equal sections and takes counts[i] levels, evenly spread and
+/// including both ends, from section i (improved-diffusion's section counts). Ascending. A section
+/// of one level takes its first.
 /// \throws std::invalid_argument if a section has fewer levels than its count.
 inline std::vector<int> sectioned_times(int levels, std::span<const int> counts) {
   constexpr const char* name = "sectioned_times";
@@ -43,8 +43,8 @@ inline std::vector<int> sectioned_times(int levels, std::span<const int> counts)
   return times;
 }
 
-/// Every n-th level from 0, for the smallest n that gives exactly `count` of them (the DDIM striding
-/// of improved-diffusion). Ascending.
+/// Every n-th level from 0, for the smallest n that gives exactly `count` of them (the DDIM
+/// striding of improved-diffusion). Ascending.
 /// \throws std::invalid_argument if no integer stride gives that count.
 inline std::vector<int> strided_times(int levels, int count) {
   detail::require(count >= 1 && count <= levels, "strided_times", "count", count,

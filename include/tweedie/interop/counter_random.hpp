@@ -1,5 +1,5 @@
-// The counter-based generators of Random123 (Salmon et al. 2011): Philox and Threefry, in all widths
-// and for any number of rounds, as other frameworks use them.
+// The counter-based generators of Random123 (Salmon et al. 2011): Philox and Threefry, in all
+// widths and for any number of rounds, as other frameworks use them.
 //
 //   torch on CUDA, this library   philox4x32, 10 rounds
 //   numpy.random.Philox           philox4x64, 10 rounds; the counter is raised before each block

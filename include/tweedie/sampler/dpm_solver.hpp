@@ -9,7 +9,8 @@
 //   order 3: x_t = state x + gain (P_s + m (P_2 - P_s)/r_2), or the exact integral of the quadratic
 //
 // P is the noise or the data prediction, m the mean position under the exponential weight
-// (sampler/exponential.hpp). sampler/singlestep.hpp is the form whose points are a grid's own nodes.
+// (sampler/exponential.hpp). sampler/singlestep.hpp is the form whose points are a grid's own
+// nodes.
 #pragma once
 
 #include <array>
@@ -116,8 +117,8 @@ class dpm_solver_step {
   std::vector<double> places_;  // distances from `from`, in half log-SNR
 };
 
-/// One step of a singlestep method: where it ends and where it evaluates on the way, which fixes its
-/// order: the number of points plus one.
+/// One step of a singlestep method: where it ends and where it evaluates on the way, which fixes
+/// its order: the number of points plus one.
 struct singlestep_leg {
   std::vector<node> points;
   node to;
@@ -204,8 +205,8 @@ inline program dpm_solver_ancestral(const grid& nodes, int order, const node_mak
 }
 
 /// Orders of DPM-Solver-fast for a number of evaluations: as many steps of `order` as fit, then
-/// lower ones that use the rest (Lu et al. 2022a, appendix D.2). For order 3 the last step is always
-/// of lower order.
+/// lower ones that use the rest (Lu et al. 2022a, appendix D.2). For order 3 the last step is
+/// always of lower order.
 inline std::vector<int> fast_orders(int evaluations, int order = 3) {
   constexpr const char* name = "fast_orders";
   detail::require(order >= 1 && order <= 3, name, "order", order, "valid: 1, 2, 3");

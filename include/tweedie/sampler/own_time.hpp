@@ -3,9 +3,9 @@
 //
 //   dx/dt = alpha'(t) D(x, t) + sigma'(t) (x - alpha D)/sigma
 //
-// The ODE is the same as in a chart (sampler/runge_kutta.hpp), the trajectories of a solver are not:
-// this form has the linear part that the charts remove, and shows what a choice of clock and scaling
-// costs. A step onto clean data is an Euler step.
+// The ODE is the same as in a chart (sampler/runge_kutta.hpp), the trajectories of a solver are
+// not: this form has the linear part that the charts remove, and shows what a choice of clock and
+// scaling costs. A step onto clean data is an Euler step.
 #pragma once
 
 #include <vector>
@@ -14,8 +14,8 @@
 
 namespace tweedie {
 
-/// Steps between the times of `nodes`, which are nodes of `schedule`, with churn before each step if
-/// `noise` asks for it.
+/// Steps between the times of `nodes`, which are nodes of `schedule`, with churn before each step
+/// if `noise` asks for it.
 template <class Schedule>
 requires differentiable_schedule<Schedule> && invertible_schedule<Schedule> program
 runge_kutta_in_time(const Schedule& schedule, const grid& nodes,

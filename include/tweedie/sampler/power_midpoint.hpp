@@ -1,5 +1,6 @@
-// The midpoint method in noise levels u = sigma/alpha, y = x/alpha, with the midpoint of a power law
-// (Song et al. 2023, consistency_models: `sample_dpm`, rho = 3, after Karras et al. 2022, eq. 5):
+// The midpoint method in noise levels u = sigma/alpha, y = x/alpha, with the midpoint of a power
+// law (Song et al. 2023, consistency_models: `sample_dpm`, rho = 3, after Karras et al. 2022, eq.
+// 5):
 //
 //   u_m = ((u^(1/rho) + u_s^(1/rho)) / 2)^rho,   y_m = y + (u_m - u) d(y, u),
 //   y_s = y + (u_s - u) d(y_m, u_m),             d(y, u) = (y - D)/u

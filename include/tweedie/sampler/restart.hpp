@@ -1,10 +1,10 @@
-// Restart sampling (Xu et al. 2023, algorithm 1): ODE steps down the grid, and on reaching the lower
-// end of an interval, several times back up to its upper end with fresh noise and down again,
+// Restart sampling (Xu et al. 2023, algorithm 1): ODE steps down the grid, and on reaching the
+// lower end of an interval, several times back up to its upper end with fresh noise and down again,
 //
 //   x_max = a x_min + sqrt(sigma_max^2 - a^2 sigma_min^2) z,   then ODE steps to sigma_min
 //
-// The noise contracts the errors the ODE has made, as an SDE does, while the steps keep the order of
-// the ODE method. Costs steps * repeats more evaluations per interval (times the stages).
+// The noise contracts the errors the ODE has made, as an SDE does, while the steps keep the order
+// of the ODE method. Costs steps * repeats more evaluations per interval (times the stages).
 #pragma once
 
 #include <cmath>

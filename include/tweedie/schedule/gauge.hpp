@@ -1,5 +1,6 @@
-// The same noise levels in another gauge: multiplying x by a function of time changes (alpha, sigma)
-// and leaves u = sigma/alpha and the clock alone (Karras et al. 2022, section 3, "scaling s(t)").
+// The same noise levels in another gauge: multiplying x by a function of time changes (alpha,
+// sigma) and leaves u = sigma/alpha and the clock alone (Karras et al. 2022, section 3, "scaling
+// s(t)").
 //
 //   exploding    (1, u)                     rate (0, u')
 //   preserving   (1, u) / sqrt(1 + u^2)     rate (-u, 1) u' / (1 + u^2)^(3/2)

@@ -55,8 +55,8 @@ struct tolerance {
 };
 
 /// Proportional-integral-derivative control as k-diffusion's dpm_adaptive does it: with
-/// e = 1/error, the step is multiplied by 1 + atan(e^b1 e_1^b2 e_2^b3 - 1), where e_1 and e_2 belong
-/// to the last two accepted steps, and accepted if that factor is at least `safety`.
+/// e = 1/error, the step is multiplied by 1 + atan(e^b1 e_1^b2 e_2^b3 - 1), where e_1 and e_2
+/// belong to the last two accepted steps, and accepted if that factor is at least `safety`.
 struct pid_controller {
   double step = 0.05;  ///< first attempt, in half log-SNR
   double proportional = 0;
@@ -88,7 +88,8 @@ struct pid_controller {
   }
 };
 
-/// Accept if error <= 1; next step = theta * step * error^(-1/order) (Lu et al. 2022a, algorithm 3).
+/// Accept if error <= 1; next step = theta * step * error^(-1/order) (Lu et al. 2022a, algorithm
+/// 3).
 struct elementary_controller {
   double step = 0.05;
   double theta = 0.9;
@@ -169,8 +170,8 @@ class adaptive_sampling {
  public:
   using scalar = scalar_t<T>;
 
-  /// \throws std::invalid_argument for an empty range, a tolerance that is not positive, or noise on
-  ///   a range that does not fall.
+  /// \throws std::invalid_argument for an empty range, a tolerance that is not positive, or noise
+  ///   on a range that does not fall.
   adaptive_sampling(embedded_method method, node_maker at, network_description network, const T& x,
                     const adaptive_range& range, Controller controller, Noise noise = {},
                     Transform transform = {})

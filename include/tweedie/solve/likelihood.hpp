@@ -6,9 +6,9 @@
 // div f = (d - tr dD/dx)/u, and the prior is N(0, u_max^2 I). The result is the density of the data
 // with noise of level u_min, in nats per item.
 //
-// tr dD/dx is exact where an oracle knows it, or estimated without bias by v^T (dD/dx) v with random
-// v of unit covariance (Hutchinson 1989), one v for the whole trajectory; signs (Rademacher) have
-// the smaller variance, 2 (|J|_F^2 - sum_i J_ii^2) for symmetric J.
+// tr dD/dx is exact where an oracle knows it, or estimated without bias by v^T (dD/dx) v with
+// random v of unit covariance (Hutchinson 1989), one v for the whole trajectory; signs (Rademacher)
+// have the smaller variance, 2 (|J|_F^2 - sum_i J_ii^2) for symmetric J.
 #pragma once
 
 #include <Eigen/Core>

@@ -55,8 +55,8 @@ inline constexpr std::array<double, 7> dormand_prince_middle = {
 
 /// Integrates from `start` at time `from` to time `to`, in either direction. `f(t, y)` returns
 /// dy/dt; `norm` measures scaled errors.
-/// \throws std::invalid_argument for a tolerance that is not positive; std::domain_error if the step
-///   size falls below the resolution of time.
+/// \throws std::invalid_argument for a tolerance that is not positive; std::domain_error if the
+///   step size falls below the resolution of time.
 template <class Function, class Norm = decltype(root_mean_square)>
 ode_result integrate(const Function& f, const Eigen::VectorXd& start, double from, double to,
                      const ode_tolerance& allowed = {}, const Norm& norm = root_mean_square) {

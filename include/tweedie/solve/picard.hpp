@@ -1,6 +1,6 @@
-// Parallel-in-time execution of any program (Shih et al. 2023, ParaDiGMS): guess all network answers
-// of a window, run the linear passes on the guesses, ask the network at all the states so found at
-// once, and take its answers as the next guesses.
+// Parallel-in-time execution of any program (Shih et al. 2023, ParaDiGMS): guess all network
+// answers of a window, run the linear passes on the guesses, ask the network at all the states so
+// found at once, and take its answers as the next guesses.
 //
 // A program is triangular: the state of evaluation i depends on the answers before i only. After k
 // sweeps the first k answers are exact whatever the guesses, so the result is that of sequential
@@ -41,8 +41,8 @@ struct picard_cost {
 
 /// Runs `plan` from x and leaves the result in x. `evaluate(span<const picard_request<S>>)` writes
 /// every output. Memory: 2 * window + registers tensors.
-/// \throws std::invalid_argument for a window of none, a negative tolerance, or a program that draws
-///   with a variance the network chooses.
+/// \throws std::invalid_argument for a window of none, a negative tolerance, or a program that
+///   draws with a variance the network chooses.
 template <writable_tensor T, class EvaluateAll, class Noise = no_noise>
 picard_cost picard(const program& plan, T& x, const network_description& network,
                    EvaluateAll&& evaluate, const picard_options& options = {}, Noise noise = {}) {
