@@ -36,55 +36,53 @@ void gram(std::span<const S* const> rows, std::size_t items, std::size_t item_si
 
 namespace detail {
 
-inline constexpr std::size_t gram_block = 256;
-
-// to[i] = double(from[i]) for n <= gram_block, zeros behind.
+// As many elements as double packets have lanes, widened.
 template <storage_scalar S>
-void widen_block(const S* from, double* to, std::size_t n) {
+EIGEN_ALWAYS_INLINE packet<double> load_wide(const S* from) {
   if constexpr (std::same_as<S, double>) {
-    std::copy_n(from, n, to);
+    return load(from);
   } else {
-    alignas(64) float narrow[gram_block];
-    std::size_t i = 0;
-    for (; i + float_lanes <= n; i += float_lanes) store(narrow + i, load(from + i));
-    if (i < n) store(narrow + i, load_partial(from + i, n - i));
-    for (i = 0; i < n; i += lanes<double>) {
-      words<float, lanes<double>> values;
-      std::memcpy(&values, narrow + i, sizeof values);
-      store(to + i, convert_lanes<packet<double>>(values));
+    words<float, lanes<double>> values;
+    if constexpr (std::same_as<S, float>) {
+      std::memcpy(&values, from, sizeof values);
+    } else {
+      float narrow[lanes<double>];
+      for (std::size_t i = 0; i < lanes<double>; ++i) narrow[i] = static_cast<float>(from[i]);
+      std::memcpy(&values, narrow, sizeof values);
     }
+    return widen_floats(values);
   }
-  std::fill(to + n, to + gram_block, 0.0);
 }
 
-// The sum of a[i] b[i] over one block.
-inline double block_product(const double* a, const double* b) {
+template <storage_scalar S>
+double inner_product(const S* a, const S* b, std::size_t n) {
   constexpr std::size_t step = lanes<double>;
   packet<double> s0 = pset1<packet<double>>(0.0), s1 = s0, s2 = s0, s3 = s0;
-  for (std::size_t i = 0; i < gram_block; i += 4 * step) {
-    s0 = pmadd(load(a + i), load(b + i), s0);
-    s1 = pmadd(load(a + i + step), load(b + i + step), s1);
-    s2 = pmadd(load(a + i + 2 * step), load(b + i + 2 * step), s2);
-    s3 = pmadd(load(a + i + 3 * step), load(b + i + 3 * step), s3);
+  std::size_t i = 0;
+  for (; i + 4 * step <= n; i += 4 * step) {
+    s0 = pmadd(load_wide(a + i), load_wide(b + i), s0);
+    s1 = pmadd(load_wide(a + i + step), load_wide(b + i + step), s1);
+    s2 = pmadd(load_wide(a + i + 2 * step), load_wide(b + i + 2 * step), s2);
+    s3 = pmadd(load_wide(a + i + 3 * step), load_wide(b + i + 3 * step), s3);
   }
   double sums[step];
   store(sums, Eigen::internal::padd(Eigen::internal::padd(s0, s1), Eigen::internal::padd(s2, s3)));
-  return std::accumulate(sums, sums + step, 0.0);
+  double total = std::accumulate(sums, sums + step, 0.0);
+  for (; i < n; ++i) total += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+  return total;
 }
 
-// Lower triangle, row by row, of the elements [begin, end).
+// Lower triangle, row by row, of the elements [begin, end), by blocks that stay in the cache.
 template <storage_scalar S>
 void gram_of_piece(std::span<const S* const> rows, std::size_t begin, std::size_t end,
-                   std::span<double> triangle, std::span<double> blocks) {
-  std::fill(triangle.begin(), triangle.end(), 0.0);
-  for (std::size_t at = begin; at < end; at += gram_block) {
-    const std::size_t n = std::min(end - at, gram_block);
+                   std::span<double> triangle) {
+  constexpr std::size_t block = 2048;
+  for (std::size_t at = begin; at < end; at += block) {
+    const std::size_t n = std::min(end - at, block);
     double* sum = triangle.data();
     for (std::size_t j = 0; j < rows.size(); ++j) {
-      double* const block = blocks.data() + j * gram_block;
-      widen_block(rows[j] + at, block, n);
       for (std::size_t k = 0; k <= j; ++k) {
-        *sum++ += block_product(block, blocks.data() + k * gram_block);
+        *sum++ += inner_product(rows[j] + at, rows[k] + at, n);
       }
     }
   }
@@ -106,10 +104,9 @@ void gram(std::span<const S* const> rows, std::size_t items, std::size_t item_si
   threads.for_each(items * pieces, [&](std::size_t i) {
     const std::size_t begin = i % pieces * gram_piece;
     const std::size_t first = i / pieces * item_size;
-    std::vector<double> blocks(r * detail::gram_block);
     detail::gram_of_piece<S>(rows, first + begin,
                              first + std::min(item_size, begin + gram_piece),
-                             std::span(sums).subspan(i * triangle, triangle), blocks);
+                             std::span(sums).subspan(i * triangle, triangle));
   });
   for (std::size_t item = 0; item < items; ++item) {
     double* const matrix = out.data() + item * r * r;

@@ -110,27 +110,75 @@ EIGEN_ALWAYS_INLINE float_bits round_to_bfloat16(float_bits f) {
   return (nan & ((f >> 16) | 0x0040u)) | (~nan & rounded);
 }
 
-#if defined(EIGEN_HAS_FP16_C) && defined(EIGEN_VECTORIZE_AVX)
-inline constexpr bool hardware_half = true;
+// GCC 12 makes detours of these conversions between vectors of different size; the masked AVX-512
+// forms, all lanes on, do not read an undefined register.
+EIGEN_ALWAYS_INLINE float_bits widen_words(half_bits raw) {
+#if defined(EIGEN_VECTORIZE_AVX512)
+  return std::bit_cast<float_bits>(
+      _mm512_maskz_cvtepu16_epi32(0xffff, std::bit_cast<__m256i>(raw)));
+#elif defined(EIGEN_VECTORIZE_AVX2)
+  return std::bit_cast<float_bits>(_mm256_cvtepu16_epi32(std::bit_cast<__m128i>(raw)));
 #else
-inline constexpr bool hardware_half = false;
+  return convert_lanes<float_bits>(raw);
 #endif
+}
+
+// For values below 2^16.
+EIGEN_ALWAYS_INLINE half_bits narrow_words(float_bits wide) {
+#if defined(EIGEN_VECTORIZE_AVX512)
+  return std::bit_cast<half_bits>(
+      _mm512_maskz_cvtepi32_epi16(0xffff, std::bit_cast<__m512i>(wide)));
+#elif defined(EIGEN_VECTORIZE_AVX2)
+  const __m256i bits = std::bit_cast<__m256i>(wide);
+  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(bits, bits), 0x08);
+  return std::bit_cast<half_bits>(_mm256_castsi256_si128(packed));
+#else
+  return convert_lanes<half_bits>(wide);
+#endif
+}
+
+EIGEN_ALWAYS_INLINE packet<float> from_half(half_bits raw) {
+#if defined(EIGEN_VECTORIZE_AVX512)
+  return _mm512_maskz_cvtph_ps(0xffff, std::bit_cast<__m256i>(raw));
+#elif defined(EIGEN_VECTORIZE_AVX) && defined(__F16C__)
+  return _mm256_cvtph_ps(std::bit_cast<__m128i>(raw));
+#else
+  return std::bit_cast<packet<float>>(widen_half(widen_words(raw)));
+#endif
+}
+
+EIGEN_ALWAYS_INLINE half_bits to_half(packet<float> value) {
+#if defined(EIGEN_VECTORIZE_AVX512)
+  return std::bit_cast<half_bits>(
+      _mm512_maskz_cvtps_ph(0xffff, value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+#elif defined(EIGEN_VECTORIZE_AVX) && defined(__F16C__)
+  return std::bit_cast<half_bits>(_mm256_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT));
+#else
+  return narrow_words(round_to_half(std::bit_cast<float_bits>(value)));
+#endif
+}
+
+EIGEN_ALWAYS_INLINE packet<double> widen_floats(words<float, lanes<double>> narrow) {
+#if defined(EIGEN_VECTORIZE_AVX512)
+  return _mm512_maskz_cvtps_pd(0xff, std::bit_cast<__m256>(narrow));
+#elif defined(EIGEN_VECTORIZE_AVX)
+  return _mm256_cvtps_pd(std::bit_cast<__m128>(narrow));
+#else
+  return convert_lanes<packet<double>>(narrow);
+#endif
+}
 
 template <storage_scalar S>
 EIGEN_ALWAYS_INLINE packet<arithmetic_t<S>> load(const S* from) {
   if constexpr (std::same_as<S, arithmetic_t<S>>) {
     return Eigen::internal::ploadu<packet<S>>(from);
-  } else if constexpr (std::same_as<S, half> && hardware_half) {
-    using halves = typename Eigen::internal::packet_traits<half>::type;
-    return Eigen::internal::pcast<halves, packet<float>>(Eigen::internal::ploadu<halves>(from));
   } else {
     half_bits raw;
     std::memcpy(&raw, from, sizeof raw);
-    const auto wide = convert_lanes<float_bits>(raw);
     if constexpr (std::same_as<S, half>) {
-      return std::bit_cast<packet<float>>(widen_half(wide));
+      return from_half(raw);
     } else {
-      return std::bit_cast<packet<float>>(float_bits(wide << 16));
+      return std::bit_cast<packet<float>>(float_bits(widen_words(raw) << 16));
     }
   }
 }
@@ -139,16 +187,12 @@ template <storage_scalar S>
 EIGEN_ALWAYS_INLINE void store(S* to, packet<arithmetic_t<S>> value) {
   if constexpr (std::same_as<S, arithmetic_t<S>>) {
     Eigen::internal::pstoreu(to, value);
-  } else if constexpr (std::same_as<S, half> && hardware_half) {
-    using halves = typename Eigen::internal::packet_traits<half>::type;
-    Eigen::internal::pstoreu(to, Eigen::internal::pcast<packet<float>, halves>(value));
   } else {
-    const auto bits = std::bit_cast<float_bits>(value);
     half_bits raw;
     if constexpr (std::same_as<S, half>) {
-      raw = convert_lanes<half_bits>(round_to_half(bits));
+      raw = to_half(value);
     } else {
-      raw = convert_lanes<half_bits>(round_to_bfloat16(bits));
+      raw = narrow_words(round_to_bfloat16(std::bit_cast<float_bits>(value)));
     }
     std::memcpy(static_cast<void*>(to), &raw, sizeof raw);
   }
