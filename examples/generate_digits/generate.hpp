@@ -35,11 +35,8 @@ Eigen::MatrixXf generate(digit_network& network, const tweedie::program& plan,
         network(run.input(), times, labels, run.output(1));
         break;
       }
-      case tweedie::sampling_event::step:
-        watch(run.reached(), run.state());
-        break;
-      case tweedie::sampling_event::finished:
-        return run.state();
+      case tweedie::sampling_event::step: watch(run.reached(), run.state()); break;
+      case tweedie::sampling_event::finished: return run.state();
     }
   }
 }

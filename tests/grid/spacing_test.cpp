@@ -92,18 +92,18 @@ TEST(spacing, strength_to_steps_is_the_exact_integer_rule) {
 }
 
 TEST(spacing, karras_levels_of_edm) {
-  const std::vector<double> published{80,         57.5859847, 40.7855738, 28.3745846, 19.352453,
-                                      12.9100824, 8.40093531, 5.31519452, 3.25682152, 1.92333984,
-                                      1.08817064, .585348123, .296442284, .139516469, .0599473112,
-                                      .0229345184, .00752801996, .002};
+  const std::vector<double> published{
+      80,         57.5859847, 40.7855738,  28.3745846,  19.352453,    12.9100824,
+      8.40093531, 5.31519452, 3.25682152,  1.92333984,  1.08817064,   .585348123,
+      .296442284, .139516469, .0599473112, .0229345184, .00752801996, .002};
   const auto levels = karras_levels(18, 80, 0.002);
   ASSERT_EQ(levels.size(), published.size());
   for (std::size_t i = 0; i < levels.size(); ++i) EXPECT_NEAR(levels[i] / published[i], 1, 5e-9);
 }
 
 TEST(spacing, karras_levels_of_stable_diffusion) {
-  const std::vector<double> published{14.614642, 9.10293381, 5.478399,  3.16860955, 1.7494222,
-                                      .91407594, .44692059,  .2013997,  .08191098,  .0291675};
+  const std::vector<double> published{14.614642, 9.10293381, 5.478399, 3.16860955, 1.7494222,
+                                      .91407594, .44692059,  .2013997, .08191098,  .0291675};
   const auto levels = karras_levels(10, 14.614642, .0291675);
   for (std::size_t i = 0; i < levels.size(); ++i) EXPECT_NEAR(levels[i] / published[i], 1, 3e-7);
 }
@@ -125,7 +125,8 @@ TEST(spacing, limits_of_the_level_families) {
   // Tangent law: equal angles.
   const auto tangent = tangent_levels(11, 10, 0, 2);
   for (std::size_t i = 1; i < 11; ++i)
-    EXPECT_NEAR(std::atan(tangent[i - 1] / 2) - std::atan(tangent[i] / 2), std::atan(5.0) / 10, 1e-14);
+    EXPECT_NEAR(std::atan(tangent[i - 1] / 2) - std::atan(tangent[i] / 2), std::atan(5.0) / 10,
+                1e-14);
 }
 
 TEST(spacing, tangent_law_minimises_the_error_of_ddim) {

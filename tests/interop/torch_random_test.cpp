@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <numbers>
 #include <nlohmann/json.hpp>
+#include <numbers>
 #include <vector>
 
 #include "tweedie/solve/sampling.hpp"
@@ -16,7 +16,8 @@ namespace {
 using namespace tweedie;
 using nlohmann::json;
 
-static_assert(noise_source<torch::cpu_generator, float> && noise_source<torch::cuda_generator, half>);
+static_assert(noise_source<torch::cpu_generator, float> &&
+              noise_source<torch::cuda_generator, half>);
 
 // Recorded with torch 1.13 on the CPU.
 const json& recorded() {

@@ -16,8 +16,7 @@ TEST(every_planner, keeps_the_marginals_with_a_perfect_denoiser) {
     for (const named_grid& g : grids()) {
       const auto [alpha, sigma] = g.nodes.front().level;
       const program plan = p.plan(g.nodes);
-      const program_law law_of =
-          law(plan, perfect_denoiser(x0), {alpha * x0, sigma * sigma});
+      const program_law law_of = law(plan, perfect_denoiser(x0), {alpha * x0, sigma * sigma});
       ASSERT_EQ(law_of.marks.size(), g.nodes.size() - 1);
       for (std::size_t i = 0; i < law_of.marks.size(); ++i) {
         const auto& [at, state] = law_of.marks[i];
@@ -131,8 +130,8 @@ TEST(every_planner, converges_at_its_order_on_gaussian_data) {
         for (const double level : levels_of(n))
           nodes.push_back({level, exploding ? tweedie::variance_exploding(level)
                                             : tweedie::variance_preserving(level)});
-        const program_law end = law(p.plan(nodes), gaussian_denoiser(0, variance),
-                                    {0, total(nodes.front().level)});
+        const program_law end =
+            law(p.plan(nodes), gaussian_denoiser(0, variance), {0, total(nodes.front().level)});
         return std::abs(std::sqrt(end.result.variance / total(nodes.back().level)) - 1);
       };
       const double slope = std::log2(error(160) / error(320));

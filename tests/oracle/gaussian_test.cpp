@@ -78,11 +78,13 @@ TEST(gaussian_oracle, tweedies_formulas) {
     // E[x0 | x] = (x + sigma^2 score)/alpha and E[z | x] = -sigma score.
     const Eigen::MatrixXd score = g.score(level, x);
     EXPECT_NEAR((g.denoise(level, x) - (x + sigma * sigma * score) / alpha).norm(), 0, 1e-11);
-    EXPECT_NEAR((g.predict(level, {0, 1}, x) + sigma * score).norm(), 0, 1e-12 * (1 + score.norm()));
+    EXPECT_NEAR((g.predict(level, {0, 1}, x) + sigma * score).norm(), 0,
+                1e-12 * (1 + score.norm()));
     // Cov[x0 | x] = sigma^2 (I + sigma^2 grad score)/alpha^2.
     const Eigen::MatrixXd hessian = -g.marginal_covariance(level).inverse();
-    const Eigen::MatrixXd second =
-        sigma * sigma * (Eigen::MatrixXd::Identity(5, 5) + sigma * sigma * hessian) / (alpha * alpha);
+    const Eigen::MatrixXd second = sigma * sigma *
+                                   (Eigen::MatrixXd::Identity(5, 5) + sigma * sigma * hessian) /
+                                   (alpha * alpha);
     EXPECT_NEAR((g.posterior_covariance(level) - second).norm(), 0, 1e-10);
   }
 }
@@ -114,8 +116,8 @@ TEST(gaussian_oracle, reverse_kernel_carries_marginals_to_marginals) {
     // The mean of DDPM with the exact denoiser is the exact reverse mean.
     const auto q = posterior(from, to);
     const auto x = points(5, 3);
-    EXPECT_NEAR((q.clean * g.denoise(from, x) + q.state * x - g.reverse_mean(from, to, x)).norm(), 0,
-                1e-12);
+    EXPECT_NEAR((q.clean * g.denoise(from, x) + q.state * x - g.reverse_mean(from, to, x)).norm(),
+                0, 1e-12);
   }
 }
 
@@ -127,12 +129,12 @@ TEST(gaussian_oracle, flow_maps_compose_and_preserve_density) {
   EXPECT_NEAR((g.flow_map(c, a, g.flow_map(a, c, x)) - x).norm(), 0, 1e-12);
   EXPECT_NEAR((g.log_density(a, x) - g.log_density_by_flow(a, c, x)).norm(), 0, 1e-11);
   // From pure noise it is the optimal transport map m + S^1/2 z.
-  EXPECT_NEAR((g.flow_map({0, 1}, {1, 0}, x) -
-               ((g.axes() * g.variances().cwiseSqrt().asDiagonal() * g.axes().transpose() * x)
-                    .colwise() +
-                g.mean()))
-                  .norm(),
-              0, 1e-12);
+  EXPECT_NEAR(
+      (g.flow_map({0, 1}, {1, 0}, x) -
+       ((g.axes() * g.variances().cwiseSqrt().asDiagonal() * g.axes().transpose() * x).colwise() +
+        g.mean()))
+          .norm(),
+      0, 1e-12);
 }
 
 TEST(gaussian_oracle, flow_maps_of_vp_ve_and_rectified_paths_are_one_curve) {
@@ -200,12 +202,13 @@ TEST(gaussian_oracle, gap_of_other_variances) {
   const auto schedule = linear_beta_schedule(1000);
   std::vector<signal_noise> chain;
   for (int k = 999; k >= -1; --k) chain.push_back(schedule(k));
-  const double gap = g.bound_gap(
-      chain, [](signal_noise from, signal_noise to) { return large_variance(posterior(from, to)); });
+  const double gap = g.bound_gap(chain, [](signal_noise from, signal_noise to) {
+    return large_variance(posterior(from, to));
+  });
   EXPECT_NEAR(gap / 8.1e-4, 1, 0.01);
-  EXPECT_NEAR(g.bound_gap(chain, [](signal_noise from, signal_noise to) {
-                return gaussian_variance(from, to, 0.3);
-              }) - g.prior_divergence(chain.front()),
+  EXPECT_NEAR(g.bound_gap(chain, [](signal_noise from,
+                                    signal_noise to) { return gaussian_variance(from, to, 0.3); }) -
+                  g.prior_divergence(chain.front()),
               0, 1e-13);
 }
 
@@ -217,7 +220,8 @@ TEST(gaussian_oracle, prior_divergence_keeps_its_digits) {
   // With a unit-variance prior: (alpha_bar m^2 - alpha_bar - log(1 - alpha_bar))/2.
   const double unit = 0.5 * (schedule.alpha_bar(999) * (0.25 - 1) - std::log(sigma2));
   EXPECT_NEAR(unit / 5.045e-6, 1, 1e-3);
-  EXPECT_NEAR(g.prior_divergence(schedule(999)), 0.5 * schedule.alpha_bar(999) * 0.25 / sigma2, 1e-16);
+  EXPECT_NEAR(g.prior_divergence(schedule(999)), 0.5 * schedule.alpha_bar(999) * 0.25 / sigma2,
+              1e-16);
 }
 
 TEST(gaussian_oracle, singular_and_single_point_data) {
@@ -255,7 +259,8 @@ TEST(gaussian_oracle, single_precision_and_dimension_zero) {
   const oracle::gaussian<float> g(Eigen::Vector2f(1, 2), Eigen::Matrix2f::Identity());
   Eigen::MatrixXf x(2, 1);
   x << 0.5f, -1;
-  EXPECT_NEAR((g.denoise({0.6, 0.8}, x) - (x + 0.64f * g.score({0.6, 0.8}, x)) / 0.6f).norm(), 0, 2e-6);
+  EXPECT_NEAR((g.denoise({0.6, 0.8}, x) - (x + 0.64f * g.score({0.6, 0.8}, x)) / 0.6f).norm(), 0,
+              2e-6);
   const oracle::gaussian<double> none(Eigen::VectorXd(0), Eigen::MatrixXd(0, 0));
   EXPECT_EQ(none.log_density({0.6, 0.8}, Eigen::MatrixXd(0, 2)), Eigen::VectorXd::Zero(2));
 }

@@ -44,7 +44,8 @@ TEST(forward, chain_noises_add_up_to_the_closed_form_noise_of_every_path) {
       const double z = std::inner_product(weights.begin(), weights.end(), noises.begin(), 0.0);
       const auto [alpha, sigma] = schedule.at(k);
       EXPECT_NEAR(x, alpha * 0.8 + sigma * z, 1e-11);
-      EXPECT_NEAR(std::inner_product(weights.begin(), weights.end(), weights.begin(), 0.0), 1, 1e-11);
+      EXPECT_NEAR(std::inner_product(weights.begin(), weights.end(), weights.begin(), 0.0), 1,
+                  1e-11);
     }
   }
 }

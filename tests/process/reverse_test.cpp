@@ -116,12 +116,12 @@ TEST(posterior, mean_in_terms_of_the_predicted_noise) {
     const double x = 0.3, eps = -0.8;
     const double clean = (x - from.sigma * eps) / from.alpha;
     const auto step = transition(schedule(k - 1), from);
-    EXPECT_NEAR(q.clean * clean + q.state * x,
-                (x - step.variance / from.sigma * eps) / step.mean, 1e-12);
+    EXPECT_NEAR(q.clean * clean + q.state * x, (x - step.variance / from.sigma * eps) / step.mean,
+                1e-12);
     // The same through the noise of the last step: E[eta | x] = last_step_noise * E[eps | x].
     const double eta = last_step_noise(from, schedule(k - 1)) * eps;
-    EXPECT_NEAR(q.clean * clean + q.state * x,
-                (x - std::sqrt(step.variance) * eta) / step.mean, 1e-12);
+    EXPECT_NEAR(q.clean * clean + q.state * x, (x - std::sqrt(step.variance) * eta) / step.mean,
+                1e-12);
   }
   EXPECT_NEAR(last_step_noise(schedule(0), schedule(-1)), 1, 1e-14);
   EXPECT_NEAR(last_step_noise(schedule(1), schedule(0)), 0.738, 1e-3);
@@ -170,14 +170,14 @@ TEST(reverse_variances, order_and_exactness) {
       const double exact = gaussian_variance(from, to, s);
       EXPECT_GT(exact, small_variance(q));
       EXPECT_LT(exact, large_variance(q));
-      const double clean_variance = from.sigma * from.sigma * s /
-                                    (from.alpha * from.alpha * s + from.sigma * from.sigma);
+      const double clean_variance =
+          from.sigma * from.sigma * s / (from.alpha * from.alpha * s + from.sigma * from.sigma);
       EXPECT_NEAR(analytic_variance_of(q, clean_variance) / exact, 1, 1e-12);
     }
     EXPECT_NEAR(learned_range_variance(q, -1) / small_variance(q), 1, 1e-13);
     EXPECT_NEAR(learned_range_variance(q, 1) / large_variance(q), 1, 1e-13);
-    EXPECT_NEAR(learned_range_variance(q, 0),
-                std::sqrt(small_variance(q) * large_variance(q)), 1e-15);
+    EXPECT_NEAR(learned_range_variance(q, 0), std::sqrt(small_variance(q) * large_variance(q)),
+                1e-15);
   }
   EXPECT_EQ(learned_range_variance(posterior(schedule(0), schedule(-1)), 0.5), 0);
   EXPECT_THROW(analytic_variance_of({}, -1), std::invalid_argument);

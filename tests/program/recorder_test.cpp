@@ -161,8 +161,7 @@ TEST(bind, keeps_the_estimate_where_it_is_transformed) {
   linear x = r.state();
   const estimate e = r.evaluate(x, start);
   x = e.clean + e.noise;
-  const bound_program bound =
-      bind(r.finish(x), network_description{}, clean_estimate::transformed);
+  const bound_program bound = bind(r.finish(x), network_description{}, clean_estimate::transformed);
   std::set<source> sources;
   for (const operand& in : bound.stages.back().pass.inputs) sources.insert(in.from);
   EXPECT_TRUE(sources.count(source::clean));

@@ -49,10 +49,14 @@ void replay_call(comparison& c, cpu_generator& generator, const json& call) {
     c.same(op, single ? rand<float>(generator, n) : rand<double>(generator, n), expected);
   } else {
     std::vector<std::int64_t> out(n);
-    if (op == "randint") generator.randint(call.at("low"), call.at("high"), out);
-    else if (op == "random_int64") generator.random(out);
-    else if (op == "randperm") generator.randperm(out);
-    else return c.fail("no operation \"" + op + "\"");
+    if (op == "randint")
+      generator.randint(call.at("low"), call.at("high"), out);
+    else if (op == "random_int64")
+      generator.random(out);
+    else if (op == "randperm")
+      generator.randperm(out);
+    else
+      return c.fail("no operation \"" + op + "\"");
     if (out != call.at("result").get<std::vector<std::int64_t>>()) c.fail(op + ": wrong integers");
   }
 }
@@ -64,8 +68,8 @@ std::uint64_t seed_of(const json& call) { return call.at("seed").get<std::uint64
 std::vector<outcome> replay_torch_random(const json& file, const std::string&) {
   std::vector<outcome> outcomes;
   const auto run = [&](const std::string& group, auto&& body) {
-    outcomes.push_back(attempt(group + "/" + std::to_string(outcomes.size()), "torch CPU generator",
-                               group, body));
+    outcomes.push_back(
+        attempt(group + "/" + std::to_string(outcomes.size()), "torch CPU generator", group, body));
   };
   for (const json& call : file.at("cases")) {
     run(call.at("op"), [&](comparison& c) {

@@ -11,9 +11,7 @@
 namespace tweedie {
 namespace {
 
-double angle(signal_noise s, double deviation) {
-  return std::atan2(s.sigma, s.alpha * deviation);
-}
+double angle(signal_noise s, double deviation) { return std::atan2(s.sigma, s.alpha * deviation); }
 
 TEST(ddim, gain_on_gaussian_data_is_the_exact_flow_times_cosines) {
   const auto schedule = linear_beta_schedule(1000);

@@ -28,10 +28,9 @@ TEST(ddpm, exact_variance_keeps_the_marginals_of_gaussian_data) {
       const grid nodes = trailing(schedule, n);
       constexpr double mean = 0.5, variance = 0.25;
       const node& start = nodes.front();
-      const auto marks =
-          law(ddpm(nodes, exact_for(variance)), gaussian_denoiser(mean, variance),
-              {start.level.alpha * mean, total(start.level, variance)})
-              .marks;
+      const auto marks = law(ddpm(nodes, exact_for(variance)), gaussian_denoiser(mean, variance),
+                             {start.level.alpha * mean, total(start.level, variance)})
+                             .marks;
       for (std::size_t i = 0; i + 1 < marks.size(); ++i) {
         const auto& [at, state] = marks[i];
         EXPECT_NEAR(state.mean, at.level.alpha * mean, 1e-11);
@@ -46,8 +45,7 @@ TEST(ddpm, chain_from_the_prior_has_the_published_closed_form) {
   const auto schedule = linear_beta_schedule(1000);
   constexpr double m = 0.5, s2 = 0.25;
   const grid nodes = trailing(schedule, 1000);
-  const scalar_law end =
-      law(ddpm(nodes, exact_for(s2)), gaussian_denoiser(m, s2), {0, 1}).result;
+  const scalar_law end = law(ddpm(nodes, exact_for(s2)), gaussian_denoiser(m, s2), {0, 1}).result;
   const double last = schedule.alpha_bar(999);
   const double c = total(schedule(999), s2);
   const double missing = gaussian_variance(schedule(0), schedule(-1), s2);

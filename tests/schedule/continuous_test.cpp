@@ -44,8 +44,10 @@ TYPED_TEST(continuous_schedule, rates_are_derivatives) {
     const signal_noise_rate rate = schedule.rate(t);
     const signal_noise above = schedule(t + h);
     const signal_noise below = schedule(t - h);
-    EXPECT_NEAR(rate.alpha, (above.alpha - below.alpha) / (2 * h), 1e-6 * (1 + std::abs(rate.alpha)));
-    EXPECT_NEAR(rate.sigma, (above.sigma - below.sigma) / (2 * h), 1e-6 * (1 + std::abs(rate.sigma)));
+    EXPECT_NEAR(rate.alpha, (above.alpha - below.alpha) / (2 * h),
+                1e-6 * (1 + std::abs(rate.alpha)));
+    EXPECT_NEAR(rate.sigma, (above.sigma - below.sigma) / (2 * h),
+                1e-6 * (1 + std::abs(rate.sigma)));
   }
 }
 
@@ -153,8 +155,8 @@ TEST(reshape, snr_shift_divides_and_composes) {
   const auto shifted = shift_snr(schedule, 64);
   const auto twice = shift_snr(shift_snr(schedule, 4), 16);
   for (const int k : {0, 1, 500, 998, 999}) {
-    EXPECT_NEAR(signal_to_noise_ratio(shifted.at(k)) * 64 / signal_to_noise_ratio(schedule.at(k)), 1,
-                1e-12);
+    EXPECT_NEAR(signal_to_noise_ratio(shifted.at(k)) * 64 / signal_to_noise_ratio(schedule.at(k)),
+                1, 1e-12);
     EXPECT_NEAR(half_log_snr(twice.at(k)), half_log_snr(shifted.at(k)), 1e-12);
     const double a = schedule.alpha_bar(k);
     EXPECT_NEAR(shifted.alpha_bar(k), a / (64 + (1 - 64.0) * a), 1e-14);

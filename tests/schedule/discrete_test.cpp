@@ -90,9 +90,9 @@ TEST(discrete_schedule, product_of_signals_equals_sum_of_logarithms) {
     product *= 1 - (1e-4L + (0.02L - 1e-4L) * k / 999);
     EXPECT_LT(relative(schedule.alpha_bar(k), static_cast<double>(product)), 1e-12);
     // The noise of the clean end keeps its digits too.
-    EXPECT_LT(relative(std::exp(schedule.log_one_minus_alpha_bar(k)),
-                       static_cast<double>(1 - product)),
-              1e-12);
+    EXPECT_LT(
+        relative(std::exp(schedule.log_one_minus_alpha_bar(k)), static_cast<double>(1 - product)),
+        1e-12);
   }
 }
 
@@ -191,8 +191,9 @@ TEST(discrete_schedule, an_error_names_function_argument_value_and_what_is_valid
 TEST(discrete_schedule, approaches_the_vp_sde) {
   // T (log alpha_bar_T + 10.05) tends to a constant: the chain is a first-order method for the SDE.
   const auto gap = [](int steps) {
-    return steps * (linear_beta_schedule(steps, 0.1 / steps, 20.0 / steps).log_alpha_bar(steps - 1) +
-                    10.05);
+    return steps *
+           (linear_beta_schedule(steps, 0.1 / steps, 20.0 / steps).log_alpha_bar(steps - 1) +
+            10.05);
   };
   EXPECT_NEAR(gap(100), -75.0, 0.05);
   EXPECT_NEAR(gap(400), -68.8, 0.05);

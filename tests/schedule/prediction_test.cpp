@@ -18,12 +18,9 @@ struct kind {
 };
 
 std::vector<kind> every_kind() {
-  return {{"sample", predicts_sample},
-          {"noise", predicts_noise},
-          {"v", predicts_v},
-          {"rectified velocity", predicts_rectified_velocity},
-          {"score", predicts_score},
-          {"velocity", predicts_velocity(trigonometric_schedule{})},
+  return {{"sample", predicts_sample}, {"noise", predicts_noise},
+          {"v", predicts_v},           {"rectified velocity", predicts_rectified_velocity},
+          {"score", predicts_score},   {"velocity", predicts_velocity(trigonometric_schedule{})},
           {"edm", predicts_edm(0.5)}};
 }
 
@@ -54,8 +51,8 @@ TEST(prediction, every_kind_converts_to_every_other_and_back) {
         const double converted = there.x * x + there.y * y;
         const double size = std::abs(there.x * x) + std::abs(there.y * y) + 1;
         EXPECT_NEAR(converted, expected, 1e-14 * size) << a.name << " to " << b.name;
-        const double size_back = std::abs(back.x * x) + std::abs(back.y * converted) +
-                                 std::abs(back.y) * size + 1;
+        const double size_back =
+            std::abs(back.x * x) + std::abs(back.y * converted) + std::abs(back.y) * size + 1;
         EXPECT_NEAR(back.x * x + back.y * converted, y, 1e-14 * size_back);
       }
 }
@@ -83,7 +80,8 @@ TEST(prediction, gain_is_the_square_of_the_numeric_derivative) {
       const state_output c = convert(n.level, a.row(n), b.row(n));
       const double x = 0.4, y = 0.9, h = 1e-6;
       const double slope = ((c.x * x + c.y * (y + h)) - (c.x * x + c.y * (y - h))) / (2 * h);
-      EXPECT_NEAR(loss_gain(n.level, a.row(n), b.row(n)), slope * slope, 1e-6 * (1 + slope * slope));
+      EXPECT_NEAR(loss_gain(n.level, a.row(n), b.row(n)), slope * slope,
+                  1e-6 * (1 + slope * slope));
     }
 }
 
@@ -158,7 +156,8 @@ TEST(precondition, unit_variances_and_least_amplification) {
     EXPECT_NEAR(p.in * p.in * (variance + level * level), 1, 1e-13);
     // Var[(x0 - skip (x0 + s z)) / out] = 1.
     const double keep = level * level / (level * level + variance);  // 1 - skip, without cancelling
-    EXPECT_NEAR((keep * keep * variance + p.skip * p.skip * level * level) / (p.out * p.out), 1, 1e-12);
+    EXPECT_NEAR((keep * keep * variance + p.skip * p.skip * level * level) / (p.out * p.out), 1,
+                1e-12);
     EXPECT_NEAR(p.weight * p.out * p.out, 1, 1e-14);
     // skip minimises that variance: derivative -2 (1 - k) variance + 2 k level^2 = 0.
     EXPECT_NEAR(-keep * variance + p.skip * level * level, 0, 1e-13 * level * level);

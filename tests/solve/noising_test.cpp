@@ -45,7 +45,8 @@ TEST(add_noise, every_item_has_its_own_time_in_tensors_of_every_rank) {
 }
 
 TEST(add_noise, equals_a_loop_over_items_bit_for_bit) {
-  Eigen::MatrixXf x0 = Eigen::MatrixXf::Random(17, 4), z = Eigen::MatrixXf::Random(17, 4), all(17, 4);
+  Eigen::MatrixXf x0 = Eigen::MatrixXf::Random(17, 4), z = Eigen::MatrixXf::Random(17, 4),
+                  all(17, 4);
   const std::vector<double> times{0, 10.5, 700, 999};
   const auto schedule = cosine_schedule(1000);
   add_noise(schedule, x0, z, times, all);
@@ -99,7 +100,8 @@ TEST(apply_transition, chain_of_steps_on_tensors_has_the_closed_form) {
   for (std::size_t e = 0; e < 2; ++e) {
     double z = 0;
     for (std::size_t k = 0; k < 50; ++k) z += weights[k] * noises[k][e];
-    EXPECT_NEAR(x[e], schedule.at(49).alpha * (e == 0 ? 0.8 : -0.2) + schedule.at(49).sigma * z, 1e-13);
+    EXPECT_NEAR(x[e], schedule.at(49).alpha * (e == 0 ? 0.8 : -0.2) + schedule.at(49).sigma * z,
+                1e-13);
   }
 }
 
@@ -119,7 +121,8 @@ TEST(transition_log_density, equals_the_normal_density_per_item) {
   for (Eigen::Index i = 0; i < 3; ++i) {
     const auto& k = kernels[static_cast<std::size_t>(i)];
     const double d = (to.col(i) - k.mean * from.col(i)).squaredNorm();
-    EXPECT_NEAR(values[static_cast<std::size_t>(i)], isotropic_log_density(d, k.variance, 5), 1e-13);
+    EXPECT_NEAR(values[static_cast<std::size_t>(i)], isotropic_log_density(d, k.variance, 5),
+                1e-13);
   }
   EXPECT_THROW(transition_log_density(to, from, std::vector{transition_kernel{1, 0}}),
                std::invalid_argument);

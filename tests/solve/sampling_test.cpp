@@ -301,7 +301,9 @@ TEST(sampling, a_copy_and_a_resumed_run_give_the_same_bits) {
         const double c = k.network.input_scale(s.at());
         const node seen{s.at().time, {c * s.at().level.alpha, c * s.at().level.sigma}};
         answer<float>(elements(s.input()), seen, k.network.prediction(seen), elements(s.output()));
-        if (calls == 3) answer<float>(elements(fork->input()), seen, k.network.prediction(seen), elements(fork->output()));
+        if (calls == 3)
+          answer<float>(elements(fork->input()), seen, k.network.prediction(seen),
+                        elements(fork->output()));
       }
       finish(*fork, k.network);
       sampling again(plan, k.network, std::vector<float>(23, 0.0f), gaussian_noise{8});
@@ -375,8 +377,8 @@ TEST(sampling, steps_and_levels_are_told) {
       case sampling_event::evaluate: {
         EXPECT_EQ(s.network_time(), s.at().time);
         for (std::size_t i = 0; i < 2; ++i) {
-          EXPECT_NEAR(s.input()[i],
-                      std::as_const(s).state()[i] * variance_preserving_input(s.at()), 1e-15);
+          EXPECT_NEAR(s.input()[i], std::as_const(s).state()[i] * variance_preserving_input(s.at()),
+                      1e-15);
           s.output()[i] = 0;
         }
         break;

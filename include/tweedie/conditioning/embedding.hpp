@@ -41,8 +41,9 @@ void embed_time(double t, std::span<const double> frequencies, embedding_form fo
                 std::span<S> out) {
   const std::size_t pairs = frequencies.size();
   if (out.size() != 2 * pairs && out.size() != 2 * pairs + 1)
-    detail::fail("embed_time", "out.size()", static_cast<double>(out.size()),
-                 "valid: twice the number of frequencies, or one more: " + std::to_string(2 * pairs));
+    detail::fail(
+        "embed_time", "out.size()", static_cast<double>(out.size()),
+        "valid: twice the number of frequencies, or one more: " + std::to_string(2 * pairs));
   const std::size_t cosines = form == embedding_form::adm ? 0 : pairs;
   for (std::size_t k = 0; k < pairs; ++k) {
     out[cosines + k] = static_cast<S>(std::cos(t * frequencies[k]));

@@ -129,7 +129,8 @@ grid uniform(const Schedule& schedule, int steps) {
 /// (Karras et al. 2022, eq. 5).
 inline std::vector<double> karras_levels(int count, double highest, double lowest, double rho = 7) {
   detail::require_levels("karras_levels", count, highest, lowest);
-  detail::require(rho > 0 && std::isfinite(rho), "karras_levels", "rho", rho, "valid: 0 < rho < inf");
+  detail::require(rho > 0 && std::isfinite(rho), "karras_levels", "rho", rho,
+                  "valid: 0 < rho < inf");
   const double high = std::pow(highest, 1 / rho);
   const double low = std::pow(lowest, 1 / rho);
   return detail::ramp(count, highest, lowest,
@@ -164,9 +165,8 @@ inline std::vector<double> tangent_levels(int count, double highest, double lowe
                   "valid: data_deviation > 0");
   const double high = std::atan(highest / data_deviation);
   const double low = std::atan(lowest / data_deviation);
-  return detail::ramp(count, highest, lowest, [&](double u) {
-    return data_deviation * std::tan(low + u * (high - low));
-  });
+  return detail::ramp(count, highest, lowest,
+                      [&](double u) { return data_deviation * std::tan(low + u * (high - low)); });
 }
 
 /// lowest + (highest - lowest) * Q(u), Q the quantile function of the Beta(a, b) distribution,

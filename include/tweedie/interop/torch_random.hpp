@@ -76,7 +76,8 @@ class cpu_generator {
 
   // Tensor.random_() of 64-bit integers: 0 to 2^63 - 1.
   void random(std::span<std::int64_t> out) {
-    for (std::int64_t& value : out) value = static_cast<std::int64_t>(random64() & (~std::uint64_t{0} >> 1));
+    for (std::int64_t& value : out)
+      value = static_cast<std::int64_t>(random64() & (~std::uint64_t{0} >> 1));
   }
 
   // torch.randperm(out.size())
@@ -163,8 +164,8 @@ struct cuda_device {
 class cuda_generator {
  public:
   cuda_generator(std::uint64_t seed, cuda_device device) : seed_(seed) {
-    most_blocks_ = std::uint64_t{device.multiprocessors} *
-                   (device.threads_per_multiprocessor / block_size);
+    most_blocks_ =
+        std::uint64_t{device.multiprocessors} * (device.threads_per_multiprocessor / block_size);
     detail::require(most_blocks_ > 0, "torch::cuda_generator", "multiprocessors",
                     device.multiprocessors,
                     "the GPU must have one at least, with 256 threads or more");
@@ -172,8 +173,7 @@ class cuda_generator {
 
   // torch.randn(..., device="cuda") of float, half or bfloat16.
   template <storage_scalar S>
-    requires(!std::same_as<S, double>)
-  void randn(std::span<S> out) {
+  requires(!std::same_as<S, double>) void randn(std::span<S> out) {
     const std::uint64_t n = out.size();
     if (n == 0) return;
     const std::uint64_t blocks = std::min((n + block_size - 1) / block_size, most_blocks_);
@@ -203,10 +203,10 @@ class cuda_generator {
 
   // curand_normal4: the sine comes first.
   std::array<float, 4> normal4(std::uint64_t counter, std::uint64_t thread) const {
-    const philox_counter x = philox4x32(
-        {static_cast<std::uint32_t>(counter), static_cast<std::uint32_t>(counter >> 32),
-         static_cast<std::uint32_t>(thread), static_cast<std::uint32_t>(thread >> 32)},
-        {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)});
+    const philox_counter x =
+        philox4x32({static_cast<std::uint32_t>(counter), static_cast<std::uint32_t>(counter >> 32),
+                    static_cast<std::uint32_t>(thread), static_cast<std::uint32_t>(thread >> 32)},
+                   {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)});
     std::array<float, 4> z;
     for (std::size_t pair = 0; pair < 4; pair += 2) {
       constexpr float turn = 0x1p-32f * 2 * std::numbers::pi_v<float>;

@@ -75,27 +75,31 @@ using buffer_scalar = std::remove_cv_t<typename Buffer::value_type>;
 }  // namespace detail
 
 template <class Buffer, xt::layout_type L, class Shape, class Tag>
-  requires detail::contiguous_layout<L> && storage_scalar<detail::buffer_scalar<Buffer>>
+requires detail::contiguous_layout<L> && storage_scalar<detail::buffer_scalar<Buffer>>
 struct tensor_traits<xt::xarray_container<Buffer, L, Shape, Tag>>
-    : detail::xtensor_traits<detail::buffer_scalar<Buffer>, L, std::vector<std::size_t>> {};
+    : detail::xtensor_traits<detail::buffer_scalar<Buffer>, L, std::vector<std::size_t>> {
+};
 
 template <class Buffer, std::size_t Rank, xt::layout_type L, class Tag>
-  requires detail::contiguous_layout<L> && storage_scalar<detail::buffer_scalar<Buffer>>
+requires detail::contiguous_layout<L> && storage_scalar<detail::buffer_scalar<Buffer>>
 struct tensor_traits<xt::xtensor_container<Buffer, Rank, L, Tag>>
-    : detail::xtensor_traits<detail::buffer_scalar<Buffer>, L, std::array<std::size_t, Rank>> {};
+    : detail::xtensor_traits<detail::buffer_scalar<Buffer>, L, std::array<std::size_t, Rank>> {
+};
 
 template <class Buffer, xt::layout_type L, class Shape, class Tag>
-  requires detail::contiguous_layout<L> &&
-           storage_scalar<detail::buffer_scalar<std::remove_reference_t<Buffer>>>
+requires detail::contiguous_layout<L> &&
+    storage_scalar<detail::buffer_scalar<std::remove_reference_t<Buffer>>>
 struct tensor_traits<xt::xarray_adaptor<Buffer, L, Shape, Tag>>
     : detail::xtensor_traits<detail::buffer_scalar<std::remove_reference_t<Buffer>>, L,
-                             std::vector<std::size_t>> {};
+                             std::vector<std::size_t>> {
+};
 
 template <class Buffer, std::size_t Rank, xt::layout_type L, class Tag>
-  requires detail::contiguous_layout<L> &&
-           storage_scalar<detail::buffer_scalar<std::remove_reference_t<Buffer>>>
+requires detail::contiguous_layout<L> &&
+    storage_scalar<detail::buffer_scalar<std::remove_reference_t<Buffer>>>
 struct tensor_traits<xt::xtensor_adaptor<Buffer, Rank, L, Tag>>
     : detail::xtensor_traits<detail::buffer_scalar<std::remove_reference_t<Buffer>>, L,
-                             std::array<std::size_t, Rank>> {};
+                             std::array<std::size_t, Rank>> {
+};
 
 }  // namespace tweedie

@@ -62,7 +62,9 @@ class gaussian {
   const vector& mean() const { return mean_; }
   const matrix& axes() const { return axes_; }
   const vector& variances() const { return variances_; }
-  matrix covariance() const { return spectral([](Scalar s) { return s; }); }
+  matrix covariance() const {
+    return spectral([](Scalar s) { return s; });
+  }
 
   /// Covariance C of the marginal at a level.
   matrix marginal_covariance(signal_noise level) const {
@@ -99,9 +101,8 @@ class gaussian {
   /// Cov[x0 | x]; it does not depend on x.
   matrix posterior_covariance(signal_noise level) const {
     const auto sigma = static_cast<Scalar>(level.sigma);
-    return spectral([&](Scalar s) {
-      return sigma == 0 ? Scalar(0) : sigma * sigma * s / total(level, s);
-    });
+    return spectral(
+        [&](Scalar s) { return sigma == 0 ? Scalar(0) : sigma * sigma * s / total(level, s); });
   }
 
   /// What an exact network of the given prediction kind answers, for each column:
@@ -135,8 +136,7 @@ class gaussian {
   /// Where the probability-flow ODE carries x from one level to another, for each column.
   matrix flow_map(signal_noise from, signal_noise to, const matrix& x) const {
     check_noisy("flow_map", from);
-    return apply(from, x,
-                 [&](Scalar s) { return std::sqrt(total(to, s) / total(from, s)); })
+    return apply(from, x, [&](Scalar s) { return std::sqrt(total(to, s) / total(from, s)); })
                .colwise() +
            static_cast<Scalar>(to.alpha) * mean_;
   }

@@ -57,9 +57,10 @@ inline std::vector<double> chain_noise_weights(const discrete_schedule& schedule
 /// log N(x; mean, variance I) in nats, from the squared distance |x - mean|^2 over d dimensions.
 /// variance = 0 (a point mass) has no density and is refused.
 inline double isotropic_log_density(double squared_distance, double variance, double dimensions) {
-  detail::require(variance > 0, "isotropic_log_density", "variance", variance, "valid: variance > 0");
-  return -0.5 * (squared_distance / variance +
-                 dimensions * std::log(2 * std::numbers::pi * variance));
+  detail::require(variance > 0, "isotropic_log_density", "variance", variance,
+                  "valid: variance > 0");
+  return -0.5 *
+         (squared_distance / variance + dimensions * std::log(2 * std::numbers::pi * variance));
 }
 
 }  // namespace tweedie

@@ -26,8 +26,9 @@ namespace tweedie {
 struct posterior_weights {
   double clean = 0;
   double state = 0;
-  double variance = 0;        ///< v, "beta tilde"
-  double upper_variance = 0;  ///< b (alpha_s^2 + sigma_s^2)/(alpha_t^2 + sigma_t^2); "beta" if both are 1
+  double variance = 0;  ///< v, "beta tilde"
+  double upper_variance =
+      0;  ///< b (alpha_s^2 + sigma_s^2)/(alpha_t^2 + sigma_t^2); "beta" if both are 1
 };
 
 /// Posterior of the less noisy level `to` given `from`. At to.sigma = 0 it is x0 itself.

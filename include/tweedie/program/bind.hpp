@@ -161,8 +161,7 @@ inline bound_program bind(const program& plan, const network_description& networ
     // A preview of x0 is offered wherever it is defined, even if the pass does not need it.
     if (to.evaluates && !clean_known) {
       const bool defined = (row.z == 0 && row.x0 != 0) || determinant(to.at.level, row) != 0;
-      to.clean = defined ? sample_from(to.at.level, row)
-                         : state_output{std::nan(""), std::nan("")};
+      to.clean = defined ? sample_from(to.at.level, row) : state_output{std::nan(""), std::nan("")};
     }
     out.stages.push_back(std::move(to));
   }

@@ -31,8 +31,10 @@ inline program_cost cost(const program& plan) {
     c.evaluations += s.evaluate.has_value();
     c.tensors_written += s.pass.outputs.size();
     for (const operand& in : s.pass.inputs) {
-      if (in.from == source::draw) ++c.draws;
-      else ++c.tensors_read;
+      if (in.from == source::draw)
+        ++c.draws;
+      else
+        ++c.tensors_read;
     }
   }
   return c;
@@ -70,16 +72,18 @@ inline std::ostream& operator<<(std::ostream& out, const program& plan) {
   std::size_t step = 0;
   for (const stage& s : plan.stages) {
     if (s.evaluate)
-      out << "ask the network at x" << s.evaluate->state << " (" << detail::level_text(s.evaluate->at)
-          << ")\n";
+      out << "ask the network at x" << s.evaluate->state << " ("
+          << detail::level_text(s.evaluate->at) << ")\n";
     for (std::size_t j = 0; j < s.pass.outputs.size(); ++j) {
       out << "  x" << s.pass.outputs[j] << (s.pass.outputs.size() > 1 ? "' = " : " = ");
       bool first = true;
       for (std::size_t i = 0; i < s.pass.inputs.size(); ++i) {
         const double w = s.pass.weight(j, i);
         if (w == 0) continue;
-        if (first) out << (w < 0 ? "-" : "");
-        else out << (w < 0 ? " - " : " + ");
+        if (first)
+          out << (w < 0 ? "-" : "");
+        else
+          out << (w < 0 ? " - " : " + ");
         if (w != 1 && w != -1) out << detail::short_number(w < 0 ? -w : w) << ' ';
         out << detail::name_of(s.pass.inputs[i]);
         first = false;

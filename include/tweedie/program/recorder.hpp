@@ -224,7 +224,8 @@ inline program recorder::finish(linear x) {
   for (std::size_t s = 0; s < stages_.size(); ++s) {
     const int now = static_cast<int>(s);
     stage next;
-    if (const auto& [t, at] = stages_[s].evaluate; t != unused) next.evaluate = evaluation{reg(t), at};
+    if (const auto& [t, at] = stages_[s].evaluate; t != unused)
+      next.evaluate = evaluation{reg(t), at};
 
     read.clear();
     for (const write& w : stages_[s].writes) {

@@ -33,8 +33,8 @@ struct analytic_variance {
   std::function<double(const node&)> clean_variance;
 };
 
-using reverse_variance = std::variant<fixed_small, fixed_large, learned_range,
-                                      learned_log_variance, analytic_variance>;
+using reverse_variance =
+    std::variant<fixed_small, fixed_large, learned_range, learned_log_variance, analytic_variance>;
 
 namespace detail {
 
@@ -63,22 +63,22 @@ inline program ddpm(const grid& nodes, const reverse_variance& variance = fixed_
     const estimate e = r.evaluate(x, from);
     x = q.clean * e.clean + q.state * x;
     if (to.level.sigma > 0)
-      x += std::visit(
-          detail::overloaded{
-              [&](fixed_small) { return std::sqrt(small_variance(q)) * r.draw(); },
-              [&](fixed_large) { return std::sqrt(large_variance(q)) * r.draw(); },
-              [&](learned_range) {
-                return r.draw({.learned = true,
-                               .log_lower = std::log(small_variance(q)),
-                               .log_upper = std::log(large_variance(q))});
-              },
-              [&](learned_log_variance) {  // ((1 + v) - (1 - v))/2 = v
-                return r.draw({.learned = true, .log_lower = -1, .log_upper = 1});
-              },
-              [&](const analytic_variance& known) {
-                return std::sqrt(analytic_variance_of(q, known.clean_variance(from))) * r.draw();
-              }},
-          variance);
+      x += std::visit(detail::overloaded{
+                          [&](fixed_small) { return std::sqrt(small_variance(q)) * r.draw(); },
+                          [&](fixed_large) { return std::sqrt(large_variance(q)) * r.draw(); },
+                          [&](learned_range) {
+                            return r.draw({.learned = true,
+                                           .log_lower = std::log(small_variance(q)),
+                                           .log_upper = std::log(large_variance(q))});
+                          },
+                          [&](learned_log_variance) {  // ((1 + v) - (1 - v))/2 = v
+                            return r.draw({.learned = true, .log_lower = -1, .log_upper = 1});
+                          },
+                          [&](const analytic_variance& known) {
+                            return std::sqrt(analytic_variance_of(q, known.clean_variance(from))) *
+                                   r.draw();
+                          }},
+                      variance);
     r.mark(x, to);
   }
   return r.finish(x);

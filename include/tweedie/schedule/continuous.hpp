@@ -24,8 +24,7 @@ namespace tweedie {
 namespace detail {
 
 inline double checked_time(const char* schedule, double t, double last) {
-  require(t >= 0 && t <= last, schedule, "time", t,
-          "valid: between clean_time and noisy_time");
+  require(t >= 0 && t <= last, schedule, "time", t, "valid: between clean_time and noisy_time");
   return t;
 }
 
@@ -180,9 +179,7 @@ class cosine_path {
     const auto [alpha, sigma] = (*this)(t);
     return {-quarter * sigma, quarter * alpha};
   }
-  double time_of(double half_log_snr) const {
-    return std::atan(std::exp(-half_log_snr)) / quarter;
-  }
+  double time_of(double half_log_snr) const { return std::atan(std::exp(-half_log_snr)) / quarter; }
 
  private:
   static constexpr double quarter = std::numbers::pi / 2;

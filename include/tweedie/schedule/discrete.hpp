@@ -114,9 +114,9 @@ class discrete_schedule {
 
   std::size_t checked(int k) const {
     if (k < 0 || k >= steps())
-      throw std::out_of_range(detail::describe("discrete_schedule", "index", k,
-                                               "valid: -1 <= index <= T - 1 = " +
-                                                   std::to_string(steps() - 1)));
+      throw std::out_of_range(
+          detail::describe("discrete_schedule", "index", k,
+                           "valid: -1 <= index <= T - 1 = " + std::to_string(steps() - 1)));
     return static_cast<std::size_t>(k);
   }
   double level(std::size_t k) const {  // log(sigma / alpha)
@@ -146,7 +146,8 @@ inline discrete_schedule from_betas(std::span<const double> betas) {
 inline discrete_schedule from_alpha_bars(std::span<const double> alpha_bars) {
   std::vector<double> log_signal, log_noise;
   for (const double a : alpha_bars) {
-    detail::require(a >= 0 && a < 1, "from_alpha_bars", "alpha_bar", a, "valid: 0 <= alpha_bar < 1");
+    detail::require(a >= 0 && a < 1, "from_alpha_bars", "alpha_bar", a,
+                    "valid: 0 <= alpha_bar < 1");
     log_signal.push_back(std::log(a));
     log_noise.push_back(std::log1p(-a));
   }
@@ -157,7 +158,8 @@ inline discrete_schedule from_alpha_bars(std::span<const double> alpha_bars) {
 inline discrete_schedule from_snrs(std::span<const double> ratios) {
   std::vector<double> log_signal, log_noise;
   for (const double snr : ratios) {
-    detail::require(snr >= 0 && std::isfinite(snr), "from_snrs", "snr", snr, "valid: 0 <= snr < inf");
+    detail::require(snr >= 0 && std::isfinite(snr), "from_snrs", "snr", snr,
+                    "valid: 0 <= snr < inf");
     log_signal.push_back(-std::log1p(1 / snr));
     log_noise.push_back(-std::log1p(snr));
   }
@@ -201,7 +203,8 @@ template <class Function>
 discrete_schedule from_alpha_bar_function(int steps, double max_beta, const Function& f) {
   std::vector<double> betas;
   for (int k = 0; k < steps; ++k)
-    betas.push_back(std::min(1 - f((k + 1.0) / steps) / f(static_cast<double>(k) / steps), max_beta));
+    betas.push_back(
+        std::min(1 - f((k + 1.0) / steps) / f(static_cast<double>(k) / steps), max_beta));
   return from_betas(betas);
 }
 
@@ -272,7 +275,8 @@ inline discrete_schedule sigmoid_beta_schedule(int steps, double first = 1e-4, d
 }
 
 /// alpha_bar(t) = cos^2(pi/2 (t + s)/(1 + s)), beta <= max_beta (Nichol and Dhariwal 2021, eq. 17).
-inline discrete_schedule cosine_schedule(int steps, double offset = 0.008, double max_beta = 0.999) {
+inline discrete_schedule cosine_schedule(int steps, double offset = 0.008,
+                                         double max_beta = 0.999) {
   detail::require_steps("cosine_schedule", steps);
   return detail::from_alpha_bar_function(steps, max_beta, [offset](double t) {
     const double c = std::cos((t + offset) / (1 + offset) * std::numbers::pi / 2);
@@ -303,9 +307,8 @@ inline discrete_schedule laplace_schedule(int steps, double mu = 0, double b = 0
 /// alpha_bar(t) = 1 - sqrt(t + s) (Li et al. 2022, Diffusion-LM), beta <= max_beta.
 inline discrete_schedule sqrt_schedule(int steps, double offset = 1e-4, double max_beta = 0.999) {
   detail::require_steps("sqrt_schedule", steps);
-  return detail::from_alpha_bar_function(steps, max_beta, [offset](double t) {
-    return std::max(0.0, 1 - std::sqrt(t + offset));
-  });
+  return detail::from_alpha_bar_function(
+      steps, max_beta, [offset](double t) { return std::max(0.0, 1 - std::sqrt(t + offset)); });
 }
 
 }  // namespace tweedie

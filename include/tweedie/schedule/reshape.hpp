@@ -62,8 +62,9 @@ inline double shift_time(double t, double shift) {
 
 /// Resolution-dependent log-shift mu, linear in the number of image tokens (Flux: 256 tokens ->
 /// 0.5, 4096 -> 1.15); the time shift is exp(mu).
-inline double resolution_log_shift(double tokens, double base_tokens = 256, double max_tokens = 4096,
-                                   double base_shift = 0.5, double max_shift = 1.15) {
+inline double resolution_log_shift(double tokens, double base_tokens = 256,
+                                   double max_tokens = 4096, double base_shift = 0.5,
+                                   double max_shift = 1.15) {
   detail::require(max_tokens != base_tokens, "resolution_log_shift", "max_tokens", max_tokens,
                   "valid: different from base_tokens");
   const double slope = (max_shift - base_shift) / (max_tokens - base_tokens);
@@ -85,17 +86,13 @@ class time_shifted {
   double clean_time() const { return 0; }
   double noisy_time() const { return 1; }
   signal_noise operator()(double t) const { return schedule_(shift_time(t, shift_)); }
-  signal_noise_rate rate(double t) const
-    requires differentiable_schedule<Schedule>
-  {
+  signal_noise_rate rate(double t) const requires differentiable_schedule<Schedule> {
     const double divisor = 1 + (shift_ - 1) * t;
     const double speed = shift_ / (divisor * divisor);
     const signal_noise_rate rate = schedule_.rate(shift_time(t, shift_));
     return {speed * rate.alpha, speed * rate.sigma};
   }
-  double time_of(double half_log_snr) const
-    requires invertible_schedule<Schedule>
-  {
+  double time_of(double half_log_snr) const requires invertible_schedule<Schedule> {
     return shift_time(schedule_.time_of(half_log_snr), 1 / shift_);
   }
 

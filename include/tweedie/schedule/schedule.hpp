@@ -21,7 +21,8 @@ concept noise_schedule = requires(const Schedule& s, double t) {
 
 /// A schedule with exact derivatives (alpha', sigma') in its own clock.
 template <class Schedule>
-concept differentiable_schedule = noise_schedule<Schedule> && requires(const Schedule& s, double t) {
+concept differentiable_schedule = noise_schedule<Schedule> &&
+    requires(const Schedule& s, double t) {
   { s.rate(t) } -> std::same_as<signal_noise_rate>;
 };
 

@@ -78,9 +78,9 @@ class prepared_program {
       scales_ = scales_ || (s.evaluates && s.input_scale != 1);
       std::size_t draws = 0;
       for (const operand& in : s.pass.inputs)
-        draws += in.from == source::draw &&
-                 (draw_source_ == draw_source::buffer ||
-                  plan_->draws[static_cast<std::size_t>(in.index)].learned);
+        draws +=
+            in.from == source::draw && (draw_source_ == draw_source::buffer ||
+                                        plan_->draws[static_cast<std::size_t>(in.index)].learned);
       most_draws = std::max(most_draws, draws);
     }
     end_ = static_cast<std::size_t>(plan_->registers) * stride_;
@@ -132,9 +132,9 @@ class prepared_program {
         case source::noise: break;  // bind leaves none
       }
     }
-    if (!head.empty()) add_head(from, branches, out, [&](std::size_t offset, int branch) {
-        add(offset, none, branch);
-      });
+    if (!head.empty())
+      add_head(from, branches, out,
+               [&](std::size_t offset, int branch) { add(offset, none, branch); });
 
     std::vector<column> columns = std::move(streams);
     columns.insert(columns.end(), head.begin(), head.end());

@@ -31,18 +31,14 @@ void run(const program& plan, T& x, const network_description& network, Evaluate
                                                        std::move(transform));
   for (bool going = true; going;) {
     switch (s.advance()) {
-      case sampling_event::evaluate:
-        evaluate(s.input(), s.network_time(), s.output());
-        break;
+      case sampling_event::evaluate: evaluate(s.input(), s.network_time(), s.output()); break;
       case sampling_event::step:
         if constexpr (std::is_same_v<std::invoke_result_t<OnStep, decltype(s)&>, bool>)
           going = on_step(s);
         else
           on_step(s);
         break;
-      case sampling_event::finished:
-        going = false;
-        break;
+      case sampling_event::finished: going = false; break;
     }
   }
   const auto result = elements(s.state());

@@ -68,10 +68,10 @@ class sampling {
   /// `branch_weights` (one output by default).
   sampling(const program& plan, const network_description& network, const T& x, Noise noise = {},
            Transform transform = {}, std::vector<double> branch_weights = {1})
-      : sampling(std::make_shared<const bound_program>(
-                     bind(plan, network,
-                          clean_from == clean_source::folded ? clean_estimate::linear
-                                                             : clean_estimate::transformed)),
+      : sampling(std::make_shared<const bound_program>(bind(plan, network,
+                                                            clean_from == clean_source::folded
+                                                                ? clean_estimate::linear
+                                                                : clean_estimate::transformed)),
                  x, std::move(noise), std::move(transform), std::move(branch_weights)) {}
 
   /// Starts an already bound program, shared with other runs.
@@ -88,9 +88,9 @@ class sampling {
       detail::fail("sampling", "branch_weights", 0, "valid: at least one network output");
     if ((plan->estimate == clean_estimate::linear) != (clean_from == clean_source::folded))
       detail::fail("sampling", "the program was bound with the other clean_estimate");
-    prepared_ = std::make_shared<const prepared_program>(
-        std::move(plan), size_, 64 / sizeof(scalar), branch_weights_.size(), clean_from,
-        draws_from);
+    prepared_ =
+        std::make_shared<const prepared_program>(std::move(plan), size_, 64 / sizeof(scalar),
+                                                 branch_weights_.size(), clean_from, draws_from);
     reserve();
     restart(x);
   }
@@ -203,15 +203,17 @@ class sampling {
 
   std::size_t steps_done() const { return steps_; }
   std::size_t steps_total() const {
-    return static_cast<std::size_t>(std::count_if(
-        plan().stages.begin(), plan().stages.end(), [](const bound_stage& s) { return s.mark; }));
+    return static_cast<std::size_t>(std::count_if(plan().stages.begin(), plan().stages.end(),
+                                                  [](const bound_stage& s) { return s.mark; }));
   }
   const bound_program& plan() const { return prepared_->plan(); }
 
   /// Position and registers. If an evaluation is pending it will be asked for again.
   saved_sampling<scalar> saved() const {
-    return {stage_, input_ready_,
-            {memory_.begin(), memory_.begin() + static_cast<std::ptrdiff_t>(prepared_->resumable())}};
+    return {
+        stage_,
+        input_ready_,
+        {memory_.begin(), memory_.begin() + static_cast<std::ptrdiff_t>(prepared_->resumable())}};
   }
   /// Continues from `from`, taken from a run of the same program and shape.
   void resume(const saved_sampling<scalar>& from) {
@@ -351,7 +353,8 @@ void sampling<T, Noise, Transform>::prepare_draws(const prepared_pass& prepared)
     if constexpr (draws_from == draw_source::inside) {
       draws_[k] = {static_cast<std::uint32_t>(draw), kind.learned ? values : nullptr};
       if (kind.learned)
-        std::transform(v, v + size_, values, [&](scalar e) { return static_cast<scalar>(deviation(e)); });
+        std::transform(v, v + size_, values,
+                       [&](scalar e) { return static_cast<scalar>(deviation(e)); });
     } else {
       noise_.fill(noise_request{draw, kind, items_}, std::span<scalar>(values, size_));
       if (kind.learned)
