@@ -159,93 +159,6 @@ class row_sum {
   A partial_[block_size];
 };
 
-// Two outputs in one sweep over K streams, of which the second output uses the first Shared.
-template <std::size_t K, std::size_t Shared, storage_scalar S>
-EIGEN_DONT_INLINE void weigh_pair_terms(S* first, S* second, const term<S>* terms,
-                                        const arithmetic_t<S>* second_weights, std::size_t n) {
-  using A = arithmetic_t<S>;
-  constexpr std::size_t step = lanes<A>;
-  [&]<std::size_t... k>(std::index_sequence<k...>) {
-    const S* const stream[K] = {terms[k].stream...};
-    const packet<A> weight[K] = {pset1<packet<A>>(terms[k].weight)...};
-    const packet<A> other[K] = {pset1<packet<A>>(second_weights[k < Shared ? k : 0])...};
-    const auto at = [&](std::size_t i, auto loaded, auto stored) {
-      const packet<A> r[K] = {loaded(stream[k] + i)...};
-      packet<A> sum = Eigen::internal::pmul(weight[0], r[0]);
-      packet<A> other_sum = Eigen::internal::pmul(other[0], r[0]);
-      ((k == 0 ? void() : void(sum = pmadd(weight[k], r[k], sum))), ...);
-      ((k == 0 || k >= Shared ? void() : void(other_sum = pmadd(other[k], r[k], other_sum))), ...);
-      stored(first + i, sum);
-      stored(second + i, other_sum);
-    };
-    std::size_t i = 0;
-    for (; i + step <= n; i += step) {
-      at(i, [](const S* s) { return load(s); }, [](S* to, packet<A> v) { store(to, v); });
-    }
-    if (i < n) {
-      const std::size_t count = n - i;
-      at(i, [=](const S* s) { return load_partial(s, count); },
-         [=](S* to, packet<A> v) { store_partial(to, v, count); });
-    }
-  }(std::make_index_sequence<K>());
-}
-
-inline constexpr std::size_t pair_terms_at_once = 5;
-
-template <std::size_t K, storage_scalar S>
-void weigh_pair(std::size_t shared, S* first, S* second, const term<S>* terms,
-                const arithmetic_t<S>* second_weights, std::size_t n) {
-  const auto call = [&]<std::size_t... s>(std::index_sequence<s...>) {
-    ((shared == s + 1
-          ? weigh_pair_terms<K, s + 1>(first, second, terms, second_weights, n)
-          : void()),
-     ...);
-  };
-  call(std::make_index_sequence<K>());
-}
-
-// Two outputs at once, if the non-zero weights of one are among those of the other and few; tells
-// whether it did. The columns behind the streams are blocks that start at element 0.
-template <storage_scalar S>
-bool combine_pair(std::span<S* const> outputs, std::span<const S* const> inputs,
-                  std::span<const S* const> blocks, std::span<const double> weights,
-                  std::size_t offset, std::size_t n) {
-  using A = arithmetic_t<S>;
-  const std::size_t columns = inputs.size() + blocks.size();
-  const double* row[2] = {weights.data(), weights.data() + columns};
-  std::size_t only[2] = {}, both = 0;
-  for (std::size_t k = 0; k < columns; ++k) {
-    const bool used[2] = {row[0][k] != 0, row[1][k] != 0};
-    if (used[0] && used[1]) ++both;
-    for (int j = 0; j < 2; ++j) only[j] += used[j] && !used[1 - j] ? 1 : 0;
-  }
-  const std::size_t wider = only[1] > 0 ? 1 : 0;
-  const std::size_t count = both + only[wider];
-  if (both == 0 || only[1 - wider] > 0 || count > pair_terms_at_once) return false;
-  term<S> terms[pair_terms_at_once];
-  A other[pair_terms_at_once];
-  std::size_t next_shared = 0, next_own = both;
-  for (std::size_t k = 0; k < columns; ++k) {
-    if (row[wider][k] == 0) continue;
-    const bool shared = row[1 - wider][k] != 0;
-    const std::size_t to = shared ? next_shared++ : next_own++;
-    const S* const stream =
-        k < inputs.size() ? inputs[k] + offset : blocks[k - inputs.size()];
-    terms[to] = {stream, static_cast<A>(row[wider][k])};
-    if (shared) other[to] = static_cast<A>(row[1 - wider][k]);
-  }
-  S* const first = outputs[wider] + offset;
-  S* const second = outputs[1 - wider] + offset;
-  switch (count) {
-    case 1: weigh_pair<1>(both, first, second, terms, other, n); break;
-    case 2: weigh_pair<2>(both, first, second, terms, other, n); break;
-    case 3: weigh_pair<3>(both, first, second, terms, other, n); break;
-    case 4: weigh_pair<4>(both, first, second, terms, other, n); break;
-    default: weigh_pair<5>(both, first, second, terms, other, n); break;
-  }
-  return true;
-}
-
 // Whether an output later in the order of writing still reads the memory of output j. Outputs are
 // written last to first, since the state usually comes first and is what the others read.
 template <storage_scalar S>
@@ -260,15 +173,15 @@ bool read_later(std::size_t j, std::span<S* const> outputs, std::span<const S* c
   return false;
 }
 
+// Several outputs are written block by block, not element by element: storing to two streams in
+// turn is slower than reading the inputs again from the cache.
+//
 // Rows [offset, offset + n) of Y = C (R, blocks), n <= block_size; blocks are columns behind the
 // streams and start at the first element. `held` has room for outputs.size() - 1 blocks.
 template <storage_scalar S>
 void combine_block(std::span<S* const> outputs, std::span<const S* const> inputs,
                    std::span<const arithmetic_t<S>* const> blocks, std::span<const double> weights,
                    std::size_t offset, std::size_t n, S* held) {
-  if constexpr (std::same_as<S, arithmetic_t<S>>) {
-    if (outputs.size() == 2 && combine_pair<S>(outputs, inputs, blocks, weights, offset, n)) return;
-  }
   const std::size_t columns = inputs.size() + blocks.size();
   S* next_held = held;
   for (std::size_t j = outputs.size(); j-- > 0;) {
@@ -330,7 +243,6 @@ void combine(std::span<S* const> outputs, std::span<const S* const> inputs,
     for (std::size_t k = 0; k < inputs.size(); ++k) sum.add(inputs[k], weights[k]);
     return sum.write(outputs[0]);
   }
-  if (outputs.size() == 2 && detail::combine_pair<S>(outputs, inputs, {}, weights, 0, n)) return;
   detail::held_blocks<S> held(outputs.size());
   for (std::size_t i = 0; i < n; i += detail::block_size) {
     detail::combine_block<S>(outputs, inputs, {}, weights, i, std::min(n - i, detail::block_size),

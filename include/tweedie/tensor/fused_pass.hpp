@@ -143,12 +143,6 @@ void apply(const fused_pass<S>& pass, element_range range) {
     return sum.write(pass.outputs[0] + range.begin);
   }
 
-  if (block_columns == 0 && pass.outputs.size() == 2 &&
-      detail::combine_pair<S>(pass.outputs, pass.inputs, {}, pass.weights, range.begin,
-                              range.end - range.begin)) {
-    return;
-  }
-
   A scratch[(1 + fused_pass<S>::most_draws) * detail::block_size];
   const A* columns[1 + fused_pass<S>::most_draws];
   for (std::size_t c = 0; c < block_columns; ++c) columns[c] = scratch + c * detail::block_size;

@@ -198,6 +198,34 @@ EIGEN_ALWAYS_INLINE void store(S* to, packet<arithmetic_t<S>> value) {
   }
 }
 
+// One bit for each lane where a < b does not hold, a NaN included.
+template <std::floating_point A>
+EIGEN_ALWAYS_INLINE unsigned lanes_not_below(packet<A> a, packet<A> b) {
+#if defined(EIGEN_VECTORIZE_AVX512)
+  if constexpr (std::same_as<A, float>) return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ);
+  else return _mm512_cmp_pd_mask(a, b, _CMP_NLT_UQ);
+#elif defined(EIGEN_VECTORIZE_AVX)
+  if constexpr (std::same_as<A, float>) {
+    return static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ)));
+  } else {
+    return static_cast<unsigned>(_mm256_movemask_pd(_mm256_cmp_pd(a, b, _CMP_NLT_UQ)));
+  }
+#elif defined(EIGEN_VECTORIZE_SSE2)
+  if constexpr (std::same_as<A, float>) {
+    return static_cast<unsigned>(_mm_movemask_ps(_mm_cmpnlt_ps(a, b)));
+  } else {
+    return static_cast<unsigned>(_mm_movemask_pd(_mm_cmpnlt_pd(a, b)));
+  }
+#else
+  A x[lanes<A>], y[lanes<A>];
+  Eigen::internal::pstoreu(x, a);
+  Eigen::internal::pstoreu(y, b);
+  unsigned bits = 0;
+  for (std::size_t i = 0; i < lanes<A>; ++i) bits |= (x[i] < y[i] ? 0u : 1u) << i;
+  return bits;
+#endif
+}
+
 // The first count < lanes elements, zeros behind them.
 template <storage_scalar S>
 EIGEN_ALWAYS_INLINE packet<arithmetic_t<S>> load_partial(const S* from, std::size_t count) {

@@ -8,13 +8,11 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
-#include <cstring>
 #include <limits>
 #include <span>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -41,20 +39,6 @@ std::pair<A, A> neighbours(std::span<A> values, std::size_t low) {
   return {first, low + 1 < values.size() ? *std::min_element(middle + 1, values.end()) : first};
 }
 
-// Whether a comparison of packets holds in all lanes.
-template <class Mask>
-EIGEN_ALWAYS_INLINE bool all_lanes(const Mask& holds) {
-  if constexpr (std::is_arithmetic_v<Mask>) {
-    return holds != 0;
-  } else {
-    std::uint64_t words[sizeof(Mask) / sizeof(std::uint64_t)];
-    std::memcpy(words, &holds, sizeof words);
-    std::uint64_t common = ~std::uint64_t{0};
-    for (const std::uint64_t word : words) common &= word;
-    return common == ~std::uint64_t{0};
-  }
-}
-
 struct bracket_count {
   std::size_t below = 0;
   std::size_t inside = 0;
@@ -65,31 +49,26 @@ struct bracket_count {
 template <storage_scalar S, class A>
 bracket_count collect(std::span<const S> values, A low, A high, A* to) {
   constexpr std::size_t step = lanes<A>;
-  constexpr std::size_t group = 4 * step;
   const packet<A> least = pset1<packet<A>>(low);
   bracket_count count;
-  for (std::size_t i = 0; i < values.size(); i += group) {
-    const S* const from = values.data() + i;
-    const std::size_t n = std::min(group, values.size() - i);
-    if (n == group) {
-      // Most groups hold nothing of interest when a high quantile is wanted.
-      const packet<A> a = Eigen::internal::pabs(load(from));
-      const packet<A> b = Eigen::internal::pabs(load(from + step));
-      const packet<A> c = Eigen::internal::pabs(load(from + 2 * step));
-      const packet<A> d = Eigen::internal::pabs(load(from + 3 * step));
-      if (all_lanes((a < least) & (b < least) & (c < least) & (d < least))) {
-        count.below += group;
-        continue;
-      }
-    }
-    for (std::size_t k = 0; k < n; ++k) {
-      const A magnitude = std::abs(static_cast<A>(from[k]));
-      to[count.inside] = magnitude;
-      count.below += magnitude < low ? 1 : 0;
-      count.above += magnitude > high ? 1 : 0;
-      count.inside += magnitude >= low && magnitude <= high ? 1 : 0;
+  count.below = values.size();
+  const auto add = [&](S value) {
+    const A magnitude = std::abs(static_cast<A>(value));
+    if (magnitude < low) return;
+    --count.below;
+    to[count.inside] = magnitude;
+    count.inside += magnitude <= high ? 1 : 0;
+    count.above += magnitude > high ? 1 : 0;
+  };
+  std::size_t i = 0;
+  for (; i + step <= values.size(); i += step) {
+    const packet<A> magnitude = Eigen::internal::pabs(load(values.data() + i));
+    // Few lanes are of interest when a high quantile is wanted.
+    for (unsigned rest = lanes_not_below<A>(magnitude, least); rest != 0; rest &= rest - 1) {
+      add(values[i + static_cast<std::size_t>(std::countr_zero(rest))]);
     }
   }
+  for (; i < values.size(); ++i) add(values[i]);
   return count;
 }
 
