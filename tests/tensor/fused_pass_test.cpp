@@ -104,6 +104,39 @@ TYPED_TEST(fused_pass_of, any_cut_and_any_batch_split_gives_the_same_bits) {
   }
 }
 
+// One output over the first input, every pattern of zero weights of head and output.
+TYPED_TEST(fused_pass_of, clamped_estimate_with_any_zeros) {
+  using S = TypeParam;
+  const std::size_t n = 1301;
+  const std::vector<S> before[] = {this->normal(1, n), this->normal(2, n), this->normal(3, n)};
+  const double tolerance = std::same_as<S, double>  ? 1e-15
+                           : std::same_as<S, float> ? 1e-6
+                           : std::same_as<S, half>  ? 0x1p-10
+                                                    : 0x1p-7;
+  for (unsigned pattern = 0; pattern < 128; ++pattern) {
+    double head[3], weights[4];
+    for (unsigned k = 0; k < 3; ++k) head[k] = (pattern >> k & 1u) * (0.5 + k);
+    for (unsigned k = 0; k < 4; ++k) weights[k] = (pattern >> (3 + k) & 1u) * (0.75 - k);
+    std::vector<S> first = before[0];
+    S* const outputs[] = {first.data()};
+    const S* const inputs[] = {first.data(), before[1].data(), before[2].data()};
+    fused_pass<S> pass;
+    pass.item_size = n;
+    pass.outputs = outputs;
+    pass.inputs = inputs;
+    pass.weights = weights;
+    pass.head = {head, -0.8, 0.9};
+    apply(pass);
+    for (std::size_t i = 0; i < n; ++i) {
+      double clean = 0, sum = 0;
+      for (std::size_t k = 0; k < 3; ++k) clean += head[k] * static_cast<double>(before[k][i]);
+      for (std::size_t k = 0; k < 3; ++k) sum += weights[k] * static_cast<double>(before[k][i]);
+      sum += weights[3] * std::clamp(clean, -0.8, 0.9);
+      ASSERT_NEAR(static_cast<double>(first[i]), sum, tolerance * (8 + std::abs(sum)));
+    }
+  }
+}
+
 TYPED_TEST(fused_pass_of, nan_is_not_clamped_away) {
   using S = TypeParam;
   std::vector<S> x(40, S(3));

@@ -80,13 +80,6 @@ void clamp_block(A* to, double low, double high, std::size_t n) {
   if (i < n) store_partial(to + i, clamped(load_partial(to + i, n - i)), n - i);
 }
 
-// Asks for a block of a stream while the processor is busy with something else, as the noise is.
-template <storage_scalar S>
-void prefetch_block(const S* stream, std::size_t n) {
-  constexpr std::size_t line = 64 / sizeof(S);
-  for (std::size_t i = 0; i < n; i += line) __builtin_prefetch(stream + i);
-}
-
 // to[i] *= scale[i]
 template <storage_scalar S>
 void scale_block(arithmetic_t<S>* to, const S* scale, std::size_t n) {
@@ -96,6 +89,73 @@ void scale_block(arithmetic_t<S>* to, const S* scale, std::size_t n) {
     store(to + i, Eigen::internal::pmul(load(to + i), load(scale + i)));
   }
   for (; i < n; ++i) to[i] *= static_cast<A>(scale[i]);
+}
+
+// to = sum_k own_k r_k + weight clamp(sum_k head_k r_k) in one sweep.
+template <std::size_t Head, std::size_t Own, storage_scalar S>
+EIGEN_DONT_INLINE void weigh_clamped_terms(S* to, const term<S>* head, const term<S>* own,
+                                           arithmetic_t<S> weight, double low, double high,
+                                           std::size_t n) {
+  using A = arithmetic_t<S>;
+  const packet<A> lower = pset1<packet<A>>(static_cast<A>(low));
+  const packet<A> upper = pset1<packet<A>>(static_cast<A>(high));
+  const packet<A> clamped_weight = pset1<packet<A>>(weight);
+  [&]<std::size_t... h, std::size_t... k>(std::index_sequence<h...>, std::index_sequence<k...>) {
+    const packet<A> head_weight[Head] = {pset1<packet<A>>(head[h].weight)...};
+    const packet<A> own_weight[Own + 1] = {pset1<packet<A>>(own[k].weight)...};
+    const auto at = [&](auto loaded) {
+      packet<A> clean = Eigen::internal::pmul(head_weight[0], loaded(head[0].stream));
+      ((h == 0 ? void() : void(clean = pmadd(head_weight[h], loaded(head[h].stream), clean))), ...);
+      clean = clean < lower ? lower : clean;
+      clean = clean > upper ? upper : clean;
+      packet<A> sum = Eigen::internal::pmul(clamped_weight, clean);
+      ((sum = pmadd(own_weight[k], loaded(own[k].stream), sum)), ...);
+      return sum;
+    };
+    std::size_t i = 0;
+    for (; i + lanes<A> <= n; i += lanes<A>) {
+      store(to + i, at([i](const S* s) { return load(s + i); }));
+    }
+    if (i < n) {
+      const std::size_t count = n - i;
+      store_partial(to + i, at([=](const S* s) { return load_partial(s + i, count); }), count);
+    }
+  }(std::make_index_sequence<Head>(), std::make_index_sequence<Own>());
+}
+
+// Does a pass with a head, one output, no draws and up to three terms each in one sweep; tells
+// whether it did.
+template <storage_scalar S>
+bool apply_clamped(const fused_pass<S>& pass, element_range range) {
+  constexpr std::size_t most = 3;
+  const std::size_t inputs = pass.inputs.size();
+  if (pass.outputs.size() != 1 || !pass.draws.empty() || pass.weights[inputs] == 0) return false;
+  const auto used = [&](std::span<const double> weights) {
+    return static_cast<std::size_t>(
+        std::count_if(weights.begin(), weights.end(), [](double w) { return w != 0; }));
+  };
+  const std::size_t heads = used(pass.head.weights), owns = used(pass.weights.first(inputs));
+  if (heads == 0 || heads > most || owns > most) return false;
+  const auto collect = [&](term<S>* to, std::span<const double> weights) {
+    for (std::size_t k = 0; k < inputs; ++k) {
+      if (weights[k] == 0) continue;
+      *to++ = {pass.inputs[k] + range.begin, static_cast<arithmetic_t<S>>(weights[k])};
+    }
+  };
+  term<S> head[most], own[most];
+  collect(head, pass.head.weights);
+  collect(own, pass.weights);
+  const auto weight = static_cast<arithmetic_t<S>>(pass.weights[inputs]);
+  const auto call = [&]<std::size_t... c>(std::index_sequence<c...>) {
+    ((heads == c / (most + 1) + 1 && owns == c % (most + 1)
+          ? weigh_clamped_terms<c / (most + 1) + 1, c % (most + 1)>(
+                pass.outputs[0] + range.begin, head, own, weight, pass.head.low, pass.head.high,
+                range.end - range.begin)
+          : void()),
+     ...);
+  };
+  call(std::make_index_sequence<most*(most + 1)>());
+  return true;
 }
 
 template <storage_scalar S>
@@ -143,6 +203,8 @@ void apply(const fused_pass<S>& pass, element_range range) {
     return sum.write(pass.outputs[0] + range.begin);
   }
 
+  if (has_head && detail::apply_clamped(pass, range)) return;
+
   A scratch[(1 + fused_pass<S>::most_draws) * detail::block_size];
   const A* columns[1 + fused_pass<S>::most_draws];
   for (std::size_t c = 0; c < block_columns; ++c) columns[c] = scratch + c * detail::block_size;
@@ -164,9 +226,6 @@ void apply(const fused_pass<S>& pass, element_range range) {
       const std::size_t item = at / pass.item_size;
       const std::size_t position = at % pass.item_size;
       n = std::min(n, pass.item_size - position);
-      if (!has_head) {
-        for (const S* const stream : pass.inputs) detail::prefetch_block(stream + at, n);
-      }
       for (const pass_draw<S>& draw : pass.draws) {
         noise_key key = pass.item_keys[item];
         key.draw = draw.number;
