@@ -137,6 +137,18 @@ TEST(discrete_schedule, time_of_inverts_the_schedule) {
   EXPECT_EQ(linear_beta_schedule(1).time_of(half_log_snr(linear_beta_schedule(1)(0))), 0);
 }
 
+TEST(discrete_schedule, levels_below_the_table_keep_their_level_and_are_told_time_zero) {
+  const auto schedule = scaled_linear_beta_schedule(1000);
+  const double least = noise_level(schedule.at(0));
+  for (const double level : {1e-6, least / 2, std::nextafter(least, 0)}) {
+    EXPECT_EQ(node_of_level(schedule, level).time, 0);
+    EXPECT_NEAR(noise_level(node_of_level(schedule, level).level) / level, 1, 1e-15);
+  }
+  EXPECT_EQ(node_of_level(schedule, 0), (node{-1, {1, 0}}));
+  EXPECT_NEAR(node_of_level(schedule, noise_level(schedule(700.5))).time, 700.5, 1e-9);
+  EXPECT_THROW(node_of_level(schedule, 15), std::invalid_argument);
+}
+
 TEST(discrete_schedule, clocks_convert_into_each_other_over_24_units_of_log_snr) {
   for (double h = -12; h <= 12; h += 0.125) {
     const double level = noise_level_of(h);

@@ -51,9 +51,7 @@ inline linear slope(plane_row row, const linear& x, const estimate& e, const nod
 /// A schedule as a maker of nodes between those of a grid: noise level -> node.
 template <invertible_schedule Schedule>
 auto nodes_of(Schedule schedule) {
-  return [schedule = std::move(schedule)](double level) {
-    return node_at(schedule, schedule.time_of(-std::log(level)));
-  };
+  return [schedule = std::move(schedule)](double level) { return node_of_level(schedule, level); };
 }
 
 /// Nodes with alpha = 1 whose time is the noise level: the convention of EDM and k-diffusion,

@@ -44,8 +44,9 @@ using node_maker = std::function<node(double half_log_snr)>;
 /// Nodes of a schedule by half log-SNR.
 template <invertible_schedule Schedule>
 node_maker nodes_by_half_log_snr(Schedule schedule) {
-  return
-      [schedule = std::move(schedule)](double h) { return node_at(schedule, schedule.time_of(h)); };
+  return [schedule = std::move(schedule)](double h) {
+    return node_of_level(schedule, noise_level_of(h));
+  };
 }
 
 /// Nodes with alpha = 1 whose time is the noise level.

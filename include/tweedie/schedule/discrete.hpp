@@ -128,6 +128,14 @@ class discrete_schedule {
   std::vector<double> log_one_minus_alpha_bar_;
 };
 
+/// The node at a noise level. A table has no times between clean data and its first entry: a level
+/// there is kept, and the network is told time 0, the nearest it was trained at (methods that
+/// evaluate between nodes reach such levels just before the clean end).
+inline node node_of_level(const discrete_schedule& schedule, double level) {
+  if (level > 0 && level < noise_level(schedule.at(0))) return {0, variance_preserving(level)};
+  return node_at(schedule, schedule.time_of(-std::log(level)));
+}
+
 /// From beta(0) ... beta(T-1), each in [0, 1]; beta(0) > 0. beta = 1 is allowed last (alpha_bar = 0).
 inline discrete_schedule from_betas(std::span<const double> betas) {
   std::vector<double> log_signal, log_noise;

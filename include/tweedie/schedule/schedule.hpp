@@ -5,6 +5,7 @@
 // grids, solvers, losses) is derived from that pair, once.
 #pragma once
 
+#include <cmath>
 #include <concepts>
 
 #include "tweedie/schedule/signal_noise.hpp"
@@ -62,6 +63,12 @@ struct node {
 template <noise_schedule Schedule>
 node node_at(const Schedule& schedule, double t) {
   return {t, schedule(t)};
+}
+
+/// The node of `schedule` at a noise level sigma/alpha.
+template <invertible_schedule Schedule>
+node node_of_level(const Schedule& schedule, double level) {
+  return node_at(schedule, schedule.time_of(-std::log(level)));
 }
 
 }  // namespace tweedie

@@ -1,0 +1,37 @@
+// What the calls in the README's tables of names refer to.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tweedie/tweedie.hpp"
+
+namespace readme {
+
+/// A call as the README writes it, and what it makes.
+template <class Made>
+struct named {
+  std::string call;
+  std::function<Made()> make;
+};
+
+// Written by extract.awk.
+std::vector<named<tweedie::program>> samplers();
+std::vector<named<tweedie::grid>> grids();
+
+namespace given {
+
+inline const auto schedule = tweedie::scaled_linear_beta_schedule(1000);
+inline const tweedie::grid g = tweedie::karras(schedule, 12);
+inline const tweedie::grid up =
+    tweedie::reversed(tweedie::grid(g.begin(), g.end() - 1));  // z is undefined in clean data
+inline const auto at = tweedie::nodes_of(schedule);
+inline const auto by_snr = tweedie::nodes_by_half_log_snr(schedule);
+inline const std::vector<tweedie::restart_interval> intervals{
+    {.lowest = 0.1, .highest = 0.5, .steps = 3, .repeats = 2}};
+inline const std::vector<tweedie::flow_jump> jumps{{g[0], g[4]}, {g[4], g[9]}, {g[9], g[12]}};
+
+}  // namespace given
+
+}  // namespace readme
