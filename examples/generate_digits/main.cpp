@@ -7,10 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "../support/glyphs.hpp"
+#include "../support/nearest.hpp"
 #include "../support/png.hpp"
 #include "generate.hpp"
-#include "glyphs.hpp"
-#include "nearest.hpp"
+#include "mnist.hpp"
 #include "options.hpp"
 #include "pictures.hpp"
 #include "train.hpp"
@@ -26,7 +27,7 @@ using namespace tweedie;
 
 void run(const options& options) {
   const dataset data = options.images.empty()
-                           ? draw_digits({.fonts = options.fonts, .seed = options.seed})
+                           ? support::draw_digits({.fonts = options.fonts, .seed = options.seed})
                            : read_mnist(options.images, options.labels);
   std::printf("%td pictures of %td x %td pixels, %d classes\n", data.pictures.cols(),
               data.tile.height, data.tile.width, data.classes());
@@ -76,7 +77,8 @@ void run(const options& options) {
   const Eigen::MatrixXf answered =
       generate(network, fifty_steps, asked, options.guidance, options.seed + 2);
   std::printf("%.1f %% of %zu digits (DDIM 50, w = %g) look most like a real one of their class\n",
-              100 * nearest_accuracy(data, answered, asked), asked.size(), options.guidance);
+              100 * support::nearest_accuracy(data, answered, asked), asked.size(),
+              options.guidance);
 }
 
 }  // namespace

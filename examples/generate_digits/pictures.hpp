@@ -5,11 +5,13 @@
 #include <cstddef>
 #include <vector>
 
-#include "dataset.hpp"
+#include "../support/dataset.hpp"
 #include "generate.hpp"
 #include "tweedie/solve/noising.hpp"
 
 namespace digits {
+
+using support::dataset;
 
 // 0 0 0 … 1 1 1 …: `copies` of every class.
 inline std::vector<int> rows_of_labels(int classes, int copies) {

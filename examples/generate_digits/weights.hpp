@@ -8,9 +8,9 @@
 #include <span>
 #include <string>
 
+#include "../support/dataset.hpp"
 #include "../support/npy.hpp"
 #include "../support/perceptron.hpp"
-#include "dataset.hpp"
 #include "train.hpp"
 
 namespace digits {

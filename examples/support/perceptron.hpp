@@ -1,8 +1,9 @@
 // A residual perceptron on Eigen with its backward pass: just enough network to train the examples.
 //
-//   c      = silu(T·s(t) + E[label])                      conditioning: sinusoids of time, class
-//   table h_0    = W·x + b h_k+1  = h_k + W2·silu(W1·n(h_k) + U·c + b1) + b2      n: zero mean,
-//   unit variance per item output = W·n(h_K) + b
+//   c      = silu(T·s(t) + E[label])                      sinusoids of time, a table of classes
+//   h_0    = W·x + b
+//   h_k+1  = h_k + W2·silu(W1·n(h_k) + U·c + b1) + b2     n: zero mean, unit variance per item
+//   output = W·n(h_K) + b
 //
 // One column is one item. All parameters live in one vector, so that an optimiser, an average or a
 // file needs to know nothing about layers.
@@ -12,11 +13,12 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <random>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "tweedie/tensor/random.hpp"
 
 namespace support {
 
@@ -108,11 +110,13 @@ class perceptron {
   perceptron(const perceptron_shape& shape, std::uint64_t seed)
       : parameters(), shape_(shape), layout_(shape) {
     parameters.setZero(layout_.size);
-    std::mt19937_64 engine(seed);
-    std::normal_distribution<double> normal;
+    std::uint32_t filled = 0;
     const auto fill = [&](const detail::parameter_block& block) {
-      for (Eigen::Index i = 0; i < block.rows * block.columns; ++i)
-        parameters[block.offset + i] = static_cast<Scalar>(block.deviation * normal(engine));
+      auto values = parameters.segment(block.offset, block.rows * block.columns);
+      tweedie::fill_normal(
+          tweedie::noise_key{seed, filled++, tweedie::initial_draw}, 0,
+          std::span<Scalar>(values.data(), static_cast<std::size_t>(values.size())));
+      values *= static_cast<Scalar>(block.deviation);
     };
     fill(layout_.time);
     fill(layout_.label);

@@ -1,4 +1,4 @@
-#include "../../examples/generate_digits/dataset.hpp"
+#include "../../examples/generate_digits/mnist.hpp"
 
 #include <gtest/gtest.h>
 #include <zlib.h>

@@ -1,4 +1,4 @@
-#include "../../examples/generate_digits/glyphs.hpp"
+#include "../../examples/support/glyphs.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,9 +8,9 @@
 
 namespace {
 
-using digits::dataset;
-using digits::draw_digits;
-using digits::glyph_options;
+using support::dataset;
+using support::draw_digits;
+using support::glyph_options;
 
 class glyphs : public testing::Test {
  protected:

@@ -1,4 +1,4 @@
-// Labelled pictures, and their reading from MNIST-format IDX files, gzip'd or not.
+// Labelled pictures from MNIST-format IDX files, gzip'd or not.
 #pragma once
 
 #include <zlib.h>
@@ -14,17 +14,11 @@
 #include <type_traits>
 #include <vector>
 
-#include "../support/png.hpp"
+#include "../support/dataset.hpp"
 
 namespace digits {
 
-struct dataset {
-  Eigen::MatrixXf pictures;  // one per column: pixels row by row, −1 black to 1 white
-  std::vector<int> labels;
-  support::tile_size tile{0, 0};
-
-  int classes() const { return 1 + *std::max_element(labels.begin(), labels.end()); }
-};
+using support::dataset;
 
 // The IDX format (yann.lecun.com/exdb/mnist): 0, 0, 8 for unsigned bytes, the number of dimensions,
 // each dimension as a big-endian 32-bit integer, then the bytes.

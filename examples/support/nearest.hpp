@@ -8,12 +8,17 @@
 
 #include "dataset.hpp"
 
-namespace digits {
+namespace support {
 
-// The label of the picture of `data` nearest to each column.
-inline std::vector<int> nearest_labels(const dataset& data, const Eigen::MatrixXf& pictures) {
+// For each column the nearest picture of `data`, and how far it is.
+struct neighbour {
+  Eigen::Index index;
+  double distance;
+};
+inline std::vector<neighbour> nearest_pictures(const dataset& data,
+                                               const Eigen::MatrixXf& pictures) {
   const Eigen::VectorXf squares = data.pictures.colwise().squaredNorm();
-  std::vector<int> labels;
+  std::vector<neighbour> found;
   constexpr Eigen::Index block = 64;  // keeps the table of distances small
   Eigen::MatrixXf distances;
   for (Eigen::Index first = 0; first < pictures.cols(); first += block) {
@@ -23,19 +28,21 @@ inline std::vector<int> nearest_labels(const dataset& data, const Eigen::MatrixX
     for (Eigen::Index i = 0; i < part.cols(); ++i) {
       Eigen::Index nearest = 0;
       distances.col(i).minCoeff(&nearest);
-      labels.push_back(data.labels[static_cast<std::size_t>(nearest)]);
+      found.push_back(
+          {nearest, static_cast<double>((data.pictures.col(nearest) - part.col(i)).norm())});
     }
   }
-  return labels;
+  return found;
 }
 
 // Share of `pictures` whose nearest real picture has the wanted label.
 inline double nearest_accuracy(const dataset& data, const Eigen::MatrixXf& pictures,
                                const std::vector<int>& wanted) {
-  const std::vector<int> read = nearest_labels(data, pictures);
+  const std::vector<neighbour> found = nearest_pictures(data, pictures);
   std::size_t right = 0;
-  for (std::size_t i = 0; i < read.size(); ++i) right += read[i] == wanted[i] ? 1U : 0U;
-  return static_cast<double>(right) / static_cast<double>(read.size());
+  for (std::size_t i = 0; i < found.size(); ++i)
+    right += data.labels[static_cast<std::size_t>(found[i].index)] == wanted[i] ? 1U : 0U;
+  return static_cast<double>(right) / static_cast<double>(found.size());
 }
 
-}  // namespace digits
+}  // namespace support

@@ -12,15 +12,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <random>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <vector>
 
 #include "dataset.hpp"
+#include "random.hpp"
 
-namespace digits {
+namespace support {
 
 struct glyph_options {
   std::filesystem::path fonts = "/usr/share/fonts";
@@ -134,16 +134,15 @@ inline dataset draw_digits(const glyph_options& options) {
   bytes.setZero();
   dataset data;
   data.tile = {side, side};
-  std::mt19937_64 engine(options.seed);
-  const auto within = [&engine](double range) {
-    return std::uniform_real_distribution<double>(-range, range)(engine);
-  };
+  random_draws random(options.seed);
   for (const auto& face : faces)
     for (Eigen::Index copy = 0; copy < copies; ++copy)
       for (int digit = 0; digit < 10; ++digit) {
-        const double high = options.side * options.height * (1.0 + within(options.scale_range));
-        const double angle = within(options.turn_range);
-        const double right = within(options.shift_range), up = within(options.shift_range);
+        const std::vector<double> u = random.uniform(4);
+        const auto within = [&u](std::size_t i, double range) { return (2 * u[i] - 1) * range; };
+        const double high = options.side * options.height * (1.0 + within(0, options.scale_range));
+        const double angle = within(1, options.turn_range);
+        const double right = within(2, options.shift_range), up = within(3, options.shift_range);
         detail::load_outline(face.get(), static_cast<char>('0' + digit));
         detail::draw(library.get(), face->glyph->outline, options.side, high, angle, right, up,
                      bytes.col(static_cast<Eigen::Index>(data.labels.size())).data());
@@ -154,4 +153,4 @@ inline dataset draw_digits(const glyph_options& options) {
   return data;
 }
 
-}  // namespace digits
+}  // namespace support
