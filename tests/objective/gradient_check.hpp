@@ -13,6 +13,10 @@ using differentiated = Eigen::AutoDiffScalar<Eigen::Matrix<double, 1, 1>>;
 
 inline differentiated variable(double x) { return {x, 1, 0}; }
 
+/// The number without its derivative.
+inline double plain(double x) { return x; }
+inline double plain(const differentiated& x) { return x.value(); }
+
 template <class F>
 double forward_mode(const F& f, double x) {
   const differentiated y = f(variable(x));
