@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "objective/gradient_check.hpp"
+#include "objective/plain_decoder.hpp"
 
 namespace {
 
@@ -30,8 +31,15 @@ TEST(decoder, bins_cover_everything) {
 }
 
 TEST(decoder, far_bins_keep_their_logarithm) {
-  // A bin of half-width 1/255 under N(0, s^2) at x = 40 s; mpmath.
   EXPECT_NEAR(log_normal_cdf(-40.0), -804.6084420137538, 1e-10);
+  // Bins from 10 to 10.1 and from 40 to 40.1 deviations; mpmath.
+  const double tenth = 20 / 255.0;  // the deviation for which a bin is 0.1 wide
+  const auto bin_from = [&](double z) {
+    return discretised_gaussian()(bin(20), bin(20) + (z + 0.05) * tenth, std::log(tenth))
+        .log_probability;
+  };
+  EXPECT_NEAR(bin_from(10), -53.68147, 5e-6);
+  EXPECT_NEAR(bin_from(40), -804.62679, 5e-6);
   const double s = 1 / 2550.0;  // half-width = 10 s
   const double x = bin(128);    // x = 1/255 = 10 s; bin from 0 to 20 s
   const discretised_gaussian gaussian;
@@ -67,28 +75,37 @@ TEST(decoder, slopes_equal_central_differences) {
   check_slopes(discretised_logistic());
 }
 
-TEST(decoder, slopes_equal_forward_mode_through_the_plain_formula) {
-  const double x = bin(100), half_width = 1 / 255.0;
-  for (const double log_scale : {-5.0, -4.0, -2.0}) {
-    const double mean = x + 0.01;
-    const auto logistic = [&](auto m, auto l) {
-      using S = decltype(m);
-      using std::exp, std::log;
-      const S scale = exp(l);
-      const S a = 1 / (1 + exp(S((m - x - half_width) / scale)));
-      const S b = 1 / (1 + exp(S((m - x + half_width) / scale)));
-      return S(log(S(a - b)));
-    };
-    const bin_likelihood p = discretised_logistic()(x, mean, log_scale);
-    EXPECT_LT(relative_error(
-                  p.mean_slope,
-                  forward_mode([&](auto m) { return logistic(m, decltype(m)(log_scale)); }, mean)),
-              1e-9);
-    EXPECT_LT(relative_error(
-                  p.log_scale_slope,
-                  forward_mode([&](auto l) { return logistic(decltype(l)(mean), l); }, log_scale)),
-              1e-9);
-  }
+// Scales from e^-15, where bins are 13000 deviations wide, to e^15, means up to 2 away from the bin.
+template <class Plain, bin_decoder Decoder>
+void check_forward_mode(const Plain& plain_formula, const Decoder& decoder,
+                        std::initializer_list<double> log_scales, double tolerance) {
+  for (const double x : {bin(0), bin(1), bin(100), bin(254), bin(255)})
+    for (const double offset : {-2.0, -0.02, 0.0, 0.003, 0.4, 2.0})
+      for (const double log_scale : log_scales) {
+        const double mean = x + offset;
+        const bin_likelihood p = decoder(x, mean, log_scale);
+        const auto near = [&](double ours, double exact) {
+          EXPECT_LE(std::abs(ours - exact), tolerance * std::max(1.0, std::abs(exact)))
+              << x << " " << offset << " " << log_scale;
+        };
+        near(p.log_probability, plain_formula(x, mean, log_scale));
+        near(p.mean_slope, forward_mode(
+                               [&](const differentiated& m) {
+                                 return plain_formula(x, m, differentiated(log_scale));
+                               },
+                               mean));
+        near(p.log_scale_slope,
+             forward_mode(
+                 [&](const differentiated& l) { return plain_formula(x, differentiated(mean), l); },
+                 log_scale));
+      }
+}
+
+TEST(decoder, equals_the_plain_formula_and_its_forward_mode) {
+  check_forward_mode(plain_gaussian{}, discretised_gaussian(), {-15, -6, -4, -2, 0, 3, 15}, 1e-9);
+  check_forward_mode(plain_logistic{}, discretised_logistic(), {-15, -6, -4, -2, 0, 3, 15}, 1e-9);
+  // Differences of probabilities lose digits: 1e-16 of at least 1e-6 in these bins.
+  check_forward_mode(plain_tanh{}, tanh_gaussian(), {-2, 0, 3}, 1e-9);
 }
 
 TEST(decoder, wide_and_narrow_branches_meet) {
@@ -123,7 +140,10 @@ TEST(tanh_gaussian, stays_near_the_exact_decoder_and_stops_at_its_floor) {
 TEST(decoder, refuses_unscaled_data) {
   EXPECT_THROW(discretised_gaussian()(127, 0, 0), std::invalid_argument);
   EXPECT_THROW(discretised_logistic()(NAN, 0, 0), std::invalid_argument);
+  EXPECT_THROW(tanh_gaussian()(1.1, 0, 0), std::invalid_argument);
   EXPECT_THROW(discretised_gaussian(1), std::invalid_argument);
+  EXPECT_THROW(discretised_logistic(0), std::invalid_argument);
+  EXPECT_THROW(tanh_gaussian(-256), std::invalid_argument);
 }
 
 }  // namespace
