@@ -137,7 +137,22 @@ TEST(adversarial, hinge_optimum_is_the_total_variation) {
 }
 
 TEST(adversarial, wasserstein_critic_and_its_penalty) {
-  // W1 on the line is int |F - G|; the critic with slope sign(G - F) reaches it.
+  // W1 on the line is int |F - G|; the critic with slope sign(G - F) reaches it, no 1-Lipschitz
+  // function does better.
+  const auto loss_of = [](const auto& slope) {
+    const double h = 1e-3;
+    double critic = 0, loss = 0;
+    for (double x = -16; x <= 16; x += h) {
+      critic += h * slope(x);
+      loss += h * (std::exp(log_p(x)) * wasserstein_game{}.real(critic) +
+                   std::exp(log_q(x)) * wasserstein_game{}.fake(critic));
+    }
+    return loss;
+  };
+  const auto best = [](double x) { return normal_cdf((x - 1) / 1.5) > normal_cdf(x) ? 1.0 : -1.0; };
+  EXPECT_NEAR(loss_of(best), -1.0084907022, 1e-5);
+  EXPECT_GT(loss_of([](double) { return -1.0; }), -1.0084907022);
+  EXPECT_GT(loss_of([&](double x) { return best(x - 0.3); }), -1.0084907022);
   const double w1 =
       integral([](double x) { return std::abs(normal_cdf(x) - normal_cdf((x - 1) / 1.5)); });
   EXPECT_NEAR(w1, 1.0084907022, 1e-7);
@@ -145,19 +160,65 @@ TEST(adversarial, wasserstein_critic_and_its_penalty) {
   EXPECT_NEAR(gradient_penalty(1.3, 10).value, 0.9, 1e-14);
   EXPECT_NEAR(gradient_penalty(1.3, 10).slope, 6, 1e-13);
   EXPECT_EQ(zero_centred_penalty(4, 10).value, 20);
-  EXPECT_THROW(gradient_penalty(-1, 10), std::invalid_argument);
 }
 
 TEST(adversarial, relativistic_pairs) {
-  const pair_loss l = relativistic_loss(0.3, -0.9);
-  EXPECT_NEAR(l.value, std::log1p(std::exp(-1.2)), 1e-15);
-  const double h = 1e-6;
-  EXPECT_NEAR(
-      l.real_slope,
-      (relativistic_loss(0.3 + h, -0.9).value - relativistic_loss(0.3 - h, -0.9).value) / (2 * h),
-      1e-9);
-  EXPECT_EQ(l.fake_slope, -l.real_slope);
+  EXPECT_NEAR(relativistic_loss(0.3, -0.9).value, std::log1p(std::exp(-1.2)), 1e-15);
   EXPECT_EQ(relativistic_loss(-1e4, 1e4).value, 2e4);
+  for (const double real : {-60.0, -0.7, 0.3, 60.0})
+    for (const double fake : {-60.0, -0.9, 0.3, 60.0}) {
+      const pair_loss l = relativistic_loss(real, fake);
+      const double h = 1e-5;
+      EXPECT_LT(relative_error(l.real_slope, (relativistic_loss(real + h, fake).value -
+                                              relativistic_loss(real - h, fake).value) /
+                                                 (2 * h)),
+                1e-8);
+      EXPECT_LT(relative_error(l.fake_slope, (relativistic_loss(real, fake + h).value -
+                                              relativistic_loss(real, fake - h).value) /
+                                                 (2 * h)),
+                1e-8);
+      const auto of_real = [&](const differentiated& x) {
+        return softplus(differentiated(fake - x));
+      };
+      const auto of_fake = [&](const differentiated& x) {
+        return softplus(differentiated(x - real));
+      };
+      EXPECT_NEAR(l.real_slope, forward_mode(of_real, real), 1e-15);
+      EXPECT_NEAR(l.fake_slope, forward_mode(of_fake, fake), 1e-15);
+    }
+}
+
+// D(x) = a.x + x'Bx/2: the penalties by their definition, as functions of one parameter of D.
+TEST(adversarial, penalties_differentiate_through_the_norm_of_the_gradient) {
+  const double x = 0.7, y = -0.4;
+  for (const double b : {-60.0, -1.1, 0.2, 60.0}) {
+    const auto squared_norm = [&](auto slope) {  // gradient of D at (x, y) for B = diag(slope, 2)
+      using S = decltype(slope);
+      const S first = 0.3 + slope * x;
+      return S(first * first + (1 + 2 * y) * (1 + 2 * y));
+    };
+    const auto lipschitz = [&](auto slope) {
+      using S = decltype(slope);
+      using std::sqrt;
+      const S excess = S(sqrt(squared_norm(slope))) - 1;
+      return S(10 * excess * excess);
+    };
+    const auto r1 = [&](auto slope) { return decltype(slope)(0.15 * squared_norm(slope)); };
+    const double q = squared_norm(b), of_q = forward_mode(squared_norm, b);
+    const penalty gp = gradient_penalty(std::sqrt(q), 10), zero = zero_centred_penalty(q, 0.3);
+    EXPECT_LT(relative_error(gp.value, lipschitz(b)), 1e-15);
+    EXPECT_LT(relative_error(gp.slope * of_q / (2 * std::sqrt(q)), forward_mode(lipschitz, b)),
+              1e-14);
+    EXPECT_LT(relative_error(gp.slope * of_q / (2 * std::sqrt(q)),
+                             central_difference(lipschitz, b, 1e-5)),
+              1e-8);
+    EXPECT_LT(relative_error(zero.value, r1(b)), 1e-15);
+    EXPECT_LT(relative_error(zero.slope * of_q, forward_mode(r1, b)), 1e-14);
+    EXPECT_LT(relative_error(zero.slope * of_q, central_difference(r1, b, 1e-5)), 1e-8);
+  }
+  EXPECT_THROW(gradient_penalty(-1, 10), std::invalid_argument);
+  EXPECT_THROW(gradient_penalty(NAN, 10), std::invalid_argument);
+  EXPECT_THROW(zero_centred_penalty(-1, 10), std::invalid_argument);
 }
 
 // Dirac-GAN: data at 0, generator at theta, D = psi x. Mescheder et al. 2018, lemma 2.3 and 4.1.
@@ -209,13 +270,18 @@ TEST(f_divergence, variational_form_reaches_the_divergence_and_no_more) {
     EXPECT_NEAR(bound(0), direct, 1e-9) << static_cast<int>(kind);
     EXPECT_LT(bound(0.05), direct);
     EXPECT_LT(bound(-0.05), direct);
-    for (const double l : {-5.0, 0.3, 4.0}) {
+    for (const double l : {-60.0, -5.0, 0.3, 4.0, 60.0}) {
       const auto t = [&](auto x) -> decltype(x) { return f_activation(kind, x); };
       const auto c = [&](auto x) -> decltype(x) { return f_conjugate(kind, x); };
       EXPECT_LT(relative_error(forward_mode(t, l), central_difference(t, l, 1e-5)), 1e-8);
       EXPECT_LT(relative_error(forward_mode(c, l), central_difference(c, l, 1e-5)), 1e-8);
     }
   }
+}
+
+TEST(f_divergence, refuses_ratios_that_are_none) {
+  EXPECT_THROW(f_generator(f_divergence::pearson, 0), std::invalid_argument);
+  EXPECT_THROW(f_generator(f_divergence::gan, NAN), std::invalid_argument);
 }
 
 TEST(js_divergence, of_discrete_distributions) {
@@ -227,6 +293,9 @@ TEST(js_divergence, of_discrete_distributions) {
   EXPECT_THROW(js_divergence(p, std::vector<double>{1}), std::invalid_argument);
   EXPECT_THROW(js_divergence(p, std::vector<double>{-1, 1, 1}), std::invalid_argument);
   EXPECT_LE(js_divergence(p, r), std::log(2));
+  EXPECT_THROW(js_divergence(log_p, log_q, 1, 1), std::invalid_argument);
+  EXPECT_THROW(js_divergence(log_p, log_q, -1, 1, 1), std::invalid_argument);
+  EXPECT_THROW(js_divergence_of_samples({}, p), std::invalid_argument);
 }
 
 TEST(js_divergence, of_samples_converges_to_the_integral) {

@@ -18,6 +18,9 @@ TEST(numeric, stable_functions_equal_their_definitions_and_slopes) {
     EXPECT_NEAR(softplus(x) - softplus(-x), x, 1e-13);
     EXPECT_NEAR(sigmoid(x) + sigmoid(-x), 1, 1e-15);
   }
+  EXPECT_EQ(forward_mode([](auto v) { return softplus(v); }, 0), 0.5);
+  EXPECT_EQ(forward_mode([](auto v) { return sigmoid(v); }, 0), 0.25);
+  EXPECT_EQ(forward_mode([](auto v) { return exp_minus_linear(v); }, 0), 0);
   // mpmath: e^x - 1 - x at 1e-9 and -0.3, log(1 + x) - x at 1e-9 and -0.05.
   EXPECT_NEAR(exp_minus_linear(1e-9) / 5.0000000016666666671e-19, 1, 1e-15);
   EXPECT_NEAR(exp_minus_linear(-0.3) / 0.040818220681717866, 1, 1e-14);

@@ -15,6 +15,7 @@
 #include "objective/plain_decoder.hpp"
 #include "tweedie/objective/adversarial.hpp"
 #include "tweedie/objective/distillation.hpp"
+#include "tweedie/objective/f_divergence.hpp"
 #include "tweedie/objective/flow_matching.hpp"
 #include "tweedie/objective/regression.hpp"
 #include "tweedie/objective/score_matching.hpp"
@@ -186,6 +187,12 @@ inline std::vector<objective> games() {
   add_game(rows, "least squares", least_squares_game{-1, 1, 0});
   add_game(rows, "hinge", hinge_game{});
   add_game(rows, "Wasserstein", wasserstein_game{});
+  add_game(rows, "Kullback-Leibler", f_gan_game{f_divergence::kullback_leibler});
+  add_game(rows, "reverse Kullback-Leibler", f_gan_game{f_divergence::reverse_kl});
+  add_game(rows, "Pearson", f_gan_game{f_divergence::pearson});
+  add_game(rows, "squared Hellinger", f_gan_game{f_divergence::squared_hellinger});
+  add_game(rows, "Jensen-Shannon", f_gan_game{f_divergence::jensen_shannon});
+  add_game(rows, "f-GAN", f_gan_game{f_divergence::gan});
   return rows;
 }
 

@@ -77,6 +77,54 @@ S f_conjugate(f_divergence kind, const S& logit) {
   detail::fail("f_conjugate", "unknown f_divergence");
 }
 
+/// The game of a divergence for `adversarial_losses`: -T on real and f*(T) on fake data, -f*(T) for
+/// the generator. The generator that minimises -T instead (section 3.2) is the part `real` of the
+/// logits of fake data.
+struct f_gan_game {
+  f_divergence kind;
+
+  template <class S>
+  S real(const S& logit) const {
+    return -f_activation(kind, logit);
+  }
+  template <class S>
+  S fake(const S& logit) const {
+    return f_conjugate(kind, logit);
+  }
+  template <class S>
+  S generator(const S& logit) const {
+    return -f_conjugate(kind, logit);
+  }
+  template <class S>
+  S real_slope(const S& logit) const {
+    switch (kind) {
+      case f_divergence::kullback_leibler:
+      case f_divergence::pearson: return detail::constant_like(logit, -1);
+      case f_divergence::reverse_kl:
+      case f_divergence::squared_hellinger: return -detail::exponential(S(-logit));
+      case f_divergence::jensen_shannon:
+      case f_divergence::gan: return -sigmoid(S(-logit));
+    }
+    detail::fail("f_gan_game", "unknown f_divergence");
+  }
+  template <class S>
+  S fake_slope(const S& logit) const {
+    switch (kind) {
+      case f_divergence::kullback_leibler: return detail::exponential(S(logit - 1));
+      case f_divergence::pearson: return logit / 2 + 1;
+      case f_divergence::reverse_kl: return detail::constant_like(logit, 1);
+      case f_divergence::squared_hellinger: return detail::exponential(logit);
+      case f_divergence::jensen_shannon:
+      case f_divergence::gan: return sigmoid(logit);
+    }
+    detail::fail("f_gan_game", "unknown f_divergence");
+  }
+  template <class S>
+  S generator_slope(const S& logit) const {
+    return -fake_slope(logit);
+  }
+};
+
 /// The logit at which T = f'(p/q), from log(p/q).
 inline double f_optimal_logit(f_divergence kind, double log_ratio) {
   switch (kind) {

@@ -153,8 +153,12 @@ inline double log1p_minus_value(double x) {
 
 template <class S>
 S softplus(const S& x) {
-  return detail::at_least(x, 0) +
-         detail::log_one_plus(detail::exponential(S(-detail::magnitude(x))));
+  if constexpr (detail::differentiated<S>) {  // also at 0, where its parts have corners
+    return S(softplus(x.value()), x.derivatives() * sigmoid(x.value()));
+  } else {
+    return detail::at_least(x, 0) +
+           detail::log_one_plus(detail::exponential(S(-detail::magnitude(x))));
+  }
 }
 
 template <class S>
