@@ -1,18 +1,20 @@
-// Two ways of doing the same work, timed in turns in one process; the result is their ratio.
+// Two ways of doing the same work, timed in turns in one process; the result is their ratio. Or one
+// work at growing sizes; the result is the exponent of its time.
 #pragma once
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
 
 namespace comparison {
 
-/// What the ratio has to be.
-enum class reach { at_least, at_most };
+/// What the ratio has to be. An exponent has to be within 0.15 of its model's.
+enum class reach { at_least, at_most, exponent };
 
 struct row {
   std::string work;
@@ -33,6 +35,11 @@ struct pair {
 
 /// Registers a row. at_least: ratio = theirs / ours (how many times faster); at_most: ours / theirs.
 void add(row description, std::function<pair()> make);
+
+/// Registers a row that measures b in time = a size^b, a least-squares fit of the logarithms of
+/// median times. `make` gives the work at a size.
+void add_growth(const std::string& work, const std::string& model, double exponent,
+                std::vector<std::size_t> sizes, std::function<body(std::size_t)> make);
 
 /// The compiler may not assume anything about memory.
 inline void touch() { benchmark::ClobberMemory(); }

@@ -1,7 +1,8 @@
-// Prints the table of all comparisons: work, what it is measured against, target, measured ratio.
+// Prints the table of all comparisons: work, what it is measured against, target, measured ratio or
+// exponent.
 // Takes Google Benchmark's options (--benchmark_filter, --benchmark_out, ...).
+#include <cmath>
 #include <cstdio>
-#include <iostream>
 
 #include "comparison.hpp"
 
@@ -17,24 +18,80 @@ std::vector<row>& rows() {
 constexpr int rounds = 25;
 constexpr double shortest = 2e-4;  // seconds that one timing lasts at least
 
+std::size_t repeats_for(double once) {
+  return static_cast<std::size_t>(std::max(1.0, shortest / (once + 1e-12)));
+}
+
 void measure(benchmark::State& state, const row& description, const std::function<pair()>& make) {
   const pair work = make();
-  const double once = std::min(seconds(work.ours, 1), seconds(work.theirs, 1));
-  const auto repeats = static_cast<std::size_t>(std::max(1.0, shortest / (once + 1e-12)));
+  const std::size_t repeats = repeats_for(std::min(seconds(work.ours, 1), seconds(work.theirs, 1)));
   std::vector<double> ours, theirs, ratios;
   for ([[maybe_unused]] auto _ : state) {
     theirs.push_back(seconds(work.theirs, repeats));
     ours.push_back(seconds(work.ours, repeats));
     state.SetIterationTime(ours.back());
-    const double quotient = description.direction == reach::at_least
-                                ? theirs.back() / ours.back()
-                                : ours.back() / theirs.back();
+    const double quotient = description.direction == reach::at_least ? theirs.back() / ours.back()
+                                                                     : ours.back() / theirs.back();
     ratios.push_back(work.scale * quotient);
   }
   state.counters["ours_us"] = median(ours) * 1e6;
   state.counters["theirs_us"] = median(theirs) * 1e6;
   state.counters["ratio"] = median(ratios);
   state.counters["target"] = description.target;
+}
+
+// Slope of the line through (log size, log time).
+double fitted_exponent(const std::vector<std::size_t>& sizes, const std::vector<double>& times) {
+  const auto count = static_cast<double>(sizes.size());
+  double mean_x = 0, mean_y = 0, covariance = 0, variance = 0;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    mean_x += std::log(static_cast<double>(sizes[i])) / count;
+    mean_y += std::log(times[i]) / count;
+  }
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const double dx = std::log(static_cast<double>(sizes[i])) - mean_x;
+    covariance += dx * (std::log(times[i]) - mean_y);
+    variance += dx * dx;
+  }
+  return covariance / variance;
+}
+
+void measure_growth(benchmark::State& state, double model, const std::vector<std::size_t>& sizes,
+                    const std::function<body(std::size_t)>& make) {
+  std::vector<body> works;
+  std::vector<std::size_t> repeats;
+  for (const std::size_t size : sizes) {
+    works.push_back(make(size));
+    works.back()();
+    repeats.push_back(repeats_for(seconds(works.back(), 1)));
+  }
+  std::vector<std::vector<double>> times(sizes.size());
+  for ([[maybe_unused]] auto _ : state) {
+    for (std::size_t i = 0; i < sizes.size(); ++i)
+      times[i].push_back(seconds(works[i], repeats[i]));
+    state.SetIterationTime(times.back().back());
+  }
+  std::vector<double> medians;
+  for (const std::vector<double>& t : times) medians.push_back(median(t));
+  state.counters["ours_us"] = medians.back() * 1e6;
+  state.counters["ratio"] = fitted_exponent(sizes, medians);
+  state.counters["target"] = model;
+}
+
+bool passes(const row& r, double measured) {
+  switch (r.direction) {
+    case reach::at_least: return measured >= r.target;
+    case reach::at_most: return measured <= r.target;
+    default: return std::abs(measured - r.target) <= 0.15;
+  }
+}
+
+const char* sign(reach direction) {
+  switch (direction) {
+    case reach::at_least: return ">=";
+    case reach::at_most: return "<=";
+    default: return "exponent";
+  }
 }
 
 class table : public benchmark::BenchmarkReporter {
@@ -50,13 +107,11 @@ class table : public benchmark::BenchmarkReporter {
       });
       if (found == rows().end()) continue;
       const double ratio = run.counters.at("ratio");
-      const bool at_least = found->direction == reach::at_least;
-      const bool passes = at_least ? ratio >= found->target : ratio <= found->target;
-      missed_ += passes ? 0 : 1;
+      const bool passed = passes(*found, ratio);
+      missed_ += passed ? 0 : 1;
       std::printf("| %s | %s | %.4g | %s %.3g | %.3g | %s |\n", found->work.c_str(),
-                  found->against.c_str(), run.counters.at("ours_us").value,
-                  at_least ? ">=" : "<=", found->target, ratio,
-                  passes ? "pass" : "falls short");
+                  found->against.c_str(), run.counters.at("ours_us").value, sign(found->direction),
+                  found->target, ratio, passed ? "pass" : "falls short");
       std::fflush(stdout);
     }
   }
@@ -70,9 +125,19 @@ class table : public benchmark::BenchmarkReporter {
 
 void add(row description, std::function<pair()> make) {
   rows().push_back(description);
-  benchmark::RegisterBenchmark((description.work + " | " + description.against).c_str(),
-                               [description, make](benchmark::State& state) {
-                                 measure(state, description, make);
+  benchmark::RegisterBenchmark(
+      (description.work + " | " + description.against).c_str(),
+      [description, make](benchmark::State& state) { measure(state, description, make); })
+      ->UseManualTime()
+      ->Iterations(rounds);
+}
+
+void add_growth(const std::string& work, const std::string& model, double exponent,
+                std::vector<std::size_t> sizes, std::function<body(std::size_t)> make) {
+  rows().push_back({work, model, reach::exponent, exponent});
+  benchmark::RegisterBenchmark((work + " | " + model).c_str(),
+                               [exponent, sizes, make](benchmark::State& state) {
+                                 measure_growth(state, exponent, sizes, make);
                                })
       ->UseManualTime()
       ->Iterations(rounds);
@@ -86,6 +151,7 @@ void register_sampling();
 void register_guidance();
 void register_losses();
 void register_peers();
+void register_growth();
 
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
@@ -96,6 +162,7 @@ int main(int argc, char** argv) {
   register_guidance();
   register_losses();
   register_peers();
+  register_growth();
   comparison::table display;
   benchmark::RunSpecifiedBenchmarks(&display);
   return 0;
