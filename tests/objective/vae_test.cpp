@@ -69,6 +69,19 @@ TEST(latent_divergences, gradients_of_the_whole_bound) {
     }
 }
 
+TEST(latent_divergences, refuse_negative_weights) {
+  const VectorXd v = VectorXd::Zero(2);
+  VectorXd dm(2), dl(2);
+  const auto call = [&](double beta, double free_nats) {
+    latent_divergences(v, v, v, v, beta, free_nats, reduction::sum_over_dimensions, dm, dl);
+  };
+  EXPECT_NO_THROW(call(0, 0));
+  EXPECT_THROW(call(-1, 0), std::invalid_argument);
+  EXPECT_THROW(call(1, -0.1), std::invalid_argument);
+  EXPECT_THROW(call(NAN, 0), std::invalid_argument);
+  EXPECT_THROW(reparameterise(v, v, VectorXd(VectorXd::Zero(3)), dm), std::invalid_argument);
+}
+
 // Probabilistic PCA: x = W z + noise. The posterior is normal, so the bound is tight.
 TEST(vae, bound_is_the_log_likelihood_at_the_posterior_of_a_linear_model) {
   MatrixXd w(4, 2);
@@ -113,31 +126,84 @@ TEST(importance_bound, rises_from_the_elbo_to_the_log_likelihood) {
     return normal_log_density(x, z, 0.0) + normal_log_density(z, 0.0, 0.0) -
            normal_log_density(z, 0.2, 0.0);
   };
-  const int n = 60;
-  double one = 0, two = 0;
-  for (int i = 0; i < n; ++i) {
-    const double a = log_weight(0.2 + normal_quantile((i + 0.5) / n));
+  const int n = 20;
+  std::vector<double> samples;
+  for (int i = 0; i < n; ++i) samples.push_back(log_weight(0.2 + normal_quantile((i + 0.5) / n)));
+  double one = 0, two = 0, three = 0;
+  for (const double a : samples) {
     one += importance_bound(std::vector<double>{a}) / n;
-    for (int j = 0; j < n; ++j) {
-      const double b = log_weight(0.2 + normal_quantile((j + 0.5) / n));
+    for (const double b : samples) {
       two += importance_bound(std::vector<double>{a, b}) / n / n;
+      for (const double c : samples)
+        three += importance_bound(std::vector<double>{a, b, c}) / n / n / n;
     }
   }
   const double exact = normal_log_density(x, 0.0, std::log(2.0));
   EXPECT_LT(one, two);
-  EXPECT_LT(two, exact);
+  EXPECT_LT(two, three);
+  EXPECT_LT(three, exact);
   EXPECT_EQ(importance_bound(std::vector<double>{-3.5}), -3.5);
   EXPECT_NEAR(importance_bound(std::vector<double>{-2000, -2000}), -2000, 1e-12);
+  EXPECT_THROW(importance_bound({}), std::invalid_argument);
+  EXPECT_THROW(importance_slopes({}), std::invalid_argument);
 }
 
-TEST(importance_bound, slopes_equal_central_differences) {
-  const std::vector<double> w = {-1, 0.3, 60, 59};
-  const std::vector<double> slopes = importance_slopes(w);
-  for (std::size_t k = 0; k < w.size(); ++k) {
-    auto up = w, down = w;
-    up[k] += 1e-5;
-    down[k] -= 1e-5;
-    EXPECT_NEAR(slopes[k], (importance_bound(up) - importance_bound(down)) / 2e-5, 1e-8);
+template <class S>
+S log_mean_exp(const std::vector<S>& w) {
+  using std::exp, std::log;
+  S sum(0);
+  for (const S& v : w) sum = S(sum + S(exp(S(v - plain(w[0])))));
+  return S(log(S(sum / static_cast<double>(w.size()))) + plain(w[0]));
+}
+
+TEST(importance_bound, slopes_equal_forward_mode_and_central_differences) {
+  for (const std::vector<double>& w :
+       {std::vector<double>{-1, 0.3, 60, 59}, {-60, 60}, {-4000, -4000.5, -4002}, {7}}) {
+    const std::vector<double> slopes = importance_slopes(w);
+    double total = 0;
+    for (std::size_t k = 0; k < w.size(); ++k) {
+      auto up = w, down = w;
+      up[k] += 1e-5;
+      down[k] -= 1e-5;
+      EXPECT_NEAR(slopes[k], (importance_bound(up) - importance_bound(down)) / 2e-5,
+                  1e-8 + 1e-10 * std::abs(w[k]));
+      std::vector<differentiated> at(w.begin(), w.end());
+      at[k] = variable(w[k]);
+      EXPECT_NEAR(slopes[k], log_mean_exp(at).derivatives()[0], 1e-12);
+      total += slopes[k];
+    }
+    EXPECT_NEAR(total, 1, 1e-12);
+  }
+}
+
+// The gradient of a network is the sum of those of its log weights times the slopes.
+TEST(importance_bound, slopes_carry_the_gradient_of_the_encoder) {
+  const std::vector<double> eps = {-1.4, 0.3, 0.9};
+  const double x = 1.3, log_variance = -0.4;
+  const auto log_weight = [&](auto mean, double e) {
+    using S = decltype(mean);
+    const S z = mean + std::exp(log_variance / 2) * e;
+    return S(normal_log_density(S(x), z, S(0.3)) + normal_log_density(z, S(0), S(0)) -
+             normal_log_density(z, mean, S(log_variance)));
+  };
+  for (const double mean : {-60.0, 0.2, 60.0}) {
+    std::vector<double> w;
+    std::vector<differentiated> by_forward_mode;
+    for (const double e : eps) {
+      w.push_back(log_weight(mean, e));
+      by_forward_mode.push_back(log_weight(variable(mean), e));
+    }
+    const std::vector<double> slopes = importance_slopes(w);
+    double gradient = 0;
+    for (std::size_t k = 0; k < w.size(); ++k)
+      gradient += slopes[k] * by_forward_mode[k].derivatives()[0];
+    const auto bound = [&](double m) {
+      std::vector<double> all;
+      for (const double e : eps) all.push_back(log_weight(m, e));
+      return importance_bound(all);
+    };
+    EXPECT_LT(relative_error(gradient, log_mean_exp(by_forward_mode).derivatives()[0]), 1e-12);
+    EXPECT_LT(relative_error(gradient, central_difference(bound, mean, 1e-5)), 1e-6);
   }
 }
 
