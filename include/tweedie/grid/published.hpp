@@ -37,7 +37,7 @@ inline std::vector<double> log_linear_levels(std::span<const double> table, int 
                   static_cast<double>(table.size()), "valid: at least 2 levels");
   for (const double level : table)
     detail::require(level > 0, "log_linear_levels", "level", level, "valid: level > 0");
-  const double last = static_cast<double>(table.size() - 1);
+  const auto last = static_cast<double>(table.size() - 1);
   return detail::collect(count, [&](int i) {
     const double at = count == 1 ? 0 : i * last / (count - 1);
     const auto below = std::min(static_cast<std::size_t>(at), table.size() - 2);
@@ -106,8 +106,8 @@ inline std::vector<double> gits_levels(int steps) {
   const int row = std::min(steps, 20);
   const int first = (row - 1) * (row - 2) / 2;
   std::vector<double> levels{14.61464119};
-  for (int i = 0; i < row - 1; ++i)
-    levels.push_back(detail::gits_inner_levels[static_cast<std::size_t>(first + i)]);
+  const auto inner = detail::gits_inner_levels.begin() + first;
+  levels.insert(levels.end(), inner, inner + row - 1);
   levels.push_back(0.02916753);
   return row == steps ? levels : log_linear_levels(levels, steps + 1);
 }

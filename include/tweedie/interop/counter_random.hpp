@@ -142,7 +142,7 @@ constexpr std::array<Word, N> threefry(std::array<Word, N> c, const std::array<W
       c[2 * pair] = static_cast<Word>(c[2 * pair] + c[other]);
       c[other] = detail::rotate_left(c[other], rotation[pair]) ^ c[2 * pair];
     }
-    if (round % 4 == 3) inject(static_cast<std::size_t>(round / 4 + 1));
+    if (round % 4 == 3) inject(static_cast<std::size_t>(round) / 4 + 1);
   }
   return c;
 }

@@ -122,8 +122,8 @@ class cpu_generator {
 
   double normal() {
     if (kept_) return *std::exchange(kept_, std::nullopt);
-    const double u1 = uniform<double>();
-    const double u2 = uniform<double>();
+    const auto u1 = uniform<double>();
+    const auto u2 = uniform<double>();
     const double r = std::sqrt(-2 * std::log1p(-u2));
     const double theta = 2 * std::numbers::pi * u1;
     kept_ = r * std::sin(theta);

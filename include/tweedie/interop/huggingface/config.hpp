@@ -76,9 +76,9 @@ class options {
   /// One of the names in `valid`.
   std::string text(const char* key, const char* otherwise,
                    std::initializer_list<const char*> valid) const {
-    const std::string value = has(key) && values_[key].is_string() ? values_[key].get<std::string>()
-                              : has(key)                           ? values_[key].dump()
-                                                                   : otherwise;
+    std::string value = has(key) && values_[key].is_string() ? values_[key].get<std::string>()
+                        : has(key)                           ? values_[key].dump()
+                                                             : otherwise;
     for (const char* v : valid)
       if (value == v) return value;
     std::string list;

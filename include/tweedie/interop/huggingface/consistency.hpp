@@ -58,9 +58,10 @@ inline std::vector<double> distillation_grid(const config& c, int train_steps, i
   if (original_steps < 1 || original_steps > train_steps)
     c.fail("original_inference_steps",
            std::to_string(original_steps) + "; valid: 1 ... num_train_timesteps");
+  const int stride = train_steps / original_steps;
   std::vector<double> origin;
   for (int k = 1; k <= static_cast<int>(original_steps * strength); ++k)
-    origin.push_back(k * (train_steps / original_steps) - 1);
+    origin.push_back(k * stride - 1);
   return origin;
 }
 

@@ -76,10 +76,11 @@ inline level_list inverse_levels(const config& c, const alpha_bar_table& table,
     out.timesteps = reversed(arange(noisiest + 1, 0, -static_cast<double>(train_steps) / steps));
     for (double& t : out.timesteps) t = round_half_even(t) - 1;
   } else {
+    const int stride = (noisiest + 1) / (steps + 1);
     out.timesteps = linspace(0, noisiest, steps + 1);
     for (int k = 0; k <= steps; ++k) {
       double& t = out.timesteps[static_cast<std::size_t>(k)];
-      t = spacing == "linspace" ? round_half_even(t) : k * ((noisiest + 1) / (steps + 1)) + offset;
+      t = spacing == "linspace" ? round_half_even(t) : k * stride + offset;
     }
     out.timesteps.pop_back();
   }

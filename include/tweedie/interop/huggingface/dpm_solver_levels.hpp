@@ -40,7 +40,7 @@ struct level_list {
   grid nodes(const config& c, int first) const {
     remaining(c, timesteps, first);
     grid out;
-    for (std::size_t i = static_cast<std::size_t>(first); i < steps(); ++i)
+    for (auto i = static_cast<std::size_t>(first); i < steps(); ++i)
       out.push_back({timesteps[i], level(sigmas[i])});
     out.push_back({sigmas[steps()] == 0 ? -1.0 : 0.0, level(sigmas[steps()])});
     return out;
@@ -83,7 +83,8 @@ inline std::vector<double> spaced_timesteps(const config& c, int train_steps, in
     return t;
   }
   if (spacing == "linspace") return linspace_but_first(last, steps);
-  for (int k = steps; k >= 1; --k) t.push_back(k * (last / (steps + 1)) + offset);
+  const int stride = last / (steps + 1);
+  for (int k = steps; k >= 1; --k) t.push_back(k * stride + offset);
   return t;
 }
 

@@ -160,7 +160,7 @@ program plan_with_repeats(const grid& nodes, const Planner& plan, const Idle& id
       falling.push_back(nodes[i]);
     }
   }
-  const program moving = plan(falling);
+  program moving = plan(falling);
   if (repeats.empty()) return moving;
 
   program out = moving;

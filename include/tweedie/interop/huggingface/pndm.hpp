@@ -47,6 +47,7 @@ inline loaded_sampler load_pndm(const config& c, const request& how) {
   const int train_steps = table.steps();
   const int steps = read_steps(c, how.num_inference_steps, train_steps);
   const int stride = train_steps / steps;
+  const int half_stride = stride / 2;
   const double final_alpha_bar = c.flag("set_alpha_to_one", false) ? 1.0 : table.at(0);
   loaded_sampler out;
   out.network = read_prediction(c, {"epsilon", "v_prediction"});
@@ -76,7 +77,7 @@ inline loaded_sampler load_pndm(const config& c, const request& how) {
     double to = t - stride;
     if (i < listed.runge_kutta.size()) {
       const std::size_t part = i % 4;
-      to = part % 2 ? t : t - stride / 2;
+      to = part % 2 ? t : t - half_stride;
       if (part == 0) {
         history.push_back(y);
         start = x;
