@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "objective/gradient_check.hpp"
-#include "tweedie/objective/averaging.hpp"
 #include "tweedie/objective/consistency.hpp"
 #include "tweedie/objective/normal_divergence.hpp"
 #include "tweedie/objective/regression.hpp"
@@ -13,82 +12,6 @@ namespace {
 using namespace tweedie;
 using namespace tweedie_test;
 using Eigen::MatrixXd;
-
-TEST(consistency_levels, published_curricula) {  // Song et al. 2023: s0 = 2, s1 = 150, K = 800000
-  const int expected[][2] = {{0, 2}, {80000, 48}, {400000, 107}, {800000, 151}};
-  for (const auto& [step, levels] : expected)
-    EXPECT_EQ(consistency_levels(step, 8e5, 2, 150), levels);
-  EXPECT_NEAR(consistency_decay(0.9, 2, 2), .9, 1e-15);
-  EXPECT_NEAR(consistency_decay(0.9, 2, 151), .99860547, 5e-9);
-  // Song and Dhariwal 2024: s0 = 10, s1 = 1280, K = 400000
-  const int doubling[][2] = {{0, 11},      {49999, 11},   {50000, 21},
-                             {100000, 41}, {200000, 161}, {399999, 1281}};
-  for (const auto& [step, levels] : doubling)
-    EXPECT_EQ(doubling_levels(step, 4e5, 10, 1280), levels);
-  EXPECT_THROW(consistency_levels(-1, 10, 2, 3), std::invalid_argument);
-  EXPECT_THROW(doubling_levels(1, 10, 5, 3), std::invalid_argument);
-}
-
-TEST(level_probabilities, published_for_eleven_levels) {
-  std::vector<double> levels;
-  for (int i = 0; i <= 10; ++i)
-    levels.push_back(std::pow(
-        std::pow(0.002, 1 / 7.0) + i / 10.0 * (std::pow(80.0, 1 / 7.0) - std::pow(0.002, 1 / 7.0)),
-        7));
-  const double expected[] = {.06263, .18174, .24550, .21349, .14245,
-                             .08060, .04108, .01958, .00894, .00398};
-  const std::vector<double> p = level_probabilities(levels, -1.1, 2);
-  double sum = 0;
-  for (std::size_t i = 0; i < 10; ++i) {
-    EXPECT_NEAR(p[i], expected[i], 5.1e-6);
-    sum += p[i];
-  }
-  EXPECT_NEAR(sum, 1, 1e-14);
-}
-
-TEST(consistency, a_first_order_step_with_the_data_is_the_same_noise) {
-  const signal_noise t{0.6, 0.8}, s{0.9, std::sqrt(0.19)};
-  const double x0 = 0.7, z = -1.3;
-  const solver_step step = first_order_step(t, s);
-  EXPECT_NEAR(step.x * (t.alpha * x0 + t.sigma * z) + step.clean * x0, s.alpha * x0 + s.sigma * z,
-              1e-15);
-  EXPECT_NEAR(first_order_step(t, {1, 0}).clean, 1, 1e-15);
-}
-
-TEST(easy_consistency_level, closes_the_gap_stage_by_stage) {
-  EXPECT_EQ(easy_consistency_level(1, 0), 0);  // the first stage is diffusion pretraining
-  double previous = 0;
-  for (int stage = 4; stage < 12; ++stage) {
-    const double r = easy_consistency_level(1, stage);
-    EXPECT_GT(r, previous);
-    EXPECT_LT(r, 1);
-    previous = r;
-  }
-  EXPECT_NEAR((1 - easy_consistency_level(1, 9)) * 2, 1 - easy_consistency_level(1, 8), 1e-15);
-}
-
-// Data N(0, s^2) in the trigonometric path: exact consistency function x s / sqrt(c), for which the
-// tangent vanishes along the flow.
-TEST(trigflow_tangent, vanishes_at_the_exact_consistency_function) {
-  const double s = 0.5, sigma_d = 1;
-  const auto c = [&](double t) {
-    return std::cos(t) * std::cos(t) * s * s + std::sin(t) * std::sin(t);
-  };
-  const auto network = [&](double x, double t) {  // f = cos t x - sin t sigma_d F
-    return (std::cos(t) * x - x * s / std::sqrt(c(t))) / (std::sin(t) * sigma_d);
-  };
-  for (const double t : {0.1, 0.7, 1.5}) {
-    const double x = 0.9, h = 1e-5;
-    const auto flow = [&](double to) { return x * std::sqrt(c(to) / c(t)); };
-    const double velocity = (flow(t + h) - flow(t - h)) / (2 * h);
-    const double rate = (network(flow(t + h), t + h) - network(flow(t - h), t - h)) / (2 * h);
-    const double g = trigflow_tangent(x, network(x, t), velocity, rate, t, sigma_d, 1.0);
-    EXPECT_NEAR(g, 0, 1e-7);
-  }
-  std::vector<double> g = {3, 4};
-  normalise_tangent(std::span(g), 0.1);
-  EXPECT_NEAR(g[0], 3 / 5.1, 1e-15);
-}
 
 TEST(progressive_target, lets_one_step_end_where_two_steps_did) {
   const signal_noise t{0.3, std::sqrt(0.91)}, m{0.6, 0.8}, e{0.9, std::sqrt(0.19)};
@@ -262,68 +185,6 @@ TEST(diffusion_preference, slopes_carry_the_gradient_to_the_outputs) {
       down(j, i) -= 1e-5;
       EXPECT_NEAR(gradient(j, i), (loss(up).value - loss(down).value) / 2e-5, 1e-8);
     }
-}
-
-TEST(averaging, published_powers) {  // Karras et al. 2024
-  EXPECT_NEAR(power_of_length(.05), 16.97219860, 5e-9);
-  EXPECT_NEAR(power_of_length(.10), 6.93720394, 5e-9);
-  EXPECT_NEAR(power_of_length(.15), 3.55786877, 5e-9);
-  EXPECT_NEAR(power_of_length(.25), .71982396, 5e-9);
-  EXPECT_NEAR(power_of_length(relative_length(0)), 0, 1e-7);
-  EXPECT_THROW(power_of_length(.3), std::invalid_argument);
-}
-
-TEST(averaging, power_function_has_its_profile_and_relative_length) {
-  // Averages of t^0, t, t^2 over the profile t^gamma on [0, n].
-  const double gamma = 6.94;
-  const int n = 20000;
-  std::vector<double> average = {0, 0, 0};
-  for (int step = 1; step <= n; ++step) {
-    const double t = step;
-    const std::vector<double> value = {1, t, t * t};
-    update_average(std::span(average), std::span<const double>(value), power_decay(gamma, step));
-  }
-  EXPECT_NEAR(average[0], 1, 1e-12);
-  EXPECT_NEAR(average[1] / n, (gamma + 1) / (gamma + 2), 1e-4);
-  const double deviation = std::sqrt(average[2] - average[1] * average[1]) / n;
-  EXPECT_NEAR(deviation, relative_length(gamma), 1e-4);
-  EXPECT_EQ(power_decay(gamma, 1), 0);
-}
-
-TEST(averaging, post_hoc_weights_find_a_stored_profile_and_approach_a_new_one) {
-  std::vector<average_profile> stored;
-  for (const double t : {1000.0, 2000.0, 3000.0, 4000.0})
-    for (const double length : {.05, .10}) stored.push_back({t, power_of_length(length)});
-  const auto exact = post_hoc_weights(stored, stored[5]);
-  for (std::size_t i = 0; i < stored.size(); ++i) EXPECT_NEAR(exact[i], i == 5 ? 1 : 0, 1e-8);
-  const auto sum = [](const std::vector<double>& w) {
-    double total = 0;
-    for (const double v : w) total += v;
-    return total;
-  };
-  EXPECT_NEAR(sum(post_hoc_weights(stored, {4000, power_of_length(.08)})), 1, 0.02);
-  // Inner products against quadrature.
-  const average_profile a{3, 2.5}, b{5, 1.2};
-  double product = 0;
-  const int n = 200000;
-  for (int i = 0; i < n; ++i) {
-    const double t = 3 * (i + 0.5) / n;
-    product += 3.0 / n * (3.5 * std::pow(t, 2.5) / std::pow(3, 3.5)) *
-               (2.2 * std::pow(t, 1.2) / std::pow(5, 2.2));
-  }
-  EXPECT_NEAR(profile_product(a, b), product, 1e-9);
-  EXPECT_EQ(profile_product(a, b), profile_product(b, a));
-}
-
-TEST(averaging, magnitude_preserving_silu_constant) {  // Karras et al. 2024: 0.596
-  double second_moment = 0;
-  const double h = 1e-3;
-  for (double z = -12; z <= 12; z += h) {
-    const double silu = z * sigmoid(z);
-    second_moment += h * silu * silu * std::exp(normal_log_density(z));
-  }
-  EXPECT_NEAR(second_moment, .3557755198, 5e-11);
-  EXPECT_NEAR(std::sqrt(second_moment), .5964692111, 5e-11);
 }
 
 }  // namespace
