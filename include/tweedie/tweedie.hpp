@@ -90,4 +90,5 @@
 #include "tweedie/tensor/random.hpp"
 #include "tweedie/tensor/storage.hpp"
 #include "tweedie/tensor/traits.hpp"
+#include "tweedie/tensor/weigh.hpp"
 #include "tweedie/version.hpp"

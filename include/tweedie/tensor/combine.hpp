@@ -4,8 +4,8 @@
 //
 // Every input is read once and every output written once, for several outputs at a time, so that
 // the cost is that of moving (inputs + outputs) * n scalars. An output may be the same memory as
-// any input. An input whose weight is 0 is not read, so that infinities and stale memory there do
-// no harm. Weights are doubles, rounded once to the arithmetic type; storage scalars are rounded
+// any input. An input whose weights are all 0 is not read, so that infinities and stale memory
+// there do no harm. Weights are doubles, rounded once to the arithmetic type; storage scalars are rounded
 // once on writing.
 #pragma once
 
@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "tweedie/schedule/error.hpp"
-#include "tweedie/tensor/packet.hpp"
 #include "tweedie/tensor/storage.hpp"
+#include "tweedie/tensor/weigh.hpp"
 
 namespace tweedie {
 
@@ -32,69 +32,6 @@ namespace detail {
 
 // Elements of a stream that are kept in the first-level cache between the stages of a pass.
 inline constexpr std::size_t block_size = 1024;
-
-template <storage_scalar S>
-struct term {
-  const S* stream;
-  arithmetic_t<S> weight;
-};
-
-enum class into { assign, accumulate };
-
-// to[i] = sum_k weight_k stream_k[i], or += that, for K terms. `to` may be any of the streams.
-template <into Mode, std::size_t K, storage_scalar D, storage_scalar S>
-EIGEN_DONT_INLINE void weigh_terms(D* to, const term<S>* terms, std::size_t n) {
-  using A = arithmetic_t<S>;
-  constexpr std::size_t step = lanes<A>;
-  [&]<std::size_t... k>(std::index_sequence<k...>) {
-    const S* const stream[K] = {terms[k].stream...};
-    const packet<A> weight[K] = {pset1<packet<A>>(terms[k].weight)...};
-    const auto sum = [&](auto loaded) {
-      packet<A> total;
-      if constexpr (Mode == into::accumulate) {
-        total = pmadd(weight[0], loaded(stream[0]), loaded(to));
-      } else {
-        total = Eigen::internal::pmul(weight[0], loaded(stream[0]));
-      }
-      ((k == 0 ? void() : void(total = pmadd(weight[k], loaded(stream[k]), total))), ...);
-      return total;
-    };
-    std::size_t i = 0;
-    for (; i + 2 * step <= n; i += 2 * step) {
-      const packet<A> a = sum([i](const auto* s) { return load(s + i); });
-      const packet<A> b = sum([i](const auto* s) { return load(s + i + lanes<A>); });
-      store(to + i, a);
-      store(to + i + step, b);
-    }
-    for (; i < n; i += step) {
-      const std::size_t count = n - i;
-      if (count >= step) {
-        store(to + i, sum([i](const auto* s) { return load(s + i); }));
-      } else {
-        store_partial(to + i, sum([=](const auto* s) { return load_partial(s + i, count); }), count);
-      }
-    }
-  }(std::make_index_sequence<K>());
-}
-
-inline constexpr std::size_t terms_at_once = 8;
-
-template <into Mode = into::assign, storage_scalar D, storage_scalar S>
-void weigh(D* to, std::span<const term<S>> terms, std::size_t n) {
-  switch (terms.size()) {
-    case 0:
-      if constexpr (Mode == into::assign) std::fill_n(to, n, D(0));
-      return;
-    case 1: return weigh_terms<Mode, 1>(to, terms.data(), n);
-    case 2: return weigh_terms<Mode, 2>(to, terms.data(), n);
-    case 3: return weigh_terms<Mode, 3>(to, terms.data(), n);
-    case 4: return weigh_terms<Mode, 4>(to, terms.data(), n);
-    case 5: return weigh_terms<Mode, 5>(to, terms.data(), n);
-    case 6: return weigh_terms<Mode, 6>(to, terms.data(), n);
-    case 7: return weigh_terms<Mode, 7>(to, terms.data(), n);
-    default: return weigh_terms<Mode, terms_at_once>(to, terms.data(), n);
-  }
-}
 
 // One row of Y = C R over at most block_size elements (any number of elements while there are at
 // most terms_at_once terms, all of them streams).
@@ -173,15 +110,46 @@ bool read_later(std::size_t j, std::span<S* const> outputs, std::span<const S* c
   return false;
 }
 
-// Several outputs are written block by block, not element by element: storing to two streams in
-// turn is slower than reading the inputs again from the cache.
-//
+// Writes rows [offset, offset + n) of a few outputs that share a few streams in one sweep; tells
+// whether it could.
+template <storage_scalar S>
+bool combine_at_once(std::span<S* const> outputs, std::span<const S* const> inputs,
+                     std::span<const arithmetic_t<S>* const> blocks,
+                     std::span<const double> weights, std::size_t offset, std::size_t n) {
+  if (outputs.size() < 2 || outputs.size() > outputs_at_once) return false;
+  if (!std::same_as<S, arithmetic_t<S>> && !blocks.empty()) return false;
+  const std::size_t columns = inputs.size() + blocks.size();
+  const S* from[shared_terms_at_once];
+  S* to[outputs_at_once];
+  arithmetic_t<S> shared[shared_terms_at_once * outputs_at_once];
+  std::size_t streams = 0;
+  for (std::size_t k = 0; k < columns; ++k) {
+    bool read = false;
+    for (std::size_t j = 0; j < outputs.size(); ++j) read |= weights[j * columns + k] != 0;
+    if (!read) continue;
+    if (streams == shared_terms_at_once) return false;
+    if (k < inputs.size()) {
+      from[streams] = inputs[k] + offset;
+    } else if constexpr (std::same_as<S, arithmetic_t<S>>) {
+      from[streams] = blocks[k - inputs.size()];
+    }
+    for (std::size_t j = 0; j < outputs.size(); ++j)
+      shared[streams * outputs.size() + j] = static_cast<arithmetic_t<S>>(weights[j * columns + k]);
+    ++streams;
+  }
+  if (streams == 0) return false;
+  for (std::size_t j = 0; j < outputs.size(); ++j) to[j] = outputs[j] + offset;
+  weigh_rows_for<S>(outputs.size(), streams)(to, from, shared, n);
+  return true;
+}
+
 // Rows [offset, offset + n) of Y = C (R, blocks), n <= block_size; blocks are columns behind the
 // streams and start at the first element. `held` has room for outputs.size() - 1 blocks.
 template <storage_scalar S>
 void combine_block(std::span<S* const> outputs, std::span<const S* const> inputs,
                    std::span<const arithmetic_t<S>* const> blocks, std::span<const double> weights,
                    std::size_t offset, std::size_t n, S* held) {
+  if (combine_at_once(outputs, inputs, blocks, weights, offset, n)) return;
   const std::size_t columns = inputs.size() + blocks.size();
   S* next_held = held;
   for (std::size_t j = outputs.size(); j-- > 0;) {
@@ -227,8 +195,7 @@ inline void check_weights(const char* function, std::size_t outputs, std::size_t
                           std::size_t weights) {
   if (weights != outputs * columns) {
     fail(function, "weights.size()", static_cast<double>(weights),
-         "must be outputs x inputs = " + std::to_string(outputs) + " x " +
-             std::to_string(columns));
+         "must be outputs x inputs = " + std::to_string(outputs) + " x " + std::to_string(columns));
   }
 }
 
@@ -243,6 +210,7 @@ void combine(std::span<S* const> outputs, std::span<const S* const> inputs,
     for (std::size_t k = 0; k < inputs.size(); ++k) sum.add(inputs[k], weights[k]);
     return sum.write(outputs[0]);
   }
+  if (detail::combine_at_once<S>(outputs, inputs, {}, weights, 0, n)) return;
   detail::held_blocks<S> held(outputs.size());
   for (std::size_t i = 0; i < n; i += detail::block_size) {
     detail::combine_block<S>(outputs, inputs, {}, weights, i, std::min(n - i, detail::block_size),
