@@ -53,6 +53,7 @@ struct objective {
   item_value<double> value;  ///< empty where what is written is no gradient of the value
   item_value<differentiated> differentiated_value;
   double tolerance = 1e-12;  ///< of the formula
+  double cancelled = 0;      ///< size of terms that cancel in the value
 };
 
 inline std::ostream& operator<<(std::ostream& out, const objective& o) { return out << o.name; }
@@ -193,6 +194,8 @@ inline std::vector<objective> games() {
   add_game(rows, "squared Hellinger", f_gan_game{f_divergence::squared_hellinger});
   add_game(rows, "Jensen-Shannon", f_gan_game{f_divergence::jensen_shannon});
   add_game(rows, "f-GAN", f_gan_game{f_divergence::gan});
+  for (objective& o : rows)  // softplus - log 2
+    if (o.name.starts_with("Jensen-Shannon")) o.cancelled = std::numbers::ln2;
   return rows;
 }
 
