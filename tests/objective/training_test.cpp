@@ -1,8 +1,8 @@
 // Gradient descent on the library's gradients reaches the optimum that is known in closed form.
 //
-// Every objective here is a polynomial of degree two in the random numbers, so that a cloud of 2d
-// points with mean 0 and covariance I gives its expectation exactly: nothing is sampled, nothing
-// but rounding separates the end of a training from the optimum.
+// The optima depend on the first two moments of the random numbers alone, so that a cloud of 2d
+// points with mean 0 and covariance I stands for them exactly: nothing is sampled, nothing but
+// rounding separates the end of a training from the optimum.
 
 #include <gtest/gtest.h>
 
