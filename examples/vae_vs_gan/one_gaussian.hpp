@@ -1,28 +1,29 @@
-// Why are samples of likelihood models blurred and those of adversarial ones sharp but few?
+// One Gaussian x = m + s z for two clusters: what likelihood and what a game make of it. Gradients
+// come from the library, expectations from quantiles in place of samples.
 //
-// Two clusters, and a model that can make only one Gaussian x = m + s z. Fitted by maximum
-// likelihood, as a VAE's decoder is, it covers both clusters and the empty space between them.
-// Fitted by a game against the optimal discriminator it settles on one cluster and forgets the
-// other. Gradients come from the library, expectations from quantiles in place of samples.
+// The game's result depends on its start. Each cluster is a local optimum; started at m = 1, log s =
+// -0.7 the fit goes to the right one, at m = -1 to the left one.
+#pragma once
 
 #include <Eigen/Core>
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <vector>
 
-#include "support/gnuplot.hpp"
+#include "../support/gnuplot.hpp"
 #include "tweedie/objective/adversarial.hpp"
 #include "tweedie/objective/f_divergence.hpp"
 #include "tweedie/objective/normal_divergence.hpp"
 
-namespace {
+namespace vae_vs_gan {
 
 using Eigen::VectorXd;
 
 constexpr int points = 2000;
 
 struct model {
-  double mean = 1, log_deviation = -0.7;  // where every fit starts, nearer to one cluster
+  double mean = 1, log_deviation = -0.7;  // where fits start, nearer to one cluster
   double deviation() const { return std::exp(log_deviation); }
   double log_density(double x) const {
     return tweedie::normal_log_density(x, mean, 2 * log_deviation);
@@ -31,33 +32,33 @@ struct model {
 };
 
 // 1/2 N(-1.5, 0.3^2) + 1/2 N(1.5, 0.3^2)
-double cluster(double x, double centre) {
+inline double cluster(double x, double centre) {
   return tweedie::normal_log_density(x, centre, 2 * std::log(0.3));
 }
-double log_target(double x) {
+inline double log_target(double x) {
   const double a = cluster(x, -1.5), b = cluster(x, 1.5);
   return std::max(a, b) + std::log1p(std::exp(-std::abs(a - b))) - std::log(2);
 }
-double target_score(double x) {
+inline double target_score(double x) {
   const double right = tweedie::sigmoid(cluster(x, 1.5) - cluster(x, -1.5));
   return (right * (1.5 - x) + (1 - right) * (-1.5 - x)) / 0.09;
 }
 
-VectorXd normal_quantiles() {
+inline VectorXd normal_quantiles() {
   VectorXd z(points);
   for (int i = 0; i < points; ++i) z[i] = tweedie::normal_quantile((i + 0.5) / points);
   return z;
 }
 
 // Both clusters at the same quantiles.
-VectorXd target_quantiles() {
+inline VectorXd target_quantiles() {
   const VectorXd z = normal_quantiles();
   VectorXd x(2 * points);
   x << (0.3 * z.array() - 1.5).matrix(), (0.3 * z.array() + 1.5).matrix();
   return x;
 }
 
-model by_likelihood() {
+inline model by_likelihood() {
   const VectorXd x = target_quantiles();
   model m;
   VectorXd mean_slope(x.size()), log_variance_slope(x.size());
@@ -75,9 +76,8 @@ model by_likelihood() {
 
 // `slope` is that of the generator's loss in the logit of the optimal discriminator.
 template <class Slope>
-model by_game(const Slope& slope) {
+model by_game(const Slope& slope, model m = {}) {
   const VectorXd z = normal_quantiles();
-  model m;
   for (int step = 0; step < 4000; ++step) {
     double mean_slope = 0, deviation_slope = 0;
     for (const double v : z) {
@@ -93,8 +93,8 @@ model by_game(const Slope& slope) {
   return m;
 }
 
-double divergence(double (*from)(const model&, double), double (*to)(const model&, double),
-                  const model& m) {
+inline double divergence(double (*from)(const model&, double), double (*to)(const model&, double),
+                         const model& m) {
   double sum = 0;
   const double h = 1e-3;
   for (double x = -9; x <= 9; x += h) {
@@ -104,7 +104,7 @@ double divergence(double (*from)(const model&, double), double (*to)(const model
   return sum;
 }
 
-void print(const char* name, const model& m) {
+inline void print_fit(const char* name, const model& m) {
   const auto target = [](const model&, double x) { return log_target(x); };
   const auto fitted = [](const model& f, double x) { return f.log_density(x); };
   const double left = tweedie::normal_cdf(-m.mean / m.deviation());
@@ -116,21 +116,23 @@ void print(const char* name, const model& m) {
               100 * left);
 }
 
-}  // namespace
-
-int main() {
+// Prints the table; a row "optimum" is what the rows above it should be.
+inline void compare_on_clusters() {
   std::printf("%-34s %7s %7s %10s %10s %10s %14s\n", "fitted by", "m", "s", "KL(p|q)", "KL(q|p)",
               "JS", "left cluster");
   const model blurred = by_likelihood();
-  print("likelihood (as a VAE)", blurred);
-  const model reverse = by_game([](double) { return -1.0; });
-  print("game, reverse KL", reverse);
+  print_fit("likelihood (as a VAE)", blurred);
+  print_fit("  optimum: mean and deviation of p", {0, std::log(std::hypot(1.5, 0.3))});
+  print_fit("game, reverse KL", by_game([](double) { return -1.0; }));
   const tweedie::minimax_game minimax;
-  const model sharp = by_game([&](double logit) { return minimax.generator_slope(logit); });
-  print("game, minimax (Jensen-Shannon)", sharp);
+  const auto slope = [&](double logit) { return minimax.generator_slope(logit); };
+  const model sharp = by_game(slope);
+  print_fit("game, minimax (Jensen-Shannon)", sharp);
   const tweedie::non_saturating_game non_saturating;
-  print("game, non-saturating",
-        by_game([&](double logit) { return non_saturating.generator_slope(logit); }));
+  print_fit("game, non-saturating",
+            by_game([&](double logit) { return non_saturating.generator_slope(logit); }));
+  print_fit("  optimum: one cluster", {1.5, std::log(0.3)});
+  print_fit("game, minimax, from the left", by_game(slope, {-1, -0.7}));
 
   std::vector<support::curve> curves = {{"data", {}, {}}, {"likelihood", {}, {}}, {"game", {}, {}}};
   for (double x = -4; x <= 4; x += 0.02) {
@@ -143,3 +145,5 @@ int main() {
   }
   support::plot("vae_vs_gan.png", "set xlabel 'x'\nset ylabel 'density'", curves);
 }
+
+}  // namespace vae_vs_gan
