@@ -18,8 +18,8 @@ double cost_of(const MatrixXd& cost, const std::vector<Index>& partner) {
 
 TEST(optimal_assignment, equals_brute_force) {
   std::srand(3);
-  for (int n = 1; n <= 7; ++n)
-    for (int trial = 0; trial < 5; ++trial) {
+  for (int n = 1; n <= 8; ++n)
+    for (int trial = 0; trial < 3; ++trial) {
       const MatrixXd cost = MatrixXd::Random(n, n);
       std::vector<Index> partner(static_cast<std::size_t>(n));
       std::iota(partner.begin(), partner.end(), 0);
@@ -92,10 +92,57 @@ TEST(sinkhorn, of_two_gaussians_has_the_closed_form_covariance) {
   EXPECT_NEAR((std::sqrt(4 * a * a * b * b + s * s * s * s) - s * s) / 2, .6446242792, 5e-11);
 }
 
+// The derivative of min <P, C> + epsilon KL(P || p q') in the costs is the plan (envelope theorem).
+TEST(sinkhorn, plan_is_the_gradient_of_the_entropic_cost) {
+  std::srand(11);
+  const MatrixXd cost =
+      squared_distances(MatrixXd(MatrixXd::Random(2, 4)), MatrixXd(MatrixXd::Random(2, 5)));
+  for (const double epsilon : {0.1, 1.0, 60.0}) {
+    const auto optimum = [&](const MatrixXd& c) {
+      const MatrixXd plan = sinkhorn(c, epsilon, 1e-14).plan;
+      return (plan.array() * c.array()).sum() +
+             epsilon * (plan.array() * (plan.array() * 20).log()).sum();
+    };
+    const MatrixXd plan = sinkhorn(cost, epsilon, 1e-14).plan;
+    for (Index i = 0; i < 4; ++i)
+      for (Index j = 0; j < 5; ++j) {
+        MatrixXd up = cost, down = cost;
+        up(i, j) += 1e-4;
+        down(i, j) -= 1e-4;
+        EXPECT_NEAR(plan(i, j), (optimum(up) - optimum(down)) / 2e-4, 1e-8);
+      }
+  }
+}
+
+TEST(sinkhorn, does_not_underflow_at_small_epsilon) {
+  const MatrixXd cost = (MatrixXd(2, 2) << 0, 4000, 4000, 1).finished();
+  const MatrixXd plan = sinkhorn(cost, 1).plan;
+  EXPECT_NEAR(plan(0, 0), 0.5, 1e-12);
+  EXPECT_NEAR(plan(1, 1), 0.5, 1e-12);
+  EXPECT_EQ(plan(0, 1), 0);
+}
+
+TEST(squared_distances, agree_in_float_and_double) {
+  std::srand(13);
+  const Eigen::MatrixXf x = Eigen::MatrixXf::Random(7, 3), y = Eigen::MatrixXf::Random(7, 4);
+  const MatrixXd single = squared_distances(x, y),
+                 exact = squared_distances(MatrixXd(x.cast<double>()), MatrixXd(y.cast<double>()));
+  for (Index i = 0; i < 3; ++i)
+    for (Index j = 0; j < 4; ++j) {
+      EXPECT_NEAR(single(i, j) / exact(i, j), 1, 2e-6);
+      EXPECT_NEAR(exact(i, j), (x.col(i) - y.col(j)).cast<double>().squaredNorm(), 1e-6);
+    }
+}
+
 TEST(sinkhorn, refuses_what_it_cannot_do) {
   const MatrixXd cost = MatrixXd::Random(3, 3);
   EXPECT_THROW(sinkhorn(cost, 0), std::invalid_argument);
   EXPECT_THROW(sinkhorn(cost, 1e-6, 1e-12, 3), std::runtime_error);
+  EXPECT_THROW(sinkhorn(MatrixXd::Constant(3, 3, NAN), 1), std::invalid_argument);
+  const std::vector<double> third(3, 1 / 3.0), half(2, 0.5);
+  EXPECT_THROW(sinkhorn(cost, third, half, 1), std::invalid_argument);
+  EXPECT_THROW(sinkhorn(cost, third, std::vector<double>{0.5, 0.5, 0.5}, 1), std::invalid_argument);
+  EXPECT_THROW(sinkhorn(cost, third, std::vector<double>{1, 0, 0}, 1), std::invalid_argument);
   EXPECT_THROW(optimal_assignment(MatrixXd::Random(2, 3)), std::invalid_argument);
   EXPECT_THROW(optimal_assignment(MatrixXd::Constant(2, 2, NAN)), std::invalid_argument);
   EXPECT_THROW(squared_distances(MatrixXd(2, 3), MatrixXd(3, 3)), std::invalid_argument);
@@ -107,6 +154,7 @@ TEST(draw_partners, follows_the_rows_of_the_plan) {
   EXPECT_EQ(draw_partners(plan, std::vector<double>{0.19, 0}), (std::vector<Index>{0, 1}));
   EXPECT_EQ(draw_partners(plan, std::vector<double>{0.21, 0.51}), (std::vector<Index>{1, 2}));
   EXPECT_THROW(draw_partners(plan, std::vector<double>{0.1}), std::invalid_argument);
+  EXPECT_THROW(draw_partners(plan, std::vector<double>{0.1, 1}), std::invalid_argument);
 }
 
 }  // namespace

@@ -105,8 +105,78 @@ TEST(normal_divergence, batches_equal_loops) {
   }
 }
 
+TEST(normal_divergence, gradients_equal_central_differences) {
+  for (const double l : {-30.0, -1.0, 0.3, 30.0}) {
+    const Eigen::VectorXd mean = Eigen::VectorXd::Constant(1, 1.5),
+                          log_variance = Eigen::VectorXd::Constant(1, l);
+    Eigen::VectorXd x = Eigen::VectorXd::Constant(1, 0.7), dm(1), dl(1), unused(1);
+    const auto value = [&](double m, double v) {
+      return normal_negative_log_likelihoods(x, Eigen::VectorXd::Constant(1, m).eval(),
+                                             Eigen::VectorXd::Constant(1, v).eval(),
+                                             reduction::bits_per_dimension, unused, unused)[0];
+    };
+    normal_negative_log_likelihoods(x, mean, log_variance, reduction::bits_per_dimension, dm, dl);
+    const double h = 1e-4;
+    EXPECT_LT(relative_error(dm[0], (value(1.5 + h, l) - value(1.5 - h, l)) / (2 * h)), 1e-8);
+    EXPECT_LT(relative_error(dl[0], (value(1.5, l + h) - value(1.5, l - h)) / (2 * h)), 1e-8);
+  }
+}
+
+// Every argument of the divergence of two normals and of their transport distance, by its formula.
+TEST(normal_divergence, forward_mode_equals_the_textbook_derivatives) {
+  for (const double l : {-30.0, -0.7, 30.0})
+    for (const double l2 : {-30.0, 0.5, 30.0}) {
+      const double m = 0.4, m2 = -0.3, ratio = std::exp(l - l2), precision = std::exp(-l2);
+      const auto slope = [&](auto f, double at, double exact, double third_derivative = 0) {
+        EXPECT_LT(relative_error(forward_mode(f, at), exact), 1e-13) << l << " " << l2;
+        EXPECT_LT(std::abs(central_difference(f, at, 1e-4) - exact),
+                  1e-7 * std::abs(exact) + 1e-8 * third_derivative + 1e-11 * std::abs(f(at)) + 1e-9)
+            << l << " " << l2;
+      };
+      slope(
+          [&](auto v) {
+            return normal_divergence(v, decltype(v)(l), decltype(v)(m2), decltype(v)(l2));
+          },
+          m, (m - m2) * precision);
+      slope(
+          [&](auto v) {
+            return normal_divergence(decltype(v)(m), v, decltype(v)(m2), decltype(v)(l2));
+          },
+          l, std::expm1(l - l2) / 2);
+      slope(
+          [&](auto v) {
+            return normal_divergence(decltype(v)(m), decltype(v)(l), v, decltype(v)(l2));
+          },
+          m2, (m2 - m) * precision);
+      slope(
+          [&](auto v) {
+            return normal_divergence(decltype(v)(m), decltype(v)(l), decltype(v)(m2), v);
+          },
+          l2, (1 - ratio - (m - m2) * (m - m2) * precision) / 2);
+      slope(
+          [&](auto v) {
+            return normal_transport(v, decltype(v)(l), decltype(v)(m2), decltype(v)(l2));
+          },
+          m, 2 * (m - m2));
+      slope(
+          [&](auto v) {
+            return normal_transport(decltype(v)(m), v, decltype(v)(m2), decltype(v)(l2));
+          },
+          l, std::exp(l / 2) * (std::exp(l / 2) - std::exp(l2 / 2)), std::exp(l));
+    }
+}
+
 TEST(normal_transport, is_the_quantile_distance) {
   EXPECT_NEAR(normal_transport(1.0, std::log(4.0), -1.0, std::log(9.0)), 4 + 1, 1e-14);
+  // int_0^1 (F^-1(p) - G^-1(p))^2 dp with p = Phi(z), by the trapezoidal rule in z.
+  double sum = 0;
+  const double h = 0.05;
+  for (double z = -10; z <= 10; z += h) {
+    const double q = z < 0 ? normal_quantile(normal_cdf(z)) : -normal_quantile(normal_cdf(-z));
+    const double difference = (1 + 2 * q) - (-1 + 3 * q);
+    sum += h * std::exp(normal_log_density(z)) * difference * difference;
+  }
+  EXPECT_NEAR(normal_transport(1.0, std::log(4.0), -1.0, std::log(9.0)), sum, 1e-9);
 }
 
 }  // namespace

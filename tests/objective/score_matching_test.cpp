@@ -104,6 +104,17 @@ TEST(sliced_score_matching, averages_to_the_implicit_form_over_directions) {
         mean += sliced_score_matching(s, v, product, form, g, h)[0] / 4;
       }
     EXPECT_NEAR(mean, implicit, 1e-14);
+    // Normal directions: three points per axis with the moments of N(0, 1) up to the fifth.
+    double normal_mean = 0;
+    const std::pair<double, double> points[] = {
+        {-std::sqrt(3), 1 / 6.0}, {0, 2 / 3.0}, {std::sqrt(3), 1 / 6.0}};
+    for (const auto& [u, weight_u] : points)
+      for (const auto& [w, weight_w] : points) {
+        const MatrixXd v = Eigen::Vector2d(u, w);
+        const MatrixXd product = -a * v;
+        normal_mean += weight_u * weight_w * sliced_score_matching(s, v, product, form, g, h)[0];
+      }
+    EXPECT_NEAR(normal_mean, implicit, 1e-14);
   }
 }
 
