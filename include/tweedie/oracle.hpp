@@ -1,5 +1,5 @@
 // Data whose diffusion model is known exactly: denoisers, scores, flows and likelihoods to test
-// samplers and networks against. It needs nothing but Eigen.
+// samplers and networks against, and the log-likelihood of any denoiser. It needs nothing but Eigen.
 #pragma once
 
 #include "tweedie/oracle/empirical.hpp"
@@ -7,3 +7,5 @@
 #include "tweedie/oracle/mixture.hpp"
 #include "tweedie/oracle/point.hpp"
 #include "tweedie/oracle/quantile.hpp"
+#include "tweedie/solve/likelihood.hpp"
+#include "tweedie/solve/ode.hpp"

@@ -1,8 +1,9 @@
 // Sampling from end to end: schedules, processes, grids, samplers, runs and guidance. It needs
 // nothing but Eigen.
 //
-// Training objectives are in <tweedie/objective.hpp>, exact models in <tweedie/oracle.hpp>: who
-// runs a network does not compile losses. The headers of interop/ are included by name.
+// Training objectives are in <tweedie/objective.hpp>, exact models and likelihoods in
+// <tweedie/oracle.hpp>: who runs a network does not compile losses. The headers of interop/ are
+// included by name.
 #pragma once
 
 #include "tweedie/conditioning/embedding.hpp"
@@ -68,10 +69,8 @@
 #include "tweedie/schedule/signal_noise.hpp"
 #include "tweedie/solve/adaptive.hpp"
 #include "tweedie/solve/langevin.hpp"
-#include "tweedie/solve/likelihood.hpp"
 #include "tweedie/solve/noise.hpp"
 #include "tweedie/solve/noising.hpp"
-#include "tweedie/solve/ode.hpp"
 #include "tweedie/solve/picard.hpp"
 #include "tweedie/solve/prepared.hpp"
 #include "tweedie/solve/run.hpp"
