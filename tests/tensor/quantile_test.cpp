@@ -4,6 +4,8 @@
 
 #include <cmath>
 #include <limits>
+#include <numbers>
+#include <utility>
 
 #include "tweedie/tensor/normal.hpp"
 
@@ -20,6 +22,7 @@ double sorted_quantile(std::vector<S> values, double ratio) {
   const double rank = ratio * static_cast<double>(sizes.size() - 1);
   const auto low = static_cast<std::size_t>(rank);
   const std::size_t high = std::min(low + 1, sizes.size() - 1);
+  if (sizes[low] == sizes[high]) return sizes[low];
   return sizes[low] + (rank - static_cast<double>(low)) * (sizes[high] - sizes[low]);
 }
 
@@ -42,17 +45,40 @@ TYPED_TEST(quantile_of_magnitudes, equals_the_sorted_definition) {
   }
 }
 
+// What the sample meets, the multiples of n / golden ratio, is unlike all others.
 TYPED_TEST(quantile_of_magnitudes, holds_when_the_sample_misleads) {
   using S = TypeParam;
   std::vector<arithmetic_t<S>> scratch;
-  // What the sample meets, every 20th value, is unlike all others.
-  std::vector<S> values(20 * 1024, S(5));
-  for (std::size_t i = 0; i < values.size(); i += 20) values[i] = S(0.25);
-  for (const double ratio : {0.01, 0.3, 0.5, 0.995}) {
-    EXPECT_EQ(magnitude_quantile<S>(values, ratio, scratch), sorted_quantile(values, ratio));
+  constexpr std::size_t n = 20 * 1024;
+  for (const auto& [sampled, other] : {std::pair(5.0f, 0.25f), {0.25f, 5.0f}, {-2.0f, -2.0f}}) {
+    std::vector<S> values(n, S(other));
+    for (std::size_t i = 0; i < 1024; ++i) {
+      values[i * static_cast<std::size_t>(n / std::numbers::phi) % n] = S(sampled);
+    }
+    for (const double ratio : {0.01, 0.3, 0.5, 0.9, 0.949, 0.951, 0.995}) {
+      EXPECT_EQ(magnitude_quantile<S>(values, ratio, scratch), sorted_quantile(values, ratio))
+          << sampled << ' ' << ratio;
+    }
   }
-  std::fill(values.begin(), values.end(), S(-2));
-  EXPECT_EQ(magnitude_quantile<S>(values, 0.995, scratch), 2.0);
+}
+
+// Both ends, and where zeros, subnormal numbers and infinities begin and end.
+TYPED_TEST(quantile_of_magnitudes, ends_and_infinities_are_order_statistics_too) {
+  using S = TypeParam;
+  std::vector<arithmetic_t<S>> scratch;
+  std::vector<S> values(30'001);
+  fill_normal<S>({3, 0, 1}, 0, values);
+  for (std::size_t i = 0; i < 300; ++i) {
+    values[100 * i] = S(i % 2 == 0 ? INFINITY : -INFINITY);
+    values[100 * i + 1] = std::numeric_limits<S>::denorm_min();
+    values[100 * i + 2] = S(-0.0f);
+  }
+  for (const double rank : {0.0, 1.0, 299.0, 299.5, 300.0, 599.0, 599.5, 600.0, 29'699.0, 29'699.5,
+                            29'701.0, 29'701.5, 29'999.5, 30'000.0}) {
+    const double ratio = rank / 30'000;
+    EXPECT_EQ(magnitude_quantile<S>(values, ratio, scratch), sorted_quantile(values, ratio))
+        << rank;
+  }
 }
 
 TEST(magnitude_quantile, bad_input_is_refused) {
@@ -61,8 +87,13 @@ TEST(magnitude_quantile, bad_input_is_refused) {
   EXPECT_THROW(magnitude_quantile<float>({}, 0.5, scratch), std::invalid_argument);
   EXPECT_THROW(magnitude_quantile<float>(values, 1.01, scratch), std::invalid_argument);
   EXPECT_THROW(magnitude_quantile<float>(values, NAN, scratch), std::invalid_argument);
-  values[3] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_THROW(magnitude_quantile<float>(values, 0.5, scratch), std::invalid_argument);
+  for (const std::size_t n : {10u, 20'000u}) {
+    values.assign(n, 1.0f);
+    values[n - 3] = -std::numeric_limits<float>::quiet_NaN();
+    EXPECT_THROW(magnitude_quantile<float>(values, 0.5, scratch), std::invalid_argument);
+    std::fill(values.begin(), values.end(), std::numeric_limits<float>::quiet_NaN());
+    EXPECT_THROW(magnitude_quantile<float>(values, 0.5, scratch), std::invalid_argument);
+  }
 }
 
 }  // namespace

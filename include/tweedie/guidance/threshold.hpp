@@ -3,11 +3,11 @@
 // With q the `ratio`-quantile of |x0| over one batch item and s = clamp(q, minimum, maximum),
 //   x0 <- clamp(x0, -s, s) / s        (divided by s / minimum if minimum is not 1)
 // so that saturated values are pulled inwards instead of piling up at the border. The quantile
-// interpolates linearly between order statistics (tensor/quantile.hpp). Two passes.
+// interpolates linearly between order statistics (tensor/quantile.hpp). Two passes, the first of
+// which only reads.
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <span>
 #include <vector>
@@ -31,17 +31,7 @@ struct dynamic_threshold {
       const std::span<S> item = clean.subspan(i * length, length);
       const double quantile = magnitude_quantile<S>(item, ratio, scratch(arithmetic_t<S>()));
       const double s = std::min(std::max(quantile, minimum), maximum);
-      S* const to = item.data();
-      const S* const from = item.data();
-      const std::array<double, 1> identity{1};
-      const std::array<double, 2> weights{0, minimum / s};
-      fused_pass<S> pass;
-      pass.item_size = length;
-      pass.outputs = std::span(&to, 1);
-      pass.inputs = std::span(&from, 1);
-      pass.weights = weights;
-      pass.head = {identity, -s, s};
-      apply(pass);
+      detail::clamp_block(item.data(), -s, s, minimum / s, length);
     }
   }
 

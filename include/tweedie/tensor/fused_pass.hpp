@@ -66,18 +66,39 @@ void apply(const fused_pass<S>& pass) {
 
 namespace detail {
 
-// to[i] = min(max(to[i], low), high), NaN unchanged.
-template <std::floating_point A>
-void clamp_block(A* to, double low, double high, std::size_t n) {
+// NaN stays: pmax and pmin give their first argument if they cannot tell, as std::max and std::min.
+template <class Packet>
+EIGEN_ALWAYS_INLINE Packet clamp(Packet value, Packet low, Packet high) {
+#if defined(EIGEN_VECTORIZE_AVX512)
+  // GCC warns of an undefined register inside them.
+  const Packet raised = value < low ? low : value;
+  return raised > high ? high : raised;
+#else
+  return Eigen::internal::pmin(Eigen::internal::pmax(value, low), high);
+#endif
+}
+
+// to[i] = scale min(max(to[i], low), high), NaN unchanged.
+template <storage_scalar S>
+void clamp_block(S* to, double low, double high, double scale, std::size_t n) {
+  using A = arithmetic_t<S>;
+  constexpr std::size_t step = lanes<A>;
   const packet<A> lower = pset1<packet<A>>(static_cast<A>(low));
   const packet<A> upper = pset1<packet<A>>(static_cast<A>(high));
+  const packet<A> factor = pset1<packet<A>>(static_cast<A>(scale));
   const auto clamped = [&](packet<A> value) {
-    const packet<A> raised = value < lower ? lower : value;
-    return raised > upper ? upper : raised;
+    return Eigen::internal::pmul(clamp(value, lower, upper), factor);
   };
   std::size_t i = 0;
-  for (; i + lanes<A> <= n; i += lanes<A>) store(to + i, clamped(load(to + i)));
-  if (i < n) store_partial(to + i, clamped(load_partial(to + i, n - i)), n - i);
+  for (; i + 2 * step <= n; i += 2 * step) {
+    const packet<A> a = clamped(load(to + i)), b = clamped(load(to + i + step));
+    store(to + i, a);
+    store(to + i + step, b);
+  }
+  for (std::size_t count; i < n; i += count) {
+    count = std::min(n - i, step);
+    store_partial(to + i, clamped(load_partial(to + i, count)), count);
+  }
 }
 
 // to[i] *= scale[i]
@@ -101,26 +122,35 @@ EIGEN_DONT_INLINE void weigh_clamped_terms(S* to, const term<S>* head, const ter
   const packet<A> upper = pset1<packet<A>>(static_cast<A>(high));
   const packet<A> clamped_weight = pset1<packet<A>>(weight);
   [&]<std::size_t... h, std::size_t... k>(std::index_sequence<h...>, std::index_sequence<k...>) {
+    const S* const head_stream[Head] = {head[h].stream...};
+    const S* const own_stream[Own + 1] = {own[k].stream...};
     const packet<A> head_weight[Head] = {pset1<packet<A>>(head[h].weight)...};
     const packet<A> own_weight[Own + 1] = {pset1<packet<A>>(own[k].weight)...};
     const auto at = [&](auto loaded) {
-      packet<A> clean = Eigen::internal::pmul(head_weight[0], loaded(head[0].stream));
-      ((h == 0 ? void() : void(clean = pmadd(head_weight[h], loaded(head[h].stream), clean))), ...);
-      clean = clean < lower ? lower : clean;
-      clean = clean > upper ? upper : clean;
-      packet<A> sum = Eigen::internal::pmul(clamped_weight, clean);
-      ((sum = pmadd(own_weight[k], loaded(own[k].stream), sum)), ...);
+      packet<A> clean = Eigen::internal::pmul(head_weight[0], loaded(head_stream[0]));
+      ((h == 0 ? void() : void(clean = pmadd(head_weight[h], loaded(head_stream[h]), clean))), ...);
+      packet<A> sum = Eigen::internal::pmul(clamped_weight, clamp(clean, lower, upper));
+      ((sum = pmadd(own_weight[k], loaded(own_stream[k]), sum)), ...);
       return sum;
     };
+    constexpr std::size_t step = lanes<A>;
     std::size_t i = 0;
-    for (; i + lanes<A> <= n; i += lanes<A>) {
-      store(to + i, at([i](const S* s) { return load(s + i); }));
+    for (; i + 2 * step <= n; i += 2 * step) {
+      const packet<A> a = at([i](const S* s) { return load(s + i); });
+      const packet<A> b = at([i](const S* s) { return load(s + i + lanes<A>); });
+      store(to + i, a);
+      store(to + i + step, b);
     }
-    if (i < n) {
+    for (; i < n; i += step) {
       const std::size_t count = n - i;
-      store_partial(to + i, at([=](const S* s) { return load_partial(s + i, count); }), count);
+      if (count >= step) {
+        store(to + i, at([i](const S* s) { return load(s + i); }));
+      } else {
+        store_partial(to + i, at([=](const S* s) { return load_partial(s + i, count); }), count);
+      }
     }
-  }(std::make_index_sequence<Head>(), std::make_index_sequence<Own>());
+  }
+  (std::make_index_sequence<Head>(), std::make_index_sequence<Own>());
 }
 
 // Does a pass with a head, one output, no draws and up to three terms each in one sweep; tells
@@ -181,8 +211,7 @@ void check_pass(const fused_pass<S>& pass, element_range range) {
   }
   if (range.begin > range.end || range.end > pass.items * pass.item_size) {
     fail("fused_pass", "range.end", static_cast<double>(range.end),
-         "valid is begin to items x item_size = " +
-             std::to_string(pass.items * pass.item_size));
+         "valid is begin to items x item_size = " + std::to_string(pass.items * pass.item_size));
   }
 }
 
@@ -219,7 +248,7 @@ void apply(const fused_pass<S>& pass, element_range range) {
         if (pass.head.weights[k] != 0) sum.add(pass.inputs[k] + at, pass.head.weights[k]);
       }
       sum.write(block);
-      detail::clamp_block(block, pass.head.low, pass.head.high, n);
+      detail::clamp_block(block, pass.head.low, pass.head.high, 1, n);
       block += detail::block_size;
     }
     if (!pass.draws.empty()) {
@@ -235,8 +264,8 @@ void apply(const fused_pass<S>& pass, element_range range) {
       }
     }
     detail::combine_block<S>(pass.outputs, pass.inputs,
-                             std::span<const A* const>(columns, block_columns), pass.weights, at,
-                             n, held.data());
+                             std::span<const A* const>(columns, block_columns), pass.weights, at, n,
+                             held.data());
   }
 }
 
