@@ -1,8 +1,12 @@
 // Identities that tie densities, scores and denoising errors together.
 #include <gtest/gtest.h>
 
+#include "tweedie/objective/batch.hpp"
+#include "tweedie/objective/decoder.hpp"
 #include "tweedie/objective/diffusion_bound.hpp"
 #include "tweedie/objective/normal_divergence.hpp"
+#include "tweedie/objective/weighting.hpp"
+#include "tweedie/schedule/continuous.hpp"
 
 namespace {
 
@@ -68,6 +72,48 @@ TEST(information, mutual_information_of_a_channel_is_half_the_integral_of_its_er
   const auto error = [&](double log_snr) { return s2 / (1 + std::exp(log_snr) * s2); };
   EXPECT_NEAR(continuous_diffusion_bound(-40, std::log(7.0), error), 0.5 * std::log1p(7 * s2),
               1e-12);
+}
+
+// The continuous bound of N(0, s^2) as the expected loss of a noise network over uniform times with the
+// ELBO's weight: the same for every schedule with these ends (Kingma et al. 2021, section 5.1).
+TEST(diffusion_bound, does_not_depend_on_the_schedule_between_its_ends) {
+  const double s2 = 0.3, low = -8, high = 8;
+  const auto error = [&](double log_snr) { return s2 / (1 + std::exp(log_snr) * s2); };
+  const double exact = continuous_diffusion_bound(low, high, error);
+  EXPECT_NEAR(exact, 0.5 * std::log((1 + std::exp(high) * s2) / (1 + std::exp(low) * s2)), 1e-12);
+  const auto expected_loss = [&](const auto& schedule) {
+    const double first = schedule.time_of(high / 2), last = schedule.time_of(low / 2);
+    return integral(std::log(first), std::log(last), [&](double log_t) {
+      const double t = std::exp(log_t);
+      const signal_noise level = schedule(t);
+      const double l = log_snr(level), noise_error = std::exp(l) * error(l);
+      return elbo_noise_weight(log_snr_rate(level, schedule.rate(t)), 1 / (last - first)) *
+             noise_error / (last - first) * t;
+    });
+  };
+  EXPECT_NEAR(expected_loss(variance_preserving_schedule{}), exact, 1e-7);
+  EXPECT_NEAR(expected_loss(cosine_path{}), exact, 1e-7);
+  EXPECT_NEAR(expected_loss(rectified_flow{}), exact, 1e-7);
+  EXPECT_NEAR(expected_loss(trigonometric_schedule{}), exact, 1e-7);
+}
+
+// Data of 256 levels, scaled to [-1, 1] and spread uniformly over their bins: a density in bits per
+// dimension of the levels is that of the scaled data plus log2 127.5, and bounds the probability
+// of the bin from above (Theis et al. 2016, section 3.1).
+TEST(bits_per_dimension, of_spread_levels_are_those_of_scaled_data_plus_a_constant) {
+  EXPECT_NEAR(bits_per_dimension(std::log(127.5), 1), 6.994353436858858, 1e-14);
+  const double x = 2 * 100 / 255.0 - 1, mean = 0.1;
+  for (const double log_scale : {-3.0, -1.0, 2.0}) {
+    const double width = 2 / 255.0;
+    const double spread = integral(x - width / 2, x + width / 2, [&](double u) {
+      return -normal_log_density(u, mean, 2 * log_scale) / width;
+    });
+    const double bits = bits_per_dimension(spread, 1) + std::log2(127.5);
+    const double exact =
+        bits_per_dimension(-discretised_gaussian()(x, mean, log_scale).log_probability, 1);
+    EXPECT_GT(bits, exact);
+    EXPECT_NEAR(bits, exact, 0.02 * std::exp(-2 * log_scale - 4));
+  }
 }
 
 }  // namespace

@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <unsupported/Eigen/CXX11/Tensor>
 
 #include "objective/gradient_check.hpp"
+#include "tweedie/objective/training_batch.hpp"
+#include "tweedie/schedule/continuous.hpp"
+#include "tweedie/schedule/precondition.hpp"
 
 namespace {
 
@@ -34,11 +38,15 @@ TEST(metric, huber_joins_square_and_line) {
   EXPECT_NEAR(pseudo_huber_error(1e-9).value(3.0), 3, 1e-8);
   EXPECT_NEAR(pseudo_huber_error(1e6).value(3.0) * 2e6, 9, 1e-9);
   EXPECT_THROW(huber_error(0), std::invalid_argument);
+  EXPECT_THROW(pseudo_huber_error(-1), std::invalid_argument);
+  EXPECT_THROW(norm_pseudo_huber_error(NAN), std::invalid_argument);
 }
 
 TEST(metric, improved_consistency_constant) {  // Song and Dhariwal 2024: 0.03 for CIFAR-10
   const double c = 0.00054 * std::sqrt(3072.0);
   EXPECT_NEAR(c, .02992984, 5e-9);
+  EXPECT_NEAR(improved_consistency_metric(12288).value_of_squared_norm(1),
+              std::sqrt(1 + .05985968 * .05985968) - .05985968, 1e-8);
   EXPECT_NEAR(improved_consistency_metric(3072).value_of_squared_norm(2), std::sqrt(2 + c * c) - c,
               1e-14);
 }
@@ -124,6 +132,107 @@ TEST(regression, a_gain_measures_the_error_in_another_kind) {
   const double value =
       regression(v_hat, v, factors, absolute_error{}, reduction::sum_over_dimensions, gradient)[0];
   EXPECT_NEAR(value, (x0_hat - x0).cwiseAbs().sum(), 1e-13);
+}
+
+std::vector<std::function<double(double)>> every_weighting() {
+  return {simple_weighting,
+          sample_weighting,
+          truncated_snr_weighting,
+          snr_plus_one_weighting,
+          min_snr_weighting(5),
+          soft_min_snr_weighting(4),
+          p2_weighting(1),
+          debiased_weighting,
+          edm_weighting(0.5),
+          sigmoid_weighting(-1),
+          velocity_weighting,
+          truncated_velocity_weighting(0.05),
+          logit_normal_weighting(0, 1),
+          weighting_of_v_error([](double l) { return 1 + std::tanh(l); })};
+}
+
+// Value and gradient against the formula weight * mean rho(y - target) and its derivatives; returns
+// the values.
+template <class Metric>
+std::vector<double> expect_gradient_of_batch(const training_batch<Eigen::MatrixXd>& batch,
+                                             const Eigen::MatrixXd& output, const Metric& metric) {
+  const std::vector<double> w = batch.weights();
+  const auto value = [&](const Eigen::MatrixXd& y) {
+    return regression(y, batch.target, w, metric, reduction::mean_over_dimensions);
+  };
+  Eigen::MatrixXd gradient(output.rows(), output.cols());
+  const auto values =
+      regression(output, batch.target, w, metric, reduction::mean_over_dimensions, gradient);
+  const auto d = static_cast<double>(output.rows());
+  for (int j = 0; j < output.rows(); ++j) {
+    const Eigen::RowVectorXd h = 1e-6 * (output.row(j) - batch.target.row(j)).cwiseAbs();
+    Eigen::MatrixXd up = output, down = output;
+    up.row(j) += h;
+    down.row(j) -= h;
+    const auto above = value(up), below = value(down);
+    for (int i = 0; i < output.cols(); ++i) {
+      const auto of_output = [&](const differentiated& y) {
+        return differentiated(w[nth(i)] / d * metric.value(differentiated(y - batch.target(j, i))));
+      };
+      EXPECT_LE(std::abs(gradient(j, i) - forward_mode(of_output, output(j, i))),
+                1e-12 * std::abs(gradient(j, i)));
+      const double step = up(j, i) - down(j, i);
+      EXPECT_LE(std::abs(gradient(j, i) - (above[nth(i)] - below[nth(i)]) / step),
+                1e-5 * std::abs(gradient(j, i)) + 1e-14 * values[nth(i)] / step);
+    }
+  }
+  return values;
+}
+
+std::vector<std::function<plane_row(const node&)>> every_kind() {
+  return {predicts_sample,  predicts_noise,
+          predicts_v,       predicts_rectified_velocity,
+          predicts_score,   predicts_velocity(trigonometric_schedule{}),
+          predicts_edm(0.5)};
+}
+
+TEST(regression, gradients_in_every_kind_weighting_and_metric) {
+  const trigonometric_schedule schedule;
+  const std::vector<double> times = {1e-3, 0.8, 1.57};
+  std::srand(6);
+  const Eigen::MatrixXd x0 = Eigen::MatrixXd::Random(5, 3), z = Eigen::MatrixXd::Random(5, 3);
+  for (const auto& kind : every_kind())
+    for (const auto& weighting : every_weighting()) {
+      const auto batch = make_training_batch(x0, z, schedule, {kind}, times, weighting);
+      // An x0 estimate off by r, in the answer's own kind.
+      const Eigen::MatrixXd r = 0.1 + Eigen::MatrixXd::Random(5, 3).array().abs();
+      Eigen::MatrixXd output = batch.target;
+      for (int i = 0; i < 3; ++i)
+        output.col(i) +=
+            r.col(i) / sample_from(batch.items[nth(i)].at.level, batch.items[nth(i)].row).y;
+      const auto values = expect_gradient_of_batch(batch, output, squared_error{});
+      for (int i = 0; i < 3; ++i) {
+        const double expected =
+            std::exp(weighting(log_snr(batch.items[nth(i)].at.level))) * r.col(i).squaredNorm() / 5;
+        EXPECT_NEAR(values[nth(i)] / expected, 1, 1e-9);
+      }
+      expect_gradient_of_batch(batch, output, absolute_error{});
+      expect_gradient_of_batch(batch, output, huber_error(0.5));
+      expect_gradient_of_batch(batch, output, pseudo_huber_error(0.03));
+    }
+}
+
+TEST(regression, gradients_at_both_ends_of_a_schedule) {
+  const trigonometric_schedule schedule;
+  const std::vector<double> ends = {0, schedule.noisy_time()};
+  const Eigen::MatrixXd x0 = Eigen::MatrixXd::Random(5, 2), z = Eigen::MatrixXd::Random(5, 2),
+                        answer = 60 * Eigen::MatrixXd::Random(5, 2);
+  for (const std::function<plane_row(const node&)>& kind :
+       std::vector<std::function<plane_row(const node&)>>{predicts_v, predicts_rectified_velocity,
+                                                          predicts_velocity(schedule)})
+    for (const std::function<double(double)>& weighting :
+         std::vector<std::function<double(double)>>{simple_weighting, truncated_snr_weighting,
+                                                    snr_plus_one_weighting, edm_weighting(0.5),
+                                                    velocity_weighting}) {
+      const auto batch = make_training_batch(x0, z, schedule, {kind}, ends, weighting);
+      expect_gradient_of_batch(batch, answer, squared_error{});
+      expect_gradient_of_batch(batch, answer, pseudo_huber_error(0.03));
+    }
 }
 
 struct cubic {  // a user's metric

@@ -306,4 +306,122 @@ TEST(chain_bound, of_an_exact_model_of_a_point_is_the_prior_term) {
               21 * 21 / 255.0 / 255.0 * signal_to_noise_ratio(nodes[3].level), 1e-13);
 }
 
+// Each item's terms by one call per item; a fixed source of noise that knows the scalars of both.
+struct recorded_noise {
+  std::size_t first_item = 0;
+
+  template <class S>
+  void fill(const noise_request& request, std::span<S> out) const {
+    const std::size_t n = out.size() / request.items;
+    for (std::size_t j = 0; j < out.size(); ++j)
+      out[j] = static_cast<S>(
+          1.4 * std::sin(2.3 * static_cast<double>(first_item * n + j) + 0.7 * request.draw));
+  }
+};
+
+constexpr auto network = [](auto x, double t, auto y, auto v) {
+  using S = typename decltype(y)::value_type;
+  for (std::size_t j = 0; j < x.size(); ++j) {
+    y[j] = static_cast<S>(std::tanh(static_cast<double>(x[j])) + 1e-4 * t);
+    if (!v.empty()) v[j] = static_cast<S>(0.2 * std::cos(static_cast<double>(x[j])));
+  }
+};
+
+template <class Matrix>
+chain_bound bound_of(const Matrix& x0, bound_variance kind, std::size_t first_item = 0) {
+  const auto schedule = linear_beta_schedule(12, 1e-3, 0.5);
+  std::vector<node> nodes;
+  for (int k = 11; k >= -1; --k) nodes.push_back(node_at(schedule, k));
+  return evaluate_chain_bound(x0, nodes, network_description{predicts_noise}, kind, network,
+                              recorded_noise{first_item}, reduction::bits_per_dimension);
+}
+
+TEST(chain_bound, of_an_item_is_the_same_alone_and_in_a_batch) {
+  std::srand(8);
+  const MatrixXd x0 = (MatrixXd::Random(7, 3) * 127.5).array().round() / 127.5;
+  for (const bound_variance kind :
+       {bound_variance::small, bound_variance::large, bound_variance::learned_range}) {
+    const chain_bound all = bound_of(x0, kind);
+    ASSERT_EQ(all.terms.size(), 12u);
+    for (std::size_t i = 0; i < 3; ++i) {
+      const chain_bound one = bound_of(MatrixXd(x0.col(static_cast<Eigen::Index>(i))), kind, i);
+      EXPECT_EQ(one.prior[0], all.prior[i]);
+      for (std::size_t k = 0; k < 12; ++k) {
+        EXPECT_EQ(one.terms[k][0], all.terms[k][i]);
+        EXPECT_EQ(one.sample_errors[k][0], all.sample_errors[k][i]);
+        EXPECT_EQ(one.noise_errors[k][0], all.noise_errors[k][i]);
+      }
+      EXPECT_EQ(one.total()[0], all.total()[i]);
+    }
+  }
+}
+
+TEST(chain_bound, agrees_in_float_and_double) {
+  std::srand(9);
+  const Eigen::MatrixXf x0 =
+      (MatrixXd::Random(7, 3) * 127.5).array().round().cast<float>() / 127.5f;
+  for (const bound_variance kind : {bound_variance::small, bound_variance::learned_range}) {
+    const auto single = bound_of(x0, kind).total(),
+               exact = bound_of(MatrixXd(x0.cast<double>()), kind).total();
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(single[i] / exact[i], 1, 2e-5);
+  }
+}
+
+// L_simple + 0.001 L_vlb: the bound is a function of the variance output alone, so that the gradient
+// of the answer is that of the regression (Nichol and Dhariwal 2021, section 3.1).
+TEST(hybrid_objective, moves_the_answer_by_regression_and_the_variance_by_the_bound) {
+  const example e = make_example(bound_variance::learned_range, noise_row);
+  const std::vector<double> w(4, 1.0);
+  MatrixXd answer_gradient(6, 4), variance_gradient(6, 4), unused(6, 4);
+  const MatrixXd held = e.output;  // what the bound sees: not differentiated
+  const auto hybrid = [&](const MatrixXd& y, const MatrixXd& v) {
+    auto values = regression(y, e.target, w, squared_error{}, reduction::mean_over_dimensions);
+    const auto bound =
+        variance_bound_terms(held, v, e.target, e.x0, e.items, discretised_gaussian(),
+                             reduction::bits_per_dimension, unused);
+    for (std::size_t i = 0; i < 4; ++i) values[i] += 1e-3 * bound[i];
+    return values;
+  };
+  regression(e.output, e.target, w, squared_error{}, reduction::mean_over_dimensions,
+             answer_gradient);
+  variance_bound_terms(held, e.variance, e.target, e.x0, e.items, discretised_gaussian(),
+                       reduction::bits_per_dimension, variance_gradient);
+  variance_gradient *= 1e-3;
+  const double h = 1e-5;
+  for (int j = 0; j < 6; ++j) {
+    MatrixXd up = e.output, down = e.output;
+    up.row(j).array() += h;
+    down.row(j).array() -= h;
+    const auto above = hybrid(up, e.variance), below = hybrid(down, e.variance);
+    up = down = e.variance;
+    up.row(j).array() += h;
+    down.row(j).array() -= h;
+    const auto more = hybrid(e.output, up), less = hybrid(e.output, down);
+    for (int i = 0; i < 4; ++i) {
+      EXPECT_NEAR(answer_gradient(j, i), (above[nth(i)] - below[nth(i)]) / (2 * h), 1e-8);
+      EXPECT_NEAR(variance_gradient(j, i), (more[nth(i)] - less[nth(i)]) / (2 * h), 1e-8);
+    }
+  }
+}
+
+TEST(bound_steps, refuse_chains_that_do_not_end_at_data) {
+  const signal_noise noisy{0.6, 0.8}, less{0.8, 0.6}, data{1, 0};
+  EXPECT_NO_THROW(bound_steps({{noisy, less, data}}));
+  EXPECT_THROW(bound_steps({{data}}), std::invalid_argument);
+  EXPECT_THROW(bound_steps({{noisy, less}}), std::invalid_argument);
+  EXPECT_THROW(bound_steps({{less, noisy, data}}), std::invalid_argument);
+  EXPECT_THROW(bound_steps({{noisy, noisy, data}}), std::invalid_argument);
+  const MatrixXd x0 = MatrixXd::Zero(2, 1);
+  EXPECT_THROW(prior_terms(x0, data, 1, reduction::sum_over_dimensions), std::invalid_argument);
+  EXPECT_THROW(prior_terms(x0, noisy, 0, reduction::sum_over_dimensions), std::invalid_argument);
+  EXPECT_THROW(discrete_diffusion_bound(std::vector{noisy}, [](signal_noise) { return 1.0; }),
+               std::invalid_argument);
+  EXPECT_THROW(discrete_diffusion_bound(std::vector{less, noisy}, [](signal_noise) { return 1.0; }),
+               std::invalid_argument);
+  EXPECT_THROW(continuous_diffusion_bound(1, 0, [](double) { return 1.0; }), std::invalid_argument);
+  EXPECT_THROW(continuous_diffusion_bound(
+                   0, 1, [](double) { return 1.0; }, 0),
+               std::invalid_argument);
+}
+
 }  // namespace
