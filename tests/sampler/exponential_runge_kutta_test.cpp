@@ -55,14 +55,14 @@ TEST(exponential_runge_kutta, keeps_its_order_on_uneven_steps) {
 TEST(exponential_runge_kutta, stages_of_a_step_without_length_weigh_as_classical_methods) {
   // phi_k(0) = 1/k!: Cox-Matthews and Krogstad become the classical Runge-Kutta method.
   for (const exponential_tableau& m : {cox_matthews(), krogstad()}) {
-    EXPECT_NEAR(detail::value(m.b[0], 0), 1.0 / 3, 1e-15);
-    EXPECT_NEAR(detail::value(m.b[1], 0), 1.0 / 3, 1e-15);
-    EXPECT_NEAR(detail::value(m.b[2], 0), 1.0 / 6, 1e-15);
-    EXPECT_NEAR(detail::value(m.a[2][0], 0), 0.5, 1e-15);
-    EXPECT_NEAR(detail::value(m.a[3][1], 0), 1, 1e-15);
+    EXPECT_NEAR(m.entry(4, 1, 0), 1.0 / 3, 1e-15);
+    EXPECT_NEAR(m.entry(4, 2, 0), 1.0 / 3, 1e-15);
+    EXPECT_NEAR(m.entry(4, 3, 0), 1.0 / 6, 1e-15);
+    EXPECT_NEAR(m.entry(2, 1, 0), 0.5, 1e-15);
+    EXPECT_NEAR(m.entry(3, 2, 0), 1, 1e-15);
   }
-  EXPECT_NEAR(detail::value(etd2(0.5).b[0], 0), 1, 1e-15);
-  EXPECT_NEAR(detail::value(hochbruck_ostermann().b[3], 0), 2.0 / 3, 1e-15);
+  EXPECT_NEAR(etd2(0.5).entry(2, 1, 0), 1, 1e-15);
+  EXPECT_NEAR(hochbruck_ostermann().entry(5, 4, 0), 2.0 / 3, 1e-15);
 }
 
 TEST(exponential_runge_kutta, satisfies_the_stiff_conditions_of_order_three) {
@@ -71,15 +71,15 @@ TEST(exponential_runge_kutta, satisfies_the_stiff_conditions_of_order_three) {
                                        krogstad(), hochbruck_ostermann()})
     for (const double z : {-5.0, -0.1, 0.0, 2.0}) {
       double sum = 0;
-      for (std::size_t j = 0; j < m.b.size(); ++j) sum += detail::value(m.b[j], z) * m.c[j + 1];
+      for (std::size_t j = 1; j < m.c.size(); ++j) sum += m.entry(m.c.size(), j, z) * m.c[j];
       EXPECT_NEAR(sum, phi(2, z), 1e-14);
     }
   // sum_j b_j(z) c_j^2 / 2 = phi_3(z): order 4 and above.
   for (const exponential_tableau& m : {cox_matthews(), krogstad(), hochbruck_ostermann()})
     for (const double z : {-5.0, -0.1, 0.0, 2.0}) {
       double sum = 0;
-      for (std::size_t j = 0; j < m.b.size(); ++j)
-        sum += detail::value(m.b[j], z) * m.c[j + 1] * m.c[j + 1] / 2;
+      for (std::size_t j = 1; j < m.c.size(); ++j)
+        sum += m.entry(m.c.size(), j, z) * m.c[j] * m.c[j] / 2;
       EXPECT_NEAR(sum, phi(3, z), 1e-14);
     }
 }

@@ -5,7 +5,6 @@
 // on it. Relative error of the smaller of x and 1 - x: about 1e-14.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 
 #include "tweedie/schedule/error.hpp"
@@ -74,7 +73,7 @@ inline double lower_beta_quantile(double u, double a, double b) {
   // Newton on log I as a function of log x, which is nearly linear for small x.
   double low = std::log(1e-300);
   double high = std::log(a / (a + b)) + 1e-9;
-  double y = std::min((std::log(u) + std::log(a) + log_norm) / a, high);
+  double y = std::fmin((std::log(u) + std::log(a) + log_norm) / a, high);
   for (int i = 0; i < 200; ++i) {
     const double x = std::exp(y);
     const double p = beta_distribution(x, a, b);

@@ -4,8 +4,8 @@
 // sample. Inversion is the same planner on `reversed` nodes.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <span>
 #include <string>
 #include <vector>
@@ -69,9 +69,10 @@ inline void check_walk(const char* function, const grid& nodes) {
 }
 
 /// The nodes in opposite order: a walk from data to noise.
-inline grid reversed(grid nodes) {
-  std::reverse(nodes.begin(), nodes.end());
-  return nodes;
+inline grid reversed(const grid& nodes) {
+  grid rising;
+  for (std::size_t i = nodes.size(); i > 0; --i) rising.push_back(nodes[i - 1]);
+  return rising;
 }
 
 /// The last nodes from index `first` on: what image-to-image starts in the middle of.

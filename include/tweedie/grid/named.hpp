@@ -48,7 +48,7 @@ inline grid normal(const discrete_schedule& schedule, int steps) {
 /// Every n-th time from 1 on. Has ceil((T-1)/n) steps, which is `steps` only where it fits.
 inline grid ddim_uniform(const discrete_schedule& schedule, int steps) {
   detail::require_count("ddim_uniform", schedule, steps);
-  const int stride = std::max(schedule.steps() / steps, 1);
+  const int stride = steps < schedule.steps() ? schedule.steps() / steps : 1;
   std::vector<double> times;
   for (int t = 1; t < schedule.steps(); t += stride) times.insert(times.begin(), t);
   if (times.empty()) times.push_back(0);

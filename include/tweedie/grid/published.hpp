@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <span>
 #include <vector>
 
@@ -40,7 +41,9 @@ inline std::vector<double> log_linear_levels(std::span<const double> table, int 
   const auto last = static_cast<double>(table.size() - 1);
   return detail::collect(count, [&](int i) {
     const double at = count == 1 ? 0 : i * last / (count - 1);
-    const auto below = std::min(static_cast<std::size_t>(at), table.size() - 2);
+    const std::size_t before_last = table.size() - 2;
+    const std::size_t below =
+        at < static_cast<double>(before_last) ? static_cast<std::size_t>(at) : before_last;
     const double rest = at - static_cast<double>(below);
     if (rest == 0) return table[below];
     if (rest == 1) return table[below + 1];
@@ -103,7 +106,7 @@ inline constexpr std::array<double, 190> gits_inner_levels = {
 /// row of 20 interpolated log-linearly.
 inline std::vector<double> gits_levels(int steps) {
   detail::require(steps >= 2, "gits_levels", "steps", steps, "valid: steps >= 2");
-  const int row = std::min(steps, 20);
+  const int row = steps < 20 ? steps : 20;
   const int first = (row - 1) * (row - 2) / 2;
   std::vector<double> levels{14.61464119};
   const auto inner = detail::gits_inner_levels.begin() + first;

@@ -5,7 +5,7 @@
 // (Nichol and Dhariwal 2021, eq. 19), so every method for the full schedule works on it unchanged.
 #pragma once
 
-#include <algorithm>
+#include <cstddef>
 #include <span>
 #include <string>
 #include <vector>
@@ -74,7 +74,8 @@ inline discrete_schedule respaced(const discrete_schedule& schedule, std::span<c
 
 /// The given levels of the full schedule, ascending, as a grid from noisy to clean.
 inline grid at_kept_times(const discrete_schedule& schedule, std::span<const int> times) {
-  std::vector<double> falling(times.rbegin(), times.rend());
+  std::vector<double> falling;
+  for (std::size_t i = times.size(); i > 0; --i) falling.push_back(times[i - 1]);
   return ending_clean(schedule, at_times(schedule, falling));
 }
 

@@ -7,8 +7,11 @@
 // the conversion into the weights of the pass: no tensor is ever converted on its own.
 #pragma once
 
+#include <cmath>
+#include <cstddef>
 #include <functional>
-#include <string>
+#include <optional>
+#include <vector>
 
 #include "tweedie/program/program.hpp"
 #include "tweedie/schedule/prediction.hpp"
@@ -107,14 +110,15 @@ class substituted_pass {
 
 inline bound_program bind(const program& plan, const network_description& network,
                           clean_estimate estimate) {
-  bound_program out;
-  out.draws = plan.draws;
-  out.registers = plan.registers;
-  out.result = plan.result;
-  out.start = plan.start;
-  out.estimate = estimate;
-  for (const stage& from : plan.stages) {
-    bound_stage to;
+  bound_program out{std::vector<bound_stage>(plan.stages.size()),
+                    plan.draws,
+                    plan.registers,
+                    plan.result,
+                    plan.start,
+                    estimate};
+  for (std::size_t s = 0; s < plan.stages.size(); ++s) {
+    const stage& from = plan.stages[s];
+    bound_stage& to = out.stages[s];
     to.mark = from.mark;
     plane_row row;
     if (from.evaluate) {
@@ -141,17 +145,17 @@ inline bound_program bind(const program& plan, const network_description& networ
         const double w = from.pass.weight(j, i);
         if (w == 0) continue;
         if (input.from == source::clean) {
-          const state_output s = clean();
+          const state_output from_both = clean();
           if (estimate == clean_estimate::transformed) {
             pass.add(input, j, w);
           } else {
-            pass.add(state, j, w * s.x);
-            pass.add(output, j, w * s.y);
+            pass.add(state, j, w * from_both.x);
+            pass.add(output, j, w * from_both.y);
           }
         } else if (input.from == source::noise) {
-          const state_output s = noise_from(to.at.level, row);
-          pass.add(state, j, w * s.x);
-          pass.add(output, j, w * s.y);
+          const state_output from_both = noise_from(to.at.level, row);
+          pass.add(state, j, w * from_both.x);
+          pass.add(output, j, w * from_both.y);
         } else {
           pass.add(input, j, w);
         }
@@ -163,7 +167,6 @@ inline bound_program bind(const program& plan, const network_description& networ
       const bool defined = (row.z == 0 && row.x0 != 0) || determinant(to.at.level, row) != 0;
       to.clean = defined ? sample_from(to.at.level, row) : state_output{std::nan(""), std::nan("")};
     }
-    out.stages.push_back(std::move(to));
   }
   return out;
 }

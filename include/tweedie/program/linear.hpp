@@ -4,7 +4,7 @@
 // it builds is a `linear`, a short sorted list of (tensor, weight). No tensor is touched.
 #pragma once
 
-#include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace tweedie {

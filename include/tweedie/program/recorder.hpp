@@ -13,8 +13,7 @@
 // automatically; registers are reused as soon as nothing refers to them.
 #pragma once
 
-#include <algorithm>
-#include <functional>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
@@ -29,6 +28,19 @@ struct estimate {
   linear noise;   ///< z estimate from the unclipped output
   linear output;  ///< raw network output, for methods that mix outputs of any kind
 };
+
+namespace detail {
+
+// Adds a number to an ascending list that does not hold it yet.
+inline void insert_ascending(std::vector<int>& list, int number) {
+  for (const int known : list)
+    if (known == number) return;
+  list.push_back(number);
+  for (std::size_t i = list.size() - 1; i > 0 && list[i - 1] > list[i]; --i)
+    std::swap(list[i - 1], list[i]);
+}
+
+}  // namespace detail
 
 /// Records evaluate, draw, arithmetic and marks; `finish` gives the program.
 class recorder {
@@ -89,10 +101,14 @@ class recorder {
     int tensor;
     linear value;
   };
-  struct recorded_stage {
-    std::pair<int, node> evaluate{unused, {}};
+  struct recorded_stage {  // states are tensors here; `unused` where there is none
+    evaluation evaluate{unused, {}};
     std::vector<write> writes;
-    std::pair<int, node> mark{unused, {}};
+    step_mark mark{unused, {}};
+
+    bool empty() const {
+      return evaluate.state == unused && writes.empty() && mark.state == unused;
+    }
   };
 
   static std::size_t index(const linear& x) {
@@ -104,10 +120,7 @@ class recorder {
     return static_cast<int>(tensors_.size()) - 1;
   }
   void begin_stage() {
-    const recorded_stage& last = stages_.back();
-    const bool empty =
-        last.evaluate.first == unused && last.writes.empty() && last.mark.first == unused;
-    if (!empty) stages_.emplace_back();
+    if (!stages_.back().empty()) stages_.emplace_back();
   }
 
   void expand_within_stages();
@@ -126,21 +139,21 @@ class recorder {
 inline void recorder::expand_within_stages() {
   for (recorded_stage& s : stages_)
     for (std::size_t w = 1; w < s.writes.size(); ++w) {
-      const auto here = s.writes.begin() + static_cast<std::ptrdiff_t>(w);
-      const auto stored_here = [&](const linear::term& t) {
-        return std::find_if(s.writes.begin(), here,
-                            [&](const write& v) { return v.tensor == t.tensor; });
+      const auto stored_here = [&](const linear::term& t) -> const linear* {
+        for (std::size_t v = 0; v < w; ++v)
+          if (s.writes[v].tensor == t.tensor) return &s.writes[v].value;
+        return nullptr;
       };
-      const std::vector<linear::term>& terms = here->value.terms();
-      if (std::none_of(terms.begin(), terms.end(),
-                       [&](const linear::term& t) { return stored_here(t) != here; }))
-        continue;
+      const std::vector<linear::term>& terms = s.writes[w].value.terms();
+      bool refers = false;
+      for (const linear::term& t : terms) refers = refers || stored_here(t);
+      if (!refers) continue;
       linear value;
       for (const linear::term& t : terms) {
-        const auto earlier = stored_here(t);
-        value += t.weight * (earlier != here ? earlier->value : linear(t.tensor));
+        const linear* const earlier = stored_here(t);
+        value += t.weight * (earlier ? *earlier : linear(t.tensor));
       }
-      here->value = std::move(value);
+      s.writes[w].value = std::move(value);
     }
 }
 
@@ -173,7 +186,9 @@ inline void recorder::keep_what_later_stages_use() {
     };
     for (write& w : stages_[s].writes) {
       const std::vector<linear::term>& terms = w.value.terms();
-      if (std::none_of(terms.begin(), terms.end(), made_elsewhere)) continue;
+      bool refers = false;
+      for (const linear::term& t : terms) refers = refers || made_elsewhere(t);
+      if (!refers) continue;
       linear value;
       for (const linear::term& t : terms)
         value += t.weight * linear(made_elsewhere(t) ? keep(t.tensor) : t.tensor);
@@ -188,10 +203,10 @@ inline std::vector<int> recorder::last_uses(int result) const {
     last[static_cast<std::size_t>(t)] = static_cast<int>(s);
   };
   for (std::size_t s = 0; s < stages_.size(); ++s) {
-    if (stages_[s].evaluate.first != unused) use(stages_[s].evaluate.first, s);
+    if (stages_[s].evaluate.state != unused) use(stages_[s].evaluate.state, s);
     for (const write& w : stages_[s].writes)
       for (const linear::term& t : w.value.terms()) use(t.tensor, s);
-    if (stages_[s].mark.first != unused) use(stages_[s].mark.first, s);
+    if (stages_[s].mark.state != unused) use(stages_[s].mark.state, s);
   }
   use(result, stages_.size());
   return last;
@@ -199,10 +214,7 @@ inline std::vector<int> recorder::last_uses(int result) const {
 
 inline program recorder::finish(linear x) {
   store(x);
-  const recorded_stage& tail = stages_.back();
-  if (tail.evaluate.first == unused && tail.writes.empty() && tail.mark.first == unused &&
-      stages_.size() > 1)
-    stages_.pop_back();
+  if (stages_.back().empty() && stages_.size() > 1) stages_.pop_back();
   expand_within_stages();
   place_draws();
   keep_what_later_stages_use();
@@ -210,30 +222,28 @@ inline program recorder::finish(linear x) {
   const std::vector<int> last = last_uses(result);
 
   program out;
-  out.draws = draws_;
+  out.draws = std::move(draws_);
   out.start = start_;
   std::vector<int> home(tensors_.size(), unused);  // register of each stored tensor
-  std::vector<int> free_registers;
+  std::vector<int> free_registers;                 // negated: the lowest is last
   const auto reg = [&home](int t) { return home[static_cast<std::size_t>(t)]; };
   const auto last_use = [&last](int t) { return last[static_cast<std::size_t>(t)]; };
   home[0] = 0;
   std::vector<int> live{0};
   std::vector<int> read;
-  out.stages.reserve(stages_.size());
+  out.stages.resize(stages_.size());
 
   for (std::size_t s = 0; s < stages_.size(); ++s) {
     const int now = static_cast<int>(s);
-    stage next;
+    stage& next = out.stages[s];
     if (const auto& [t, at] = stages_[s].evaluate; t != unused)
       next.evaluate = evaluation{reg(t), at};
 
     read.clear();
     for (const write& w : stages_[s].writes) {
       if (last_use(w.tensor) == unused) continue;
-      for (const linear::term& t : w.value.terms()) read.push_back(t.tensor);
+      for (const linear::term& t : w.value.terms()) detail::insert_ascending(read, t.tensor);
     }
-    std::sort(read.begin(), read.end());
-    read.erase(std::unique(read.begin(), read.end()), read.end());
     next.pass.inputs.reserve(read.size());
     next.pass.outputs.reserve(stages_[s].writes.size());
     next.pass.weights.reserve(read.size() * stages_[s].writes.size());
@@ -250,21 +260,23 @@ inline program recorder::finish(linear x) {
     // Registers read here for the last time are free for what is written here: a pass reads before
     // it writes.
     const auto release = [&] {
-      std::erase_if(live, [&](int t) {
-        const bool dead = last_use(t) <= now;
-        if (dead) free_registers.push_back(reg(t));
-        return dead;
-      });
+      std::size_t kept = 0;
+      for (const int t : live) {
+        if (last_use(t) <= now)
+          detail::insert_ascending(free_registers, -reg(t));
+        else
+          live[kept++] = t;
+      }
+      live.resize(kept);
     };
     release();
-    std::sort(free_registers.begin(), free_registers.end(), std::greater<>());
     for (const write& w : stages_[s].writes) {
       if (last_use(w.tensor) == unused) continue;
       int r = out.registers;
       if (free_registers.empty()) {
         ++out.registers;
       } else {
-        r = free_registers.back();
+        r = -free_registers.back();
         free_registers.pop_back();
       }
       home[static_cast<std::size_t>(w.tensor)] = r;
@@ -279,7 +291,6 @@ inline program recorder::finish(linear x) {
     }
     if (const auto& [t, at] = stages_[s].mark; t != unused) next.mark = step_mark{reg(t), at};
     release();  // what only this stage's mark refers to
-    out.stages.push_back(std::move(next));
   }
   out.result = reg(result);
   return out;

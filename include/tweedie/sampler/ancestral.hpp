@@ -29,7 +29,7 @@ inline ancestral_levels ancestral_split(double u, double u_s, double eta = 1) {
   const double ratio = u_s / u;
   const double full = u_s * std::sqrt((1 - ratio) * (1 + ratio));
   if (eta == 1) return {u_s * ratio, full};
-  const double up = std::min(u_s, eta * full);
+  const double up = std::fmin(u_s, eta * full);
   return {std::sqrt((u_s - up) * (u_s + up)), up};
 }
 

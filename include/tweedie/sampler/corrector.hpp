@@ -71,7 +71,7 @@ inline program predictor_corrector(const grid& nodes, std::span<const adams_step
                                                     nodes[i - 1], from, last, &output);
       r.store(x);
     }
-    outputs.push_front({from, output});
+    outputs.push_back({from, output});
 
     const double tau = model.stochasticity ? model.stochasticity(from) : 0;
     last = step_between(from.level, to.level, model.row, tau);

@@ -14,7 +14,7 @@
 
 #include <cmath>
 #include <functional>
-#include <variant>
+#include <utility>
 
 #include "tweedie/grid/grid.hpp"
 #include "tweedie/process/reverse.hpp"
@@ -33,19 +33,38 @@ struct analytic_variance {
   std::function<double(const node&)> clean_variance;
 };
 
-using reverse_variance =
-    std::variant<fixed_small, fixed_large, learned_range, learned_log_variance, analytic_variance>;
+/// Any one of them.
+class reverse_variance {
+ public:
+  reverse_variance(fixed_small) : kind_(kind::small) {}
+  reverse_variance(fixed_large) : kind_(kind::large) {}
+  reverse_variance(learned_range) : kind_(kind::range) {}
+  reverse_variance(learned_log_variance) : kind_(kind::log_variance) {}
+  reverse_variance(analytic_variance known)
+      : kind_(kind::analytic), clean_variance_(std::move(known.clean_variance)) {}
 
-namespace detail {
+  /// The noise of the step with posterior weights q from `from`.
+  linear draw(recorder& r, const posterior_weights& q, const node& from) const {
+    double variance = 0;
+    switch (kind_) {
+      case kind::small: variance = small_variance(q); break;
+      case kind::large: variance = large_variance(q); break;
+      case kind::range:
+        return r.draw({.learned = true,
+                       .log_lower = std::log(small_variance(q)),
+                       .log_upper = std::log(large_variance(q))});
+      case kind::log_variance:  // ((1 + v) - (1 - v))/2 = v
+        return r.draw({.learned = true, .log_lower = -1, .log_upper = 1});
+      case kind::analytic: variance = analytic_variance_of(q, clean_variance_(from)); break;
+    }
+    return std::sqrt(variance) * r.draw();
+  }
 
-template <class... F>
-struct overloaded : F... {
-  using F::operator()...;
+ private:
+  enum class kind { small, large, range, log_variance, analytic };
+  kind kind_;
+  std::function<double(const node&)> clean_variance_;
 };
-template <class... F>
-overloaded(F...) -> overloaded<F...>;
-
-}  // namespace detail
 
 /// Ancestral sampling over a grid of falling noise, N evaluations; no noise is added in a step
 /// that ends in clean data.
@@ -62,23 +81,7 @@ inline program ddpm(const grid& nodes, const reverse_variance& variance = fixed_
     const posterior_weights q = posterior(from.level, to.level);
     const estimate e = r.evaluate(x, from);
     x = q.clean * e.clean + q.state * x;
-    if (to.level.sigma > 0)
-      x += std::visit(detail::overloaded{
-                          [&](fixed_small) { return std::sqrt(small_variance(q)) * r.draw(); },
-                          [&](fixed_large) { return std::sqrt(large_variance(q)) * r.draw(); },
-                          [&](learned_range) {
-                            return r.draw({.learned = true,
-                                           .log_lower = std::log(small_variance(q)),
-                                           .log_upper = std::log(large_variance(q))});
-                          },
-                          [&](learned_log_variance) {  // ((1 + v) - (1 - v))/2 = v
-                            return r.draw({.learned = true, .log_lower = -1, .log_upper = 1});
-                          },
-                          [&](const analytic_variance& known) {
-                            return std::sqrt(analytic_variance_of(q, known.clean_variance(from))) *
-                                   r.draw();
-                          }},
-                      variance);
+    if (to.level.sigma > 0) x += variance.draw(r, q, from);
     r.mark(x, to);
   }
   return r.finish(x);

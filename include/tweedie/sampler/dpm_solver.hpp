@@ -177,7 +177,7 @@ inline ancestral_target ancestral_end(const node& from, const node& next, double
   if (eta == 0 || next.level.sigma == 0) return {next, 1, 0};
   const double level = noise_level(next.level);
   const double below = ancestral_split(noise_level(from.level), level, eta).down;
-  const node down = at(below > 0 ? std::min(end, -std::log(below)) : end);
+  const node down = at(below > 0 ? std::fmin(end, -std::log(below)) : end);
   const double low = noise_level(down.level);
   return {down, next.level.alpha / down.level.alpha,
           next.level.alpha * std::sqrt((level - low) * (level + low))};

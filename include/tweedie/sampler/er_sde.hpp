@@ -13,7 +13,6 @@
 #pragma once
 
 #include <cmath>
-#include <deque>
 #include <functional>
 #include <vector>
 
@@ -76,12 +75,12 @@ inline program er_sde(const grid& nodes, int order,
                   "valid: alpha > 0; start from a level with signal");
   recorder r(nodes.front());
   linear x = r.state();
-  std::deque<detail::known_output> outputs;
+  detail::output_history outputs;
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
     const signal_noise from = nodes[i].level;
     const signal_noise to = nodes[i + 1].level;
     const linear clean = r.evaluate(x, nodes[i]).clean;
-    outputs.push_front({nodes[i], clean});
+    outputs.push_back({nodes[i], clean});
     if (to.sigma == 0) {
       x = to.alpha * clean;
       r.mark(x, nodes[i + 1]);
@@ -92,17 +91,18 @@ inline program er_sde(const grid& nodes, int order,
     const double ratio = noise_scale(u_t) / noise_scale(u_s);
     detail::require(ratio * u_s <= u_t * (1 + 1e-14), name, "phi(u_t) / phi(u_s)", ratio,
                     "valid: a noise scale with phi(u_t) / phi(u_s) <= u_t / u_s");
-    const auto count = std::min(outputs.size(), static_cast<std::size_t>(order));
+    const auto most = static_cast<std::size_t>(order);
+    const std::size_t count = most < outputs.size() ? most : outputs.size();
     std::vector<double> positions;
     for (std::size_t j = 0; j < count; ++j)
-      positions.push_back((noise_level(outputs[j].at.level) - u_s) / (u_t - u_s));
+      positions.push_back((noise_level(newest(outputs, j).at.level) - u_s) / (u_t - u_s));
     std::vector<double> means = detail::scaled_means(u_s, u_t, count, noise_scale);
     if (count == 3 && derivative == er_sde_derivative::published)
       means[2] += positions[1] * means[1];
     const std::vector<double> weights = interpolation_weights(positions, means);
     x *= ratio * to.alpha / from.alpha;
     for (std::size_t j = 0; j < count; ++j)
-      x += to.alpha * (1 - ratio) * weights[j] * outputs[j].value;
+      x += to.alpha * (1 - ratio) * weights[j] * newest(outputs, j).value;
     const double carried = ratio * u_s;
     const double variance = (u_t - carried) * (u_t + carried);
     if (variance > 1e-14 * u_t * u_t) x += to.alpha * std::sqrt(variance) * r.draw({u_s, u_t});

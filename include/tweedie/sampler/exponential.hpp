@@ -27,9 +27,9 @@
 // sigma_t)^2, second order in the step. Both ends are finite: sigma_t = 0 and alpha_s = 0.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <numbers>
 #include <span>
 #include <vector>
@@ -74,7 +74,7 @@ inline exponential_step step_between(signal_noise from, signal_noise to, plane_r
   constexpr double rounding = 1e-14;
   detail::require(step.length >= -rounding, name, "length", step.length,
                   "a stochastic step must go towards less noise");
-  step.length = std::max(step.length, 0.0);
+  step.length = std::fmax(step.length, 0.0);
   const double variance = stochasticity * stochasticity;
   if (row == clean_row) {
     step.exponent = -(1 + variance) * step.length;
@@ -84,8 +84,7 @@ inline exponential_step step_between(signal_noise from, signal_noise to, plane_r
   } else if (row == noise_row) {
     const double carried = to.alpha * from.sigma / from.alpha;
     step.gain *= 1 + variance;
-    step.noise =
-        stochasticity * std::sqrt(std::max(carried - to.sigma, 0.0) * (carried + to.sigma));
+    step.noise = stochasticity * std::sqrt(std::fdim(carried, to.sigma) * (carried + to.sigma));
   } else {
     detail::fail(name, "stochasticity", stochasticity, "valid: 0 for this prediction row");
   }

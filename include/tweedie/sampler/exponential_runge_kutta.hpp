@@ -23,8 +23,8 @@
 // A step to sigma = 0 or from alpha = 0 is a first-order step: lambda is infinite there.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <span>
 #include <vector>
 
@@ -34,28 +34,35 @@
 
 namespace tweedie {
 
-/// weight * phi_k(c z).
+/// weight * phi_k(c z), a part of a_ij, or of b_j where i is the number of stages; counted from 0.
 struct phi_term {
+  std::size_t i = 0;
+  std::size_t j = 0;
   double weight = 0;
   int k = 1;
   double c = 1;
 };
-using phi_sum = std::vector<phi_term>;
 
-/// An explicit exponential method. Invariant: c[0] = 0, 0 < c[i] <= 1; a[i][j - 1] for 1 <= j < i and
-/// b[j - 1] for 1 <= j < stages; what is missing at the end of a row is zero.
+/// An explicit exponential method. Invariant: c[0] = 0, 0 < c[i] <= 1; 1 <= j < i in every term.
 struct exponential_tableau {
   std::vector<double> c;
-  std::vector<std::vector<phi_sum>> a;
-  std::vector<phi_sum> b;
+  std::vector<phi_term> terms;
+
+  /// a_ij(z), or b_j(z) for i = stages; j >= 1.
+  double entry(std::size_t i, std::size_t j, double z) const {
+    double sum = 0;
+    for (const phi_term& t : terms)
+      if (t.i == i && t.j == j) sum += t.weight * phi(t.k, t.c * z);
+    return sum;
+  }
 };
 
 /// Two evaluations, the second at c: the line through both, integrated exactly.
-inline exponential_tableau etd2(double c = 0.5) { return {{0, c}, {{}, {}}, {{{1 / c, 2, 1}}}}; }
+inline exponential_tableau etd2(double c = 0.5) { return {{0, c}, {{2, 1, 1 / c, 2, 1}}}; }
 
 /// Two evaluations, the second at c: the slope with half the weight of the constant.
 inline exponential_tableau dpm_solver_2(double c = 0.5) {
-  return {{0, c}, {{}, {}}, {{{0.5 / c, 1, 1}}}};
+  return {{0, c}, {{2, 1, 0.5 / c, 1, 1}}};
 }
 
 /// Three evaluations at 0, c_2, c_3 with stiff order 3. c_2 != 2/3, and c_2 != c_3.
@@ -65,35 +72,62 @@ inline exponential_tableau etd3(double c_2 = 0.5, double c_3 = 1) {
                   "valid: 0 < c_2, c_3 <= 1, c_2 != 2/3, c_2 != c_3");
   const double scale = 1 / (gamma * c_2 + c_3);
   return {{0, c_2, c_3},
-          {{}, {}, {{{gamma * c_2, 2, c_2}, {c_3 * c_3 / c_2, 2, c_3}}}},
-          {{{gamma * scale, 2, 1}}, {{scale, 2, 1}}}};
+          {{2, 1, gamma * c_2, 2, c_2},
+           {2, 1, c_3 * c_3 / c_2, 2, c_3},
+           {3, 1, gamma * scale, 2, 1},
+           {3, 2, scale, 2, 1}}};
 }
 
 /// Three evaluations at 0, c_2, c_3; the last step uses the line through the first and the third.
 inline exponential_tableau dpm_solver_3(double c_2 = 1.0 / 3, double c_3 = 2.0 / 3) {
-  return {{0, c_2, c_3}, {{}, {}, {{{c_3 * c_3 / c_2, 2, c_3}}}}, {{}, {{1 / c_3, 2, 1}}}};
+  return {{0, c_2, c_3}, {{2, 1, c_3 * c_3 / c_2, 2, c_3}, {3, 2, 1 / c_3, 2, 1}}};
 }
 
 inline exponential_tableau cox_matthews() {
-  const phi_sum middle{{2, 2, 1}, {-4, 3, 1}};
   return {{0, 0.5, 0.5, 1},
-          {{}, {}, {{{0.5, 1, 0.5}}}, {{}, {{1, 1, 0.5}}}},
-          {middle, middle, {{-1, 2, 1}, {4, 3, 1}}}};
+          {{2, 1, 0.5, 1, 0.5},
+           {3, 2, 1, 1, 0.5},
+           {4, 1, 2, 2, 1},
+           {4, 1, -4, 3, 1},
+           {4, 2, 2, 2, 1},
+           {4, 2, -4, 3, 1},
+           {4, 3, -1, 2, 1},
+           {4, 3, 4, 3, 1}}};
 }
 
 inline exponential_tableau krogstad() {
-  const phi_sum middle{{2, 2, 1}, {-4, 3, 1}};
   return {{0, 0.5, 0.5, 1},
-          {{}, {}, {{{1, 2, 0.5}}}, {{}, {{2, 2, 1}}}},
-          {middle, middle, {{-1, 2, 1}, {4, 3, 1}}}};
+          {{2, 1, 1, 2, 0.5},
+           {3, 2, 2, 2, 1},
+           {4, 1, 2, 2, 1},
+           {4, 1, -4, 3, 1},
+           {4, 2, 2, 2, 1},
+           {4, 2, -4, 3, 1},
+           {4, 3, -1, 2, 1},
+           {4, 3, 4, 3, 1}}};
 }
 
 inline exponential_tableau hochbruck_ostermann() {
-  const phi_sum a_52{{0.5, 2, 0.5}, {-1, 3, 1}, {0.25, 2, 1}, {-0.5, 3, 0.5}};
-  const phi_sum a_54{{-0.25, 2, 0.5}, {1, 3, 1}, {-0.25, 2, 1}, {0.5, 3, 0.5}};
   return {{0, 0.5, 0.5, 1, 0.5},
-          {{}, {}, {{{1, 2, 0.5}}}, {{{1, 2, 1}}, {{1, 2, 1}}}, {a_52, a_52, a_54}},
-          {{}, {}, {{-1, 2, 1}, {4, 3, 1}}, {{4, 2, 1}, {-8, 3, 1}}}};
+          {{2, 1, 1, 2, 0.5},
+           {3, 1, 1, 2, 1},
+           {3, 2, 1, 2, 1},
+           {4, 1, 0.5, 2, 0.5},
+           {4, 1, -1, 3, 1},
+           {4, 1, 0.25, 2, 1},
+           {4, 1, -0.5, 3, 0.5},
+           {4, 2, 0.5, 2, 0.5},
+           {4, 2, -1, 3, 1},
+           {4, 2, 0.25, 2, 1},
+           {4, 2, -0.5, 3, 0.5},
+           {4, 3, -0.25, 2, 0.5},
+           {4, 3, 1, 3, 1},
+           {4, 3, -0.25, 2, 1},
+           {4, 3, 0.5, 3, 0.5},
+           {5, 3, -1, 2, 1},
+           {5, 3, 4, 3, 1},
+           {5, 4, 4, 2, 1},
+           {5, 4, -8, 3, 1}}};
 }
 
 /// How exponential_runge_kutta runs a tableau.
@@ -123,18 +157,12 @@ program seeds_3(const grid& nodes, const NodeMaker& between, double eta = 1) {
 
 namespace detail {
 
-inline double value(const phi_sum& terms, double z) {
-  double sum = 0;
-  for (const phi_term& t : terms) sum += t.weight * phi(t.k, t.c * z);
-  return sum;
-}
-
-// Mean output of a stage at c: entries / (c phi_1(c z)), the first entry closing the sum to 1.
-inline linear stage_mean(std::span<const linear> outputs, std::span<const phi_sum> entries,
-                         double c, double z) {
+// Mean output of stage i at c: entries / (c phi_1(c z)), the first entry closing the sum to 1.
+inline linear stage_mean(std::span<const linear> outputs, const exponential_tableau& method,
+                         std::size_t i, double c, double z) {
   linear mean = outputs[0];
-  for (std::size_t j = 0; j < entries.size(); ++j)
-    mean += value(entries[j], z) / (c * phi(1, c * z)) * (outputs[j + 1] - outputs[0]);
+  for (std::size_t j = 1; j < i && j < outputs.size(); ++j)
+    mean += method.entry(i, j, z) / (c * phi(1, c * z)) * (outputs[j] - outputs[0]);
   return mean;
 }
 
@@ -170,37 +198,41 @@ void exponential_runge_kutta_step(recorder& r, linear& x, const node& from, cons
     return options.row.x0 * e.clean + options.row.z * e.noise;
   };
   const bool finite = to.level.sigma > 0 && from.level.alpha > 0;
-  std::vector<double> places;
-  if (finite) places.assign(method.c.begin() + 1, method.c.end());
-  places.push_back(1);
-  std::sort(places.begin(), places.end());
-  places.erase(std::unique(places.begin(), places.end()), places.end());
+  std::vector<double> places{1};  // in ascending order, each once
+  for (std::size_t i = 1; finite && i < method.c.size(); ++i) {
+    std::size_t at = 0;
+    while (at < places.size() && places[at] < method.c[i]) ++at;
+    if (at == places.size() || places[at] != method.c[i])
+      places.insert(places.begin() + static_cast<std::ptrdiff_t>(at), method.c[i]);
+  }
   std::vector<node> stops;
   const double start = half_log_snr(from.level);
   for (const double c : places)
     stops.push_back(c == 1 ? to : between(std::exp(-std::lerp(start, half_log_snr(to.level), c))));
   const auto stop_of = [&](double c) {
-    return static_cast<std::size_t>(std::find(places.begin(), places.end(), c) - places.begin());
+    std::size_t stop = 0;
+    while (places[stop] != c) ++stop;
+    return stop;
   };
 
   std::vector<linear> outputs{output(x, from)};
   const step_path path(r, from, stops, options);
   const double z = step_between(from.level, to.level, options.row, options.stochasticity).exponent;
-  const auto state_at = [&](double c, std::span<const phi_sum> entries) {
+  const auto state_at = [&](std::size_t i, double c) {
     const std::size_t stop = stop_of(c);
     const exponential_step s =
         step_between(from.level, stops[stop].level, options.row, options.stochasticity);
-    return s.state * x + s.gain * stage_mean(outputs, entries, c, z) + path.at(stop);
+    return s.state * x + s.gain * stage_mean(outputs, method, i, c, z) + path.at(stop);
   };
   if (!finite) {
-    x = state_at(1, {});
+    x = state_at(1, 1);  // one output: first order
     return;
   }
   for (std::size_t i = 1; i < method.c.size(); ++i) {
-    linear stage = state_at(method.c[i], method.a[i]);
+    linear stage = state_at(i, method.c[i]);
     outputs.push_back(output(stage, stops[stop_of(method.c[i])]));
   }
-  x = state_at(1, method.b);
+  x = state_at(method.c.size(), 1);
 }
 
 }  // namespace detail

@@ -21,7 +21,7 @@ inline program heun_plus_plus(const grid& nodes) {
   const double highest = chart_coordinate(noise_row, nodes.front().level);
   const std::size_t steps = nodes.size() - 1;
   for (std::size_t n = 0; n < steps; ++n) {
-    const std::size_t slopes = std::min<std::size_t>(3, steps - n);
+    const std::size_t slopes = steps - n < 3 ? steps - n : 3;
     const linear y = x / nodes[n].level.alpha;
     linear at = x;
     linear probe = y;

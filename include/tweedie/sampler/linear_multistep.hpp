@@ -10,8 +10,7 @@
 // ... keeps the error of its first step, second order.
 #pragma once
 
-#include <algorithm>
-#include <deque>
+#include <cstddef>
 #include <vector>
 
 #include "tweedie/sampler/chart.hpp"
@@ -56,13 +55,13 @@ program weighted_multistep(const char* name, const grid& nodes, int order, plane
   detail::require(order >= 1, name, "order", order, "valid: order >= 1");
   recorder r(nodes.front());
   linear x = r.state();
-  std::deque<linear> slopes;  // newest first
+  std::vector<linear> slopes;  // newest last
   for (std::size_t n = 0; n + 1 < nodes.size(); ++n) {
     const signal_noise from = nodes[n].level;
     const signal_noise to = nodes[n + 1].level;
     const estimate e = r.evaluate(x, nodes[n]);
-    slopes.push_front(slope(row, x, e, nodes[n]));
-    if (slopes.size() > static_cast<std::size_t>(order)) slopes.pop_back();
+    slopes.push_back(slope(row, x, e, nodes[n]));
+    if (slopes.size() > static_cast<std::size_t>(order)) slopes.erase(slopes.begin());
     if (to.sigma == 0 && ends.last == last_step::denoises) {
       x = to.alpha * e.clean;
     } else if (determinant(from, row) == 0) {
@@ -72,7 +71,8 @@ program weighted_multistep(const char* name, const grid& nodes, int order, plane
       const double h = chart_coordinate(row, to) - chart_coordinate(row, from);
       const std::vector<double> w = weights(n, slopes.size());
       x /= determinant(from, row);
-      for (std::size_t j = 0; j < std::min(w.size(), slopes.size()); ++j) x += h * w[j] * slopes[j];
+      for (std::size_t j = 0; j < w.size() && j < slopes.size(); ++j)
+        x += h * w[j] * slopes[slopes.size() - 1 - j];
       x *= determinant(to, row);
     }
     r.mark(x, nodes[n + 1]);

@@ -18,9 +18,8 @@
 // at alpha = 0 do not enter polynomials.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
-#include <deque>
+#include <cstddef>
 #include <functional>
 #include <span>
 #include <string>
@@ -68,7 +67,7 @@ inline std::vector<int> ramped_orders(const grid& nodes, int order) {
   check_descending("ramped_orders", nodes);
   detail::require(order >= 1, "ramped_orders", "order", order, "valid: order >= 1");
   std::vector<int> orders;
-  for (int i = 1; i < static_cast<int>(nodes.size()); ++i) orders.push_back(std::min(order, i));
+  for (int i = 1; i < static_cast<int>(nodes.size()); ++i) orders.push_back(i < order ? i : order);
   return orders;
 }
 
@@ -120,12 +119,17 @@ inline program deis(const grid& nodes, int order = 3) {
 
 namespace detail {
 
-// The outputs of the last steps, newest first.
+// The outputs of the steps so far, newest last.
 struct known_output {
   node at;
   linear value;
 };
-using output_history = std::deque<known_output>;
+using output_history = std::vector<known_output>;
+
+// The last output for back = 0, the one before for 1, ...
+inline const known_output& newest(const output_history& outputs, std::size_t back) {
+  return outputs[outputs.size() - 1 - back];
+}
 
 inline linear output_of(const estimate& e, const linear& x, const node& at, plane_row row,
                         noise_estimate kind) {
@@ -198,29 +202,27 @@ struct time_polynomial {
   }
 };
 
-// sum_j c_j P_j through the newest `count` of `outputs`, the first of which stands at `from`, and,
+// sum_j c_j P_j through the newest `count` of `outputs`, the last of which stands at `from`, and,
 // where `ahead` is given, through that output at `to`, which counts as one of them.
 template <class Polynomial>
 linear mean_output(const Polynomial& polynomial, const output_history& outputs, int count,
                    const node& from, const node& to, const exponential_step& step,
                    const linear* ahead = nullptr) {
   std::vector<double> positions;
-  std::vector<const linear*> values;
-  if (ahead && step.length != 0 && polynomial.reaches(from, to)) {
-    positions.push_back(1);
-    values.push_back(ahead);
-  }
-  for (const known_output& known : outputs) {
-    if (static_cast<int>(positions.size()) == count) break;
-    const bool start = &known == &outputs.front();
-    if (!start && (step.length == 0 || !polynomial.reaches(known.at, to))) break;
-    positions.push_back(start ? 0 : polynomial.position(known.at, from, to, step));
-    values.push_back(&known.value);
+  const bool uses_ahead = ahead && step.length != 0 && polynomial.reaches(from, to);
+  if (uses_ahead) positions.push_back(1);
+  std::size_t used = 0;
+  for (; used < outputs.size() && static_cast<int>(positions.size()) < count; ++used) {
+    const node& at = newest(outputs, used).at;
+    if (used > 0 && (step.length == 0 || !polynomial.reaches(at, to))) break;
+    positions.push_back(used == 0 ? 0 : polynomial.position(at, from, to, step));
   }
   const std::vector<double> weights =
       interpolation_weights(positions, polynomial.mean_powers(from, to, step, positions.size()));
   linear sum;
-  for (std::size_t j = 0; j < weights.size(); ++j) sum += weights[j] * *values[j];
+  const std::size_t first = uses_ahead ? 1 : 0;
+  if (uses_ahead) sum += weights[0] * *ahead;
+  for (std::size_t j = 0; j < used; ++j) sum += weights[first + j] * newest(outputs, j).value;
   return sum;
 }
 
@@ -239,7 +241,7 @@ program multistep(const grid& nodes, std::span<const int> orders, const multiste
     const node& from = nodes[i];
     const node& to = nodes[i + 1];
     const estimate e = r.evaluate(x, from);
-    outputs.push_front({from, output_of(e, x, from, model.row, model.noise)});
+    outputs.push_back({from, output_of(e, x, from, model.row, model.noise)});
     require(orders[i] >= 1, "multistep", "order", orders[i], "valid: order >= 1");
     const double tau = model.stochasticity ? model.stochasticity(from) : 0;
     const exponential_step step = step_between(from.level, to.level, model.row, tau);

@@ -7,7 +7,7 @@
 #pragma once
 
 #include <cmath>
-#include <map>
+#include <cstddef>
 #include <vector>
 
 #include "tweedie/grid/grid.hpp"
@@ -23,13 +23,14 @@ inline std::vector<int> resampling_walk(int steps, int jump, int times) {
   detail::require(steps >= 1, "resampling_walk", "steps", steps, "valid: at least 1");
   detail::require(jump >= 1, "resampling_walk", "jump", jump, "valid: at least 1");
   detail::require(times >= 1, "resampling_walk", "times", times, "valid: at least 1");
-  std::map<int, int> left;
-  for (int at = 0; at < steps - jump; at += jump) left[at] = times - 1;
+  std::vector<int> left(static_cast<std::size_t>(steps), 0);  // jumps back to make from there
+  for (int at = 0; at < steps - jump; at += jump) left[static_cast<std::size_t>(at)] = times - 1;
   std::vector<int> walk;
   for (int at = steps; at >= 1;) {
     walk.push_back(--at);
-    if (left[at] > 0) {
-      --left[at];
+    int& jumps = left[static_cast<std::size_t>(at)];
+    if (jumps > 0) {
+      --jumps;
       for (int k = 0; k < jump; ++k) walk.push_back(++at);
     }
   }

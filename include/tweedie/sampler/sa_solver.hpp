@@ -27,9 +27,10 @@ inline program sa_solver(const grid& nodes, std::function<double(const node& fro
                          second_order_term second = second_order_term::exact) {
   detail::require(corrector >= 0, "sa_solver", "corrector", corrector, "valid: corrector >= 0");
   std::vector<adams_step> steps;
-  int known = 1;
-  for (const int p : ramped_orders(nodes, predictor))
-    steps.push_back({p, std::min(corrector, ++known)});
+  for (const int p : ramped_orders(nodes, predictor)) {
+    const int known = static_cast<int>(steps.size()) + 2;
+    steps.push_back({p, corrector < known ? corrector : known});
+  }
   return predictor_corrector(nodes, steps, {.second = second, .stochasticity = std::move(tau)});
 }
 

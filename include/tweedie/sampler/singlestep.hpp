@@ -50,22 +50,24 @@ inline program singlestep(const grid& nodes, std::span<const int> orders,
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
     const node& to = nodes[i + 1];
     const estimate e = r.evaluate(x, nodes[i]);
-    outputs.push_front({nodes[i], detail::output_of(e, x, nodes[i], model.row, model.noise)});
+    outputs.push_back({nodes[i], detail::output_of(e, x, nodes[i], model.row, model.noise)});
     detail::require(orders[i] >= 1 && orders[i] <= 3, "singlestep", "order", orders[i],
                     "valid: 1, 2, 3");
-    const auto known = std::min(outputs.size(), static_cast<std::size_t>(orders[i]));
+    const auto order = static_cast<std::size_t>(orders[i]);
+    const std::size_t known = order < outputs.size() ? order : outputs.size();
     if (known == 1) start = x;
 
-    const detail::known_output& first = outputs[known - 1];
+    const detail::known_output& first = newest(outputs, known - 1);
     const double tau = model.stochasticity ? model.stochasticity(first.at) : 0;
     const exponential_step step = step_between(first.at.level, to.level, model.row, tau);
     std::vector<double> positions{0};
     std::vector<double> means{1};
     std::vector<const linear*> values{&first.value};
-    const auto use = [&](std::size_t newest) {
-      positions.push_back(polynomial.position(outputs[newest].at, first.at, to, step));
+    const auto use = [&](std::size_t back) {
+      const detail::known_output& output = newest(outputs, back);
+      positions.push_back(polynomial.position(output.at, first.at, to, step));
       means.push_back(exponential_mean_power(static_cast<int>(means.size()), step.exponent));
-      values.push_back(&outputs[newest].value);
+      values.push_back(&output.value);
     };
     if (to.level.sigma > 0 && first.at.level.alpha > 0 && step.length != 0) {
       if (known > 1) use(0);

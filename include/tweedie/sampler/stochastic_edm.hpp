@@ -34,7 +34,7 @@ struct churn {
   /// gamma of a step at noise level u, one of `steps`.
   double raise(double u, std::size_t steps) const {
     if (!(u >= lowest && u <= highest)) return 0;
-    return std::min(amount / static_cast<double>(steps), std::numbers::sqrt2 - 1);
+    return std::fmin(amount / static_cast<double>(steps), std::numbers::sqrt2 - 1);
   }
 };
 

@@ -7,8 +7,10 @@
 // second_order_term::exact is the formula of the paper, order p + 1.
 #pragma once
 
-#include <deque>
+#include <cmath>
+#include <cstddef>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "tweedie/sampler/corrector.hpp"
@@ -82,19 +84,20 @@ inline program unipc_published_varying(const grid& nodes, std::span<const adams_
       x = base;
       for (std::size_t k = 0; k + 1 < n; ++k)
         for (std::size_t j = 0; j + 1 < n; ++j) x += weight(k) * a[k][j] * slopes[j];
-      x += weight(n - 1) * a[n >= 2 ? n - 2 : 0][n - 1] * (output - outputs.front().value);
+      x += weight(n - 1) * a[n >= 2 ? n - 2 : 0][n - 1] * (output - outputs.back().value);
     }
-    outputs.push_front({from, output});
+    outputs.push_back({from, output});
 
     last = step_between(from.level, to.level, row, 0);
     base = last.state * x + last.gain * output;
     places.clear();
     slopes.clear();
-    const auto known = std::min(outputs.size(), static_cast<std::size_t>(steps[i].predictor));
+    const auto order = static_cast<std::size_t>(steps[i].predictor);
+    const std::size_t known = order < outputs.size() ? order : outputs.size();
     for (std::size_t j = 1; j < known && to.level.sigma > 0; ++j) {
-      places.push_back((half_log_snr(outputs[j].at.level) - half_log_snr(from.level)) /
+      places.push_back((half_log_snr(newest(outputs, j).at.level) - half_log_snr(from.level)) /
                        last.length);
-      slopes.push_back((outputs[j].value - output) / places.back());
+      slopes.push_back((newest(outputs, j).value - output) / places.back());
     }
     x = base;
     if (!places.empty()) {

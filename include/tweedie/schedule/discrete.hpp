@@ -12,13 +12,13 @@
 // log alpha_bar = sum log1p(-beta), log(1 - alpha_bar) = log(-expm1(log alpha_bar)).
 #pragma once
 
-#include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <numbers>
 #include <span>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tweedie/schedule/schedule.hpp"
@@ -194,9 +194,9 @@ inline void require_steps(const char* function, int steps) {
 /// n values from first to last inclusive; both ends exact. n = 1 gives first.
 inline std::vector<double> linspace(double first, double last, int n) {
   std::vector<double> values(static_cast<std::size_t>(n));
-  for (int i = 0; i < n; ++i)
-    values[static_cast<std::size_t>(i)] =
-        i + 1 == n && n > 1 ? last : first + (last - first) * i / std::max(1, n - 1);
+  for (int i = 0; i + 1 < n; ++i)
+    values[static_cast<std::size_t>(i)] = first + (last - first) * i / (n - 1);
+  values.back() = n == 1 ? first : last;
   return values;
 }
 
@@ -210,9 +210,10 @@ std::vector<double> mapped(std::vector<double> values, const Function& f) {
 template <class Function>
 discrete_schedule from_alpha_bar_function(int steps, double max_beta, const Function& f) {
   std::vector<double> betas;
-  for (int k = 0; k < steps; ++k)
-    betas.push_back(
-        std::min(1 - f((k + 1.0) / steps) / f(static_cast<double>(k) / steps), max_beta));
+  for (int k = 0; k < steps; ++k) {
+    const double beta = 1 - f((k + 1.0) / steps) / f(static_cast<double>(k) / steps);
+    betas.push_back(beta > max_beta ? max_beta : beta);
+  }
   return from_betas(betas);
 }
 
@@ -228,8 +229,9 @@ inline discrete_schedule linear_beta_schedule(int steps, double first = 1e-4, do
 inline discrete_schedule scaled_linear_beta_schedule(int steps, double first = 0.00085,
                                                      double last = 0.012) {
   detail::require_steps("scaled_linear_beta_schedule", steps);
-  detail::require(first >= 0 && last >= 0, "scaled_linear_beta_schedule", "beta",
-                  std::min(first, last), "valid: 0 <= beta <= 1");
+  for (const double beta : {first, last})
+    detail::require(beta >= 0, "scaled_linear_beta_schedule", "beta", beta,
+                    "valid: 0 <= beta <= 1");
   return from_betas(detail::mapped(detail::linspace(std::sqrt(first), std::sqrt(last), steps),
                                    [](double root) { return root * root; }));
 }
@@ -269,7 +271,7 @@ inline discrete_schedule warmup_beta_schedule(int steps, double first, double la
   const int warm = static_cast<int>(steps * fraction);
   if (warm > 0) {
     const std::vector<double> rise = detail::linspace(first, last, warm);
-    std::copy(rise.begin(), rise.end(), betas.begin());
+    for (std::size_t k = 0; k < rise.size(); ++k) betas[k] = rise[k];
   }
   return from_betas(betas);
 }
@@ -316,7 +318,7 @@ inline discrete_schedule laplace_schedule(int steps, double mu = 0, double b = 0
 inline discrete_schedule sqrt_schedule(int steps, double offset = 1e-4, double max_beta = 0.999) {
   detail::require_steps("sqrt_schedule", steps);
   return detail::from_alpha_bar_function(
-      steps, max_beta, [offset](double t) { return std::max(0.0, 1 - std::sqrt(t + offset)); });
+      steps, max_beta, [offset](double t) { return std::fdim(1, std::sqrt(t + offset)); });
 }
 
 }  // namespace tweedie

@@ -7,9 +7,8 @@
 // The discrete network's time of t is T (t - 1/T) = T t - 1 in array indices.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
-#include <functional>
+#include <cstddef>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -46,8 +45,15 @@ class interpolated_schedule {
   double time_of(double half_log_snr) const {
     const double l = half_log_snr > 0 ? -std::log1p(std::exp(-2 * half_log_snr)) / 2
                                       : half_log_snr - std::log1p(std::exp(2 * half_log_snr)) / 2;
-    const auto above = std::lower_bound(log_alpha_.begin(), log_alpha_.end(), l, std::greater<>());
-    const std::size_t k = piece(static_cast<std::size_t>(above - log_alpha_.begin()));
+    std::size_t above = 0;  // the first knot at or below l, by bisection
+    for (std::size_t end = log_alpha_.size(); above < end;) {
+      const std::size_t middle = (above + end) / 2;
+      if (log_alpha_[middle] > l)
+        above = middle + 1;
+      else
+        end = middle;
+    }
+    const std::size_t k = piece(above);
     const double rest = (l - log_alpha_[k]) / (log_alpha_[k + 1] - log_alpha_[k]);
     return (static_cast<double>(k) + 1 + rest) / steps();
   }
@@ -55,7 +61,8 @@ class interpolated_schedule {
  private:
   // The piece that starts at the last knot before `upper`, or the nearest there is.
   std::size_t piece(std::size_t upper) const {
-    return std::min(upper == 0 ? 0 : upper - 1, log_alpha_.size() - 2);
+    const std::size_t last = log_alpha_.size() - 2;
+    return upper == 0 ? 0 : upper - 1 < last ? upper - 1 : last;
   }
   double log_alpha(double t) const {
     const double at = t * steps() - 1;  // in knots

@@ -5,10 +5,8 @@
 // pass changes it; the network's variance output, if a draw asks for it; noise made outside a pass.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -81,7 +79,7 @@ class prepared_program {
         draws +=
             in.from == source::draw && (draw_source_ == draw_source::buffer ||
                                         plan_->draws[static_cast<std::size_t>(in.index)].learned);
-      most_draws = std::max(most_draws, draws);
+      if (draws > most_draws) most_draws = draws;
     }
     end_ = static_cast<std::size_t>(plan_->registers) * stride_;
     const auto take = [this](std::size_t count) {
@@ -137,8 +135,8 @@ class prepared_program {
                [&](std::size_t offset, int branch) { add(offset, none, branch); });
 
     std::vector<column> columns = std::move(streams);
-    columns.insert(columns.end(), head.begin(), head.end());
-    columns.insert(columns.end(), inside.begin(), inside.end());
+    for (const column& c : head) columns.push_back(c);
+    for (const column& c : inside) columns.push_back(c);
     for (const column& c : columns) out.branches.push_back(c.branch);
     const auto add_row = [&](std::size_t row, double factor) {
       for (const column& c : columns)
@@ -166,18 +164,15 @@ class prepared_program {
   template <class Add>
   void add_head(const bound_stage& from, std::size_t branches, prepared_pass& out,
                 const Add& add) const {
-    const auto find_or_add = [&](std::size_t offset, int branch) {
-      const auto found = std::find(out.inputs.begin(), out.inputs.end(), offset);
-      const auto at = static_cast<std::size_t>(found - out.inputs.begin());
-      if (found == out.inputs.end()) add(offset, branch);
-      return at;
+    const auto weigh = [&](std::size_t offset, int branch, double weight) {
+      std::size_t at = 0;
+      while (at < out.inputs.size() && out.inputs[at] != offset) ++at;
+      if (at == out.inputs.size()) add(offset, branch);
+      out.head.resize(out.inputs.size(), 0.0);
+      out.head[at] = weight;
     };
-    std::vector<std::pair<std::size_t, double>> weights;
-    weights.emplace_back(find_or_add(reg(from.state), -1), from.clean.x);
-    for (std::size_t b = 0; b < branches; ++b)
-      weights.emplace_back(find_or_add(output(b), static_cast<int>(b)), from.clean.y);
-    out.head.assign(out.inputs.size(), 0.0);
-    for (const auto& [at, weight] : weights) out.head[at] = weight;
+    weigh(reg(from.state), -1, from.clean.x);
+    for (std::size_t b = 0; b < branches; ++b) weigh(output(b), static_cast<int>(b), from.clean.y);
   }
 
   std::shared_ptr<const bound_program> plan_;
