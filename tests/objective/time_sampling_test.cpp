@@ -71,6 +71,22 @@ TEST(time_density, mode_scale_stays_monotone) {
   EXPECT_NEAR(mode_density(-1).quantile(0.5), 0.5, 1e-15);
 }
 
+TEST(time_density, refuses_what_is_no_density) {
+  EXPECT_THROW(uniform_density(1, 1), std::invalid_argument);
+  EXPECT_THROW(log_normal_density(0, 0), std::invalid_argument);
+  EXPECT_THROW(log_logistic_density(0, -1), std::invalid_argument);
+  EXPECT_THROW(log_logistic_density(0, 1, 2, 1), std::invalid_argument);
+  EXPECT_THROW(log_uniform_density(0, 1), std::invalid_argument);
+  EXPECT_THROW(v_diffusion_density(0), std::invalid_argument);
+  EXPECT_THROW(v_diffusion_density(1, -1), std::invalid_argument);
+  EXPECT_THROW(logit_normal_density(0, NAN), std::invalid_argument);
+  EXPECT_THROW(importance_times(0), std::invalid_argument);
+  EXPECT_THROW(importance_times(3, 0), std::invalid_argument);
+  EXPECT_THROW(importance_times(3, 2, 0), std::invalid_argument);
+  std::vector<double> beyond = {0.5, 1.5};
+  EXPECT_THROW(stratify(beyond), std::invalid_argument);
+}
+
 TEST(time_density, normal_quantile_inverts_the_distribution_function) {
   EXPECT_NEAR(normal_quantile(0.975), 1.959963984540054, 1e-15);
   EXPECT_NEAR(normal_quantile(1e-300), -37.0470962993612, 1e-12);

@@ -4,11 +4,13 @@
 
 #include <vector>
 
+#include "objective/gradient_check.hpp"
 #include "tweedie/schedule/discrete.hpp"
 
 namespace {
 
 using namespace tweedie;
+using namespace tweedie_test;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
@@ -108,6 +110,14 @@ TEST(weighting, ends_of_other_kinds) {
   EXPECT_THROW(noise_weight(sample_weighting, -infinity), std::invalid_argument);
   EXPECT_THROW(sample_weight(simple_weighting, infinity), std::invalid_argument);
   EXPECT_THROW(min_snr_weighting(0), std::invalid_argument);
+  EXPECT_THROW(soft_min_snr_weighting(-1), std::invalid_argument);
+  EXPECT_THROW(p2_weighting(-1), std::invalid_argument);
+  EXPECT_THROW(p2_weighting(1, 0), std::invalid_argument);
+  EXPECT_THROW(truncated_velocity_weighting(0), std::invalid_argument);
+  EXPECT_THROW(logit_normal_weighting(0, 0), std::invalid_argument);
+  EXPECT_THROW(log_snr_rate({1, 0}, {0, 1}), std::invalid_argument);
+  EXPECT_THROW(elbo_noise_weight(1, 0), std::invalid_argument);
+  EXPECT_THROW(elbo_step_sample_weight({1, 0}, {0.6, 0.8}), std::invalid_argument);
   EXPECT_THROW(edm_weighting(std::nan("")), std::invalid_argument);
   // Zero terminal SNR with a v network: the simple loss vanishes, v is all there is to learn.
   EXPECT_NEAR(prediction_weight(snr_plus_one_weighting, {0, 1}, {-1, 0}), 1, 1e-14);
@@ -151,11 +161,19 @@ TEST(weighting, uncertainty_is_best_where_it_equals_the_log_loss) {
   const double loss = 0.37;
   EXPECT_NEAR(with_uncertainty(loss, std::log(loss)).slope, 0, 1e-15);
   EXPECT_NEAR(with_uncertainty(loss, std::log(loss)).value, 1 + std::log(loss), 1e-15);
-  const double h = 1e-6;
-  EXPECT_NEAR(
-      with_uncertainty(loss, 0.4).slope,
-      (with_uncertainty(loss, 0.4 + h).value - with_uncertainty(loss, 0.4 - h).value) / (2 * h),
-      1e-9);
+  for (const double u : {-30.0, 0.4, 30.0})
+    for (const double of : {1e-6, 0.37, 60.0}) {
+      const auto in_u = [&](auto v) {
+        using std::exp;
+        return decltype(v)(of * decltype(v)(exp(decltype(v)(-v))) + v);
+      };
+      const auto in_loss = [&](auto v) { return decltype(v)(std::exp(-u) * v + u); };
+      const uncertainty_loss l = with_uncertainty(of, u);
+      EXPECT_LT(relative_error(l.value, in_u(u)), 1e-14);
+      EXPECT_LT(relative_error(l.slope, forward_mode(in_u, u)), 1e-14);
+      EXPECT_LT(relative_error(l.slope, central_difference(in_u, u, 1e-4)), 1e-8);
+      EXPECT_LT(relative_error(l.gradient_factor, forward_mode(in_loss, of)), 1e-14);
+    }
 }
 
 }  // namespace
