@@ -19,6 +19,7 @@
 #include "tweedie/objective/flow_matching.hpp"
 #include "tweedie/objective/regression.hpp"
 #include "tweedie/objective/score_matching.hpp"
+#include "tweedie/objective/training_batch.hpp"
 #include "tweedie/objective/vae.hpp"
 #include "tweedie/objective/variational_bound.hpp"
 #include "tweedie/schedule/discrete.hpp"
@@ -432,6 +433,21 @@ inline std::vector<objective> fields() {
               interpolate(t[0], t[1], t[2], paths, g[0], g[1]);
               return std::vector<double>();
             }));
+  rows.push_back(field("reparameterisation",
+                       {{typical(4, 33), up_to(30, 34), typical(4, 35)}, std::vector<double>(4)}, 1,
+                       [](const auto& t, std::span<const double>, auto& g) {
+                         reparameterise(t[0], t[1], t[2], g[0]);
+                         return std::vector<double>();
+                       }));
+  rows.push_back(field(
+      "inputs and targets of training", {{typical(4, 36), typical(4, 37)}, {-1, 0, 500, 999}}, 2,
+      [](const auto& t, std::span<const double> times, auto& g) {
+        noise_and_target(
+            t[0], t[1],
+            training_items(linear_beta_schedule(1000), {predicts_v}, times, snr_plus_one_weighting),
+            g[0], g[1]);
+        return std::vector<double>();
+      }));
   rows.push_back(field(
       "straightness", {{typical(4, 30), typical(4, 31), up_to(60, 32)}, std::vector<double>(4)}, 0,
       [](const auto& t, std::span<const double>, auto&) {
