@@ -30,32 +30,51 @@ enum class draw_source {
 /// One pass: streams by their offset, weights as tensor/fused_pass.hpp wants them, row-major over
 /// (inputs, the head if any, draws made inside).
 struct prepared_pass {
-  std::vector<std::size_t> inputs;
+  struct stream {
+    std::size_t offset = 0;
+    std::size_t branch = 0;  ///< 1 + b if the weight of branch b multiplies its weights, else 0
+  };
+  std::vector<stream> inputs;
   std::vector<std::size_t> outputs;
   std::vector<double> weights;
   std::vector<double> head;   ///< x0 estimate over the inputs; empty if the pass needs none
-  std::vector<int> branches;  ///< per column, the branch its weights belong to, or -1
   std::vector<int> draws;     ///< draw numbers
   bool transforms = false;    ///< the x0 estimate must be written to its buffer before
   bool scales_input = false;  ///< the last output is the next evaluation's scaled input
+  bool sums_only = false;     ///< all streams are in memory and nothing is clipped
+  bool evaluates = false;     ///< the network is asked before
+  bool reads_scaled = false;  ///< it is shown the scaled input, not the state
+  bool marks = false;         ///< ends a step
 };
 
-/// The layout and passes of one program for states of `size` elements.
+namespace detail {
+
+// At least `size` elements of so many bytes, to the end of a cache line.
+inline std::size_t whole_lines(std::size_t size, std::size_t bytes) {
+  constexpr std::size_t line = 64;
+  return (size * bytes + line - 1) / line * (line / bytes);
+}
+
+}  // namespace detail
+
+/// The layout and passes of one program for states of `size` elements of so many bytes.
 class prepared_program {
  public:
-  prepared_program(std::shared_ptr<const bound_program> plan, std::size_t size,
-                   std::size_t alignment, std::size_t branches, clean_source clean,
-                   draw_source draws)
-      : plan_(std::move(plan)), clean_source_(clean), draw_source_(draws) {
-    stride_ = (size + alignment - 1) / alignment * alignment;
+  prepared_program(std::shared_ptr<const bound_program> plan, std::size_t size, std::size_t bytes,
+                   std::size_t branches, clean_source clean, draw_source draws)
+      : plan_(std::move(plan)),
+        clean_source_(clean),
+        draw_source_(draws),
+        stride_(detail::whole_lines(size, bytes)) {
     lay_out(branches);
+    passes_.reserve(plan_->stages.size());
     for (std::size_t s = 0; s < plan_->stages.size(); ++s) passes_.push_back(prepare(s, branches));
   }
 
   const bound_program& plan() const { return *plan_; }
   const prepared_pass& pass(std::size_t stage) const { return passes_[stage]; }
+  std::size_t stages() const { return passes_.size(); }
 
-  std::size_t stride() const { return stride_; }
   std::size_t memory() const { return end_; }
   std::size_t reg(int r) const { return static_cast<std::size_t>(r) * stride_; }
   std::size_t input() const { return input_; }
@@ -63,7 +82,10 @@ class prepared_program {
   std::size_t clean() const { return clean_; }
   std::size_t variance() const { return variance_; }
   std::size_t draw(std::size_t k) const { return draw_ + k * stride_; }
-  bool scales() const { return scales_; }
+  /// Where the network reads: the state itself unless it is scaled.
+  std::size_t input_of(const bound_stage& s) const {
+    return s.input_scale == 1 ? reg(s.state) : input_;
+  }
   /// Registers and scaled input: all that must be kept to resume between stages.
   std::size_t resumable() const { return output_; }
 
@@ -71,9 +93,10 @@ class prepared_program {
   void lay_out(std::size_t branches) {
     std::size_t most_draws = 0;
     bool learned = false;
+    bool scales = false;
     for (const draw_kind& d : plan_->draws) learned = learned || d.learned;
     for (const bound_stage& s : plan_->stages) {
-      scales_ = scales_ || (s.evaluates && s.input_scale != 1);
+      scales = scales || (s.evaluates && s.input_scale != 1);
       std::size_t draws = 0;
       for (const operand& in : s.pass.inputs)
         draws +=
@@ -85,7 +108,7 @@ class prepared_program {
     const auto take = [this](std::size_t count) {
       return std::exchange(end_, end_ + count * stride_);
     };
-    input_ = take(scales_ ? 1 : 0);
+    input_ = take(scales ? 1 : 0);
     output_ = take(branches);
     clean_ = take(clean_source_ == clean_source::buffer ? 1 : 0);
     variance_ = take(learned ? 1 : 0);
@@ -95,52 +118,48 @@ class prepared_program {
   prepared_pass prepare(std::size_t stage, std::size_t branches) const {
     const bound_stage& from = plan_->stages[stage];
     prepared_pass out;
-    struct column {
-      std::size_t from;  // column of the bound pass, or `none` for a stream only the head reads
-      int branch;
-    };
-    constexpr std::size_t none = static_cast<std::size_t>(-1);
-    std::vector<column> streams, head, inside;
-    const auto add = [&](std::size_t offset, std::size_t column_of, int branch) {
-      out.inputs.push_back(offset);
-      streams.push_back({column_of, branch});
+    out.evaluates = from.evaluates;
+    out.reads_scaled = from.evaluates && from.input_scale != 1;
+    out.marks = from.mark.has_value();
+    // Columns of the bound pass behind the inputs, the head and the draws made inside.
+    std::vector<std::size_t> columns, head, inside;
+    const auto add = [&](std::size_t offset, std::size_t column, std::size_t branch) {
+      out.inputs.push_back({offset, branch});
+      columns.push_back(column);
     };
     for (std::size_t i = 0; i < from.pass.inputs.size(); ++i) {
       const operand& in = from.pass.inputs[i];
       switch (in.from) {
-        case source::stored: add(reg(in.index), i, -1); break;
+        case source::stored: add(reg(in.index), i, 0); break;
         case source::output:
-          for (std::size_t b = 0; b < branches; ++b) add(output(b), i, static_cast<int>(b));
+          for (std::size_t b = 0; b < branches; ++b) add(output(b), i, 1 + b);
           break;
         case source::clean:
           if (clean_source_ == clean_source::buffer) {
             out.transforms = true;
-            add(clean_, i, -1);
+            add(clean_, i, 0);
           } else {
-            head.push_back({i, -1});
+            head.push_back(i);
           }
           break;
         case source::draw:
           if (draw_source_ == draw_source::buffer)
-            add(draw(out.draws.size()), i, -1);
+            add(draw(out.draws.size()), i, 0);
           else
-            inside.push_back({i, -1});
+            inside.push_back(i);
           out.draws.push_back(in.index);
           break;
         case source::noise: break;  // bind leaves none
       }
     }
-    if (!head.empty())
-      add_head(from, branches, out,
-               [&](std::size_t offset, int branch) { add(offset, none, branch); });
+    if (!head.empty()) add_head(from, branches, out, add);
+    out.sums_only = head.empty() && out.draws.empty() && !out.transforms;
 
-    std::vector<column> columns = std::move(streams);
-    for (const column& c : head) columns.push_back(c);
-    for (const column& c : inside) columns.push_back(c);
-    for (const column& c : columns) out.branches.push_back(c.branch);
+    columns.insert(columns.end(), head.begin(), head.end());
+    columns.insert(columns.end(), inside.begin(), inside.end());
     const auto add_row = [&](std::size_t row, double factor) {
-      for (const column& c : columns)
-        out.weights.push_back(c.from == none ? 0 : factor * from.pass.weight(row, c.from));
+      for (const std::size_t c : columns)
+        out.weights.push_back(c == none ? 0 : factor * from.pass.weight(row, c));
     };
     for (std::size_t j = 0; j < from.pass.outputs.size(); ++j) {
       out.outputs.push_back(reg(from.pass.outputs[j]));
@@ -160,20 +179,22 @@ class prepared_program {
     return out;
   }
 
-  // Weights of the x0 estimate over the inputs, adding the streams it needs that are not there.
+  // Weights of the x0 estimate over the inputs, adding the streams that only it reads.
   template <class Add>
   void add_head(const bound_stage& from, std::size_t branches, prepared_pass& out,
                 const Add& add) const {
-    const auto weigh = [&](std::size_t offset, int branch, double weight) {
+    const auto weigh = [&](std::size_t offset, std::size_t branch, double weight) {
       std::size_t at = 0;
-      while (at < out.inputs.size() && out.inputs[at] != offset) ++at;
-      if (at == out.inputs.size()) add(offset, branch);
-      out.head.resize(out.inputs.size(), 0.0);
+      while (at < out.inputs.size() && out.inputs[at].offset != offset) ++at;
+      if (at == out.inputs.size()) add(offset, none, branch);
+      out.head.resize(out.inputs.size());
       out.head[at] = weight;
     };
-    weigh(reg(from.state), -1, from.clean.x);
-    for (std::size_t b = 0; b < branches; ++b) weigh(output(b), static_cast<int>(b), from.clean.y);
+    weigh(reg(from.state), 0, from.clean.x);
+    for (std::size_t b = 0; b < branches; ++b) weigh(output(b), 1 + b, from.clean.y);
   }
+
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
 
   std::shared_ptr<const bound_program> plan_;
   clean_source clean_source_;
@@ -185,7 +206,6 @@ class prepared_program {
   std::size_t clean_ = 0;
   std::size_t variance_ = 0;
   std::size_t draw_ = 0;
-  bool scales_ = false;
   std::vector<prepared_pass> passes_;
 };
 

@@ -82,6 +82,10 @@ void weigh(D* to, std::span<const term<S>> terms, std::size_t n) {
   }
 }
 
+// So few that their weights stay in registers, or nearly.
+inline constexpr std::size_t outputs_at_once = 3;
+inline constexpr std::size_t shared_terms_at_once = 6;
+
 // Several outputs of the same streams in one sweep: to_j[i] = sum_k weights[k J + j] stream_k[i].
 template <std::size_t J, std::size_t K, storage_scalar S>
 EIGEN_DONT_INLINE void weigh_rows(S* const* outputs, const S* const* streams,
@@ -100,11 +104,19 @@ EIGEN_DONT_INLINE void weigh_rows(S* const* outputs, const S* const* streams,
       ((k == 0 ? void() : void(total = pmadd(w.at[k], values.at[k], total))), ...);
       return total;
     };
-    std::size_t i = 0;
-    for (; i + lanes<A> <= n; i += lanes<A>) {
+    const auto sweep = [&](std::size_t i) {
       const row values = {{load(from[k] + i)...}};
       (store(to[j] + i, sum(weight[j], values)), ...);
+    };
+    constexpr std::size_t step = lanes<A>;
+    std::size_t i = 0;
+    for (; i + 4 * step <= n; i += 4 * step) {
+      sweep(i);
+      sweep(i + step);
+      sweep(i + 2 * step);
+      sweep(i + 3 * step);
     }
+    for (; i + step <= n; i += step) sweep(i);
     if (i < n) {
       const row values = {{load_partial(from[k] + i, n - i)...}};
       (store_partial(to[j] + i, sum(weight[j], values), n - i), ...);
@@ -112,9 +124,6 @@ EIGEN_DONT_INLINE void weigh_rows(S* const* outputs, const S* const* streams,
   }
   (std::make_index_sequence<J>(), std::make_index_sequence<K>());
 }
-
-inline constexpr std::size_t outputs_at_once = 3;
-inline constexpr std::size_t shared_terms_at_once = 6;
 
 // The loop for 1 to outputs_at_once outputs of 1 to shared_terms_at_once streams.
 template <storage_scalar S>
