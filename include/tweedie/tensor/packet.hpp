@@ -47,6 +47,26 @@ EIGEN_ALWAYS_INLINE __m512 square_root(__m512 x) { return _mm512_maskz_sqrt_ps(0
 EIGEN_ALWAYS_INLINE __m512d square_root(__m512d x) { return _mm512_maskz_sqrt_pd(0xff, x); }
 #endif
 
+// The larger and the smaller of each two lanes; the first one's where it is not a number.
+template <class Packet>
+EIGEN_ALWAYS_INLINE Packet maximum(Packet a, Packet b) {
+  return Eigen::internal::pmax(a, b);
+}
+template <class Packet>
+EIGEN_ALWAYS_INLINE Packet minimum(Packet a, Packet b) {
+  return Eigen::internal::pmin(a, b);
+}
+#if defined(EIGEN_VECTORIZE_AVX512)
+EIGEN_ALWAYS_INLINE __m512 maximum(__m512 a, __m512 b) { return _mm512_maskz_max_ps(0xffff, b, a); }
+EIGEN_ALWAYS_INLINE __m512d maximum(__m512d a, __m512d b) {
+  return _mm512_maskz_max_pd(0xff, b, a);
+}
+EIGEN_ALWAYS_INLINE __m512 minimum(__m512 a, __m512 b) { return _mm512_maskz_min_ps(0xffff, b, a); }
+EIGEN_ALWAYS_INLINE __m512d minimum(__m512d a, __m512d b) {
+  return _mm512_maskz_min_pd(0xff, b, a);
+}
+#endif
+
 // Unsigned integers, as many lanes as Bytes hold; scalars when there is one lane.
 template <class Word, std::size_t Lanes>
 struct word_lanes {
@@ -82,79 +102,112 @@ EIGEN_ALWAYS_INLINE float_bits mask(Condition condition) {
   }
 }
 
-EIGEN_ALWAYS_INLINE float_bits widen_half(float_bits h) {
-  const float_bits magnitude = h & 0x7fffu;
-  // 2^112 moves the exponent bias from 15 to 127 and normalises subnormals on the way.
-  const auto value = std::bit_cast<packet<float>>(float_bits(magnitude << 13)) *
-                     pset1<packet<float>>(0x1p112f);
-  const float_bits infinite = mask(magnitude >= 0x7c00u) & 0x7f800000u;
-  return std::bit_cast<float_bits>(value) | infinite | ((h & 0x8000u) << 16);
-}
-
-EIGEN_ALWAYS_INLINE float_bits round_to_half(float_bits f) {
-  const float_bits sign = (f >> 16) & 0x8000u;
-  const float_bits magnitude = f & 0x7fffffffu;
-  const float_bits normal = (magnitude - 0x37fff001u + ((magnitude >> 13) & 1u)) >> 13;
-  // Adding 1/2 lets the floating-point adder round to multiples of 2^-24.
-  const auto shifted = std::bit_cast<packet<float>>(magnitude) + pset1<packet<float>>(0.5f);
-  const float_bits subnormal = std::bit_cast<float_bits>(shifted) - 0x3f000000u;
-  const float_bits special = (mask(magnitude > 0x7f800000u) & 0x0200u) | 0x7c00u;
-  const float_bits small = mask(magnitude < 0x38800000u);
-  const float_bits large = mask(magnitude >= 0x47800000u);
-  return sign | (small & subnormal) | (large & special) | (~(small | large) & normal);
-}
-
-EIGEN_ALWAYS_INLINE float_bits round_to_bfloat16(float_bits f) {
-  const float_bits nan = mask((f & 0x7fffffffu) > 0x7f800000u);
-  const float_bits rounded = (f + 0x7fffu + ((f >> 16) & 1u)) >> 16;
-  return (nan & ((f >> 16) | 0x0040u)) | (~nan & rounded);
-}
-
-// GCC 12 makes detours of these conversions between vectors of different size; the masked AVX-512
-// forms, all lanes on, do not read an undefined register.
-EIGEN_ALWAYS_INLINE float_bits widen_words(half_bits raw) {
-#if defined(EIGEN_VECTORIZE_AVX512)
+// As many 16-bit words as float packets have lanes, in the high halves of 32-bit lanes over zeros.
+// GCC 12 makes detours of such conversions between vectors of different size, hence the
+// instructions by name; the masked AVX-512 forms, all lanes on, do not read an undefined register.
+EIGEN_ALWAYS_INLINE float_bits load_high_words(const void* from) {
+#if defined(EIGEN_VECTORIZE_SSE2) && !defined(EIGEN_VECTORIZE_AVX)
   return std::bit_cast<float_bits>(
-      _mm512_maskz_cvtepu16_epi32(0xffff, std::bit_cast<__m256i>(raw)));
-#elif defined(EIGEN_VECTORIZE_AVX2)
-  return std::bit_cast<float_bits>(_mm256_cvtepu16_epi32(std::bit_cast<__m128i>(raw)));
+      _mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64(static_cast<const __m128i*>(from))));
 #else
-  return convert_lanes<float_bits>(raw);
+  half_bits raw;
+  std::memcpy(&raw, from, sizeof raw);
+#if defined(EIGEN_VECTORIZE_AVX512)
+  const auto wide =
+      std::bit_cast<float_bits>(_mm512_maskz_cvtepu16_epi32(0xffff, std::bit_cast<__m256i>(raw)));
+#elif defined(EIGEN_VECTORIZE_AVX2)
+  const auto wide = std::bit_cast<float_bits>(_mm256_cvtepu16_epi32(std::bit_cast<__m128i>(raw)));
+#else
+  const auto wide = convert_lanes<float_bits>(raw);
+#endif
+  return wide << 16;
 #endif
 }
 
-// For values below 2^16.
-EIGEN_ALWAYS_INLINE half_bits narrow_words(float_bits wide) {
-#if defined(EIGEN_VECTORIZE_AVX512)
-  return std::bit_cast<half_bits>(
-      _mm512_maskz_cvtepi32_epi16(0xffff, std::bit_cast<__m512i>(wide)));
-#elif defined(EIGEN_VECTORIZE_AVX2)
-  const __m256i bits = std::bit_cast<__m256i>(wide);
-  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(bits, bits), 0x08);
-  return std::bit_cast<half_bits>(_mm256_castsi256_si128(packed));
+// Stores the high halves of 32-bit lanes.
+EIGEN_ALWAYS_INLINE void store_high_words(void* to, float_bits wide) {
+#if defined(EIGEN_VECTORIZE_SSE2) && !defined(EIGEN_VECTORIZE_AVX)
+  // The arithmetic shift keeps the words within the signed range, which packing would clip to.
+  const __m128i words = _mm_srai_epi32(std::bit_cast<__m128i>(wide), 16);
+  _mm_storel_epi64(static_cast<__m128i*>(to), _mm_packs_epi32(words, words));
 #else
-  return convert_lanes<half_bits>(wide);
+#if defined(EIGEN_VECTORIZE_AVX512)
+  const __m256i raw =
+      _mm512_maskz_cvtepi32_epi16(0xffff, std::bit_cast<__m512i>(float_bits(wide >> 16)));
+#elif defined(EIGEN_VECTORIZE_AVX2)
+  const __m256i words = std::bit_cast<__m256i>(float_bits(wide >> 16));
+  const __m128i raw =
+      _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+#else
+  const auto raw = convert_lanes<half_bits>(float_bits(wide >> 16));
+#endif
+  std::memcpy(to, &raw, sizeof raw);
 #endif
 }
 
-EIGEN_ALWAYS_INLINE packet<float> from_half(half_bits raw) {
+// A half in the high word of each lane, the rest zeros.
+EIGEN_ALWAYS_INLINE packet<float> widen_half(float_bits high) {
+  using signed_bits = words<std::int32_t, float_lanes>;
+  // Exponent and mantissa to their places in a float, the sign stays.
+  const auto moved = std::bit_cast<float_bits>(signed_bits(std::bit_cast<signed_bits>(high) >> 3));
+  // 2^112 moves the exponent bias from 15 to 127 and normalises subnormals on the way.
+  const auto value =
+      Eigen::internal::pmul(std::bit_cast<packet<float>>(float_bits(moved & 0x8fffe000u)),
+                            pset1<packet<float>>(0x1p112f));
+  const auto magnitude = std::bit_cast<signed_bits>(float_bits(high & 0x7fffffffu));
+  const float_bits special = mask(magnitude >= 0x7c000000) & 0x7f800000u;
+  return std::bit_cast<packet<float>>(std::bit_cast<float_bits>(value) | special);
+}
+
+// To the half in the high word of each lane; the low word is undefined.
+EIGEN_ALWAYS_INLINE float_bits round_to_half(packet<float> value) {
+  using signed_bits = words<std::int32_t, float_lanes>;
+  const auto bits = std::bit_cast<float_bits>(value);
+  const float_bits magnitude = bits & 0x7fffffffu;
+  const auto order = std::bit_cast<signed_bits>(magnitude);
+  // Exponent bias from 127 to 15, and half a unit (less the smallest bit, plus the last bit that
+  // stays) of rounding to nearest even.
+  const float_bits normal = magnitude - 0x37fff001u + ((magnitude >> 13) & 1u);
+  // Adding 1/2 lets the floating-point adder round to multiples of 2^-24.
+  const auto shifted =
+      Eigen::internal::padd(std::bit_cast<packet<float>>(magnitude), pset1<packet<float>>(0.5f));
+  const float_bits subnormal = (std::bit_cast<float_bits>(shifted) - 0x3f000000u) << 13;
+  const float_bits nan = mask(order > 0x7f800000) & 0x00400000u;
+  const float_bits small = mask(order < 0x38800000);
+  const float_bits large = mask(order >= 0x47800000);
+  const float_bits finite = (small & subnormal) | (~small & normal);
+  const float_bits unsigned_half = (large & (nan | 0x0f800000u)) | (~large & finite);
+  return (unsigned_half << 3) | (bits & 0x80000000u);
+}
+
+// To the bfloat16 in the high word of each lane; the low word is undefined.
+EIGEN_ALWAYS_INLINE float_bits round_to_bfloat16(packet<float> value) {
+  const auto bits = std::bit_cast<float_bits>(value);
+  // NaNs are made quiet, and not rounded to infinity or past it.
+  const float_bits nan = mask(value != value);
+  const float_bits half_unit = ((bits >> 16) & 1u) + 0x7fffu;
+  return (bits + (half_unit & ~nan)) | (nan & 0x00400000u);
+}
+
+EIGEN_ALWAYS_INLINE packet<float> load_half(const void* from) {
 #if defined(EIGEN_VECTORIZE_AVX512)
-  return _mm512_maskz_cvtph_ps(0xffff, std::bit_cast<__m256i>(raw));
+  return _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(static_cast<const __m256i*>(from)));
 #elif defined(EIGEN_VECTORIZE_AVX) && defined(__F16C__)
-  return _mm256_cvtph_ps(std::bit_cast<__m128i>(raw));
+  return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(from)));
 #else
-  return std::bit_cast<packet<float>>(widen_half(widen_words(raw)));
+  return widen_half(load_high_words(from));
 #endif
 }
 
-EIGEN_ALWAYS_INLINE half_bits to_half(packet<float> value) {
+EIGEN_ALWAYS_INLINE void store_half(void* to, packet<float> value) {
 #if defined(EIGEN_VECTORIZE_AVX512)
-  return std::bit_cast<half_bits>(
+  _mm256_storeu_si256(
+      static_cast<__m256i*>(to),
       _mm512_maskz_cvtps_ph(0xffff, value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 #elif defined(EIGEN_VECTORIZE_AVX) && defined(__F16C__)
-  return std::bit_cast<half_bits>(_mm256_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT));
+  _mm_storeu_si128(static_cast<__m128i*>(to), _mm256_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT));
 #else
-  return narrow_words(round_to_half(std::bit_cast<float_bits>(value)));
+  store_high_words(to, round_to_half(value));
 #endif
 }
 
@@ -163,8 +216,53 @@ EIGEN_ALWAYS_INLINE packet<double> widen_floats(words<float, lanes<double>> narr
   return _mm512_maskz_cvtps_pd(0xff, std::bit_cast<__m256>(narrow));
 #elif defined(EIGEN_VECTORIZE_AVX)
   return _mm256_cvtps_pd(std::bit_cast<__m128>(narrow));
+#elif defined(EIGEN_VECTORIZE_SSE2)
+  return _mm_cvtps_pd(_mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double*>(&narrow))));
 #else
   return convert_lanes<packet<double>>(narrow);
+#endif
+}
+
+// Packets of double that hold as many elements as one of float.
+inline constexpr std::size_t double_parts = lanes<float> / lanes<double>;
+
+EIGEN_ALWAYS_INLINE void widen(packet<float> from, packet<double> (&to)[double_parts]) {
+#if defined(EIGEN_VECTORIZE_AVX512)
+  const __m512d halves = _mm512_castps_pd(from);
+  to[0] = widen_floats(
+      std::bit_cast<words<float, 8>>(_mm512_maskz_extractf64x4_pd(0xf, halves, 0)));
+  to[1] = widen_floats(
+      std::bit_cast<words<float, 8>>(_mm512_maskz_extractf64x4_pd(0xf, halves, 1)));
+#elif defined(EIGEN_VECTORIZE_AVX)
+  to[0] = _mm256_cvtps_pd(_mm256_castps256_ps128(from));
+  to[1] = _mm256_cvtps_pd(_mm256_extractf128_ps(from, 1));
+#elif defined(EIGEN_VECTORIZE_SSE2)
+  to[0] = _mm_cvtps_pd(from);
+  to[1] = _mm_cvtps_pd(_mm_movehl_ps(from, from));
+#else
+  words<float, lanes<double>> parts[double_parts];
+  std::memcpy(parts, &from, sizeof from);
+  for (std::size_t p = 0; p < double_parts; ++p) to[p] = widen_floats(parts[p]);
+#endif
+}
+
+EIGEN_ALWAYS_INLINE packet<float> narrow(const packet<double> (&from)[double_parts]) {
+#if defined(EIGEN_VECTORIZE_AVX512)
+  const __m256d low = _mm256_castps_pd(_mm512_maskz_cvtpd_ps(0xff, from[0]));
+  const __m256d high = _mm256_castps_pd(_mm512_maskz_cvtpd_ps(0xff, from[1]));
+  return _mm512_castpd_ps(_mm512_maskz_insertf64x4(0xff, _mm512_castpd256_pd512(low), high, 1));
+#elif defined(EIGEN_VECTORIZE_AVX)
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(from[0])),
+                              _mm256_cvtpd_ps(from[1]), 1);
+#elif defined(EIGEN_VECTORIZE_SSE2)
+  return _mm_movelh_ps(_mm_cvtpd_ps(from[0]), _mm_cvtpd_ps(from[1]));
+#else
+  words<float, lanes<double>> parts[double_parts];
+  for (std::size_t p = 0; p < double_parts; ++p)
+    parts[p] = convert_lanes<words<float, lanes<double>>>(from[p]);
+  packet<float> to;
+  std::memcpy(&to, parts, sizeof to);
+  return to;
 #endif
 }
 
@@ -172,14 +270,10 @@ template <storage_scalar S>
 EIGEN_ALWAYS_INLINE packet<arithmetic_t<S>> load(const S* from) {
   if constexpr (std::same_as<S, arithmetic_t<S>>) {
     return Eigen::internal::ploadu<packet<S>>(from);
+  } else if constexpr (std::same_as<S, half>) {
+    return load_half(from);
   } else {
-    half_bits raw;
-    std::memcpy(&raw, from, sizeof raw);
-    if constexpr (std::same_as<S, half>) {
-      return from_half(raw);
-    } else {
-      return std::bit_cast<packet<float>>(float_bits(widen_words(raw) << 16));
-    }
+    return std::bit_cast<packet<float>>(load_high_words(from));
   }
 }
 
@@ -187,14 +281,10 @@ template <storage_scalar S>
 EIGEN_ALWAYS_INLINE void store(S* to, packet<arithmetic_t<S>> value) {
   if constexpr (std::same_as<S, arithmetic_t<S>>) {
     Eigen::internal::pstoreu(to, value);
+  } else if constexpr (std::same_as<S, half>) {
+    store_half(to, value);
   } else {
-    half_bits raw;
-    if constexpr (std::same_as<S, half>) {
-      raw = to_half(value);
-    } else {
-      raw = narrow_words(round_to_bfloat16(std::bit_cast<float_bits>(value)));
-    }
-    std::memcpy(static_cast<void*>(to), &raw, sizeof raw);
+    store_high_words(to, round_to_bfloat16(value));
   }
 }
 
@@ -202,8 +292,10 @@ EIGEN_ALWAYS_INLINE void store(S* to, packet<arithmetic_t<S>> value) {
 template <std::floating_point A>
 EIGEN_ALWAYS_INLINE unsigned lanes_not_below(packet<A> a, packet<A> b) {
 #if defined(EIGEN_VECTORIZE_AVX512)
-  if constexpr (std::same_as<A, float>) return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ);
-  else return _mm512_cmp_pd_mask(a, b, _CMP_NLT_UQ);
+  if constexpr (std::same_as<A, float>)
+    return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ);
+  else
+    return _mm512_cmp_pd_mask(a, b, _CMP_NLT_UQ);
 #elif defined(EIGEN_VECTORIZE_AVX)
   if constexpr (std::same_as<A, float>) {
     return static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_NLT_UQ)));
