@@ -148,6 +148,16 @@ TEST(importance_bound, rises_from_the_elbo_to_the_log_likelihood) {
   EXPECT_THROW(importance_slopes({}), std::invalid_argument);
 }
 
+TEST(importance_bound, takes_samples_of_probability_zero_but_not_only_them) {
+  constexpr double never = -std::numeric_limits<double>::infinity();
+  EXPECT_NEAR(importance_bound(std::vector<double>{never, 3}), 3 - std::log(2), 1e-15);
+  EXPECT_EQ(importance_slopes(std::vector<double>{never, 3}), (std::vector<double>{0, 1}));
+  EXPECT_EQ(importance_bound(std::vector<double>{never, never}), never);
+  EXPECT_THROW(importance_slopes(std::vector<double>{never, never}), std::invalid_argument);
+  EXPECT_THROW(importance_bound(std::vector<double>{1, NAN}), std::invalid_argument);
+  EXPECT_THROW(importance_bound(std::vector<double>{1, -never}), std::invalid_argument);
+}
+
 template <class S>
 S log_mean_exp(const std::vector<S>& w) {
   using std::exp, std::log;

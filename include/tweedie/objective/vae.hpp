@@ -86,6 +86,9 @@ std::vector<double> latent_divergences(const Mean& mean, const LogVariance& log_
 inline double importance_bound(std::span<const double> log_weights) {
   detail::require(!log_weights.empty(), "importance_bound", "log_weights", 0,
                   "valid: at least one");
+  for (const double w : log_weights)
+    detail::require(std::isfinite(w) || w < 0, "importance_bound", "log weight", w,
+                    "valid: -inf <= log weight < inf");
   const double high = *std::max_element(log_weights.begin(), log_weights.end());
   if (!std::isfinite(high)) return high;
   double sum = 0;
@@ -96,6 +99,8 @@ inline double importance_bound(std::span<const double> log_weights) {
 /// Slopes of the importance bound in each log weight: e^w_k / sum e^w_j.
 inline std::vector<double> importance_slopes(std::span<const double> log_weights) {
   const double bound = importance_bound(log_weights);
+  detail::require(std::isfinite(bound), "importance_slopes", "importance bound", bound,
+                  "valid: at least one finite log weight");
   std::vector<double> slopes;
   for (const double w : log_weights)
     slopes.push_back(std::exp(w - bound) / static_cast<double>(log_weights.size()));
