@@ -26,6 +26,7 @@
 #include "tweedie/metric/discrepancy.hpp"
 #include "tweedie/objective/consistency.hpp"
 #include "tweedie/objective/regression.hpp"
+#include "tweedie/objective/time_sampling.hpp"
 #include "tweedie/oracle/mixture.hpp"
 #include "tweedie/sampler/consistency.hpp"
 #include "tweedie/sampler/euler.hpp"
@@ -101,9 +102,10 @@ int main() {
     random.fill_normal(z);
     return z;
   };
-  const auto sample = [&](Eigen::Index count) {
-    const std::vector<double> u = random.uniform(count);
-    return data.sample(Eigen::Map<const Eigen::VectorXd>(u.data(), count), normals(count));
+  // `uniforms` choose the clusters.
+  const auto sample = [&](const std::vector<double>& uniforms) {
+    const auto count = static_cast<Eigen::Index>(uniforms.size());
+    return data.sample(Eigen::Map<const Eigen::VectorXd>(uniforms.data(), count), normals(count));
   };
 
   network net(
@@ -126,7 +128,7 @@ int main() {
        .learning_rate = 3e-3,
        .average_decay = 0.998},
       [&](int, Eigen::VectorXf& gradient) {
-        Eigen::MatrixXd x = sample(batch_size), next = x;
+        Eigen::MatrixXd x = sample(random.uniform(batch_size)), next = x;
         const Eigen::MatrixXd z = normals(batch_size);
         for (int k = 0; k + 1 < levels; ++k) {
           auto noisy = x.middleCols(k * per_level, per_level);
@@ -145,7 +147,9 @@ int main() {
         return loss;
       });
 
-  const Eigen::MatrixXd fresh = sample(points), other = sample(points), z = normals(points);
+  // Every cluster equally often, so that distances do not measure the luck of the draw.
+  const std::vector<double> evenly = low_discrepancy(0, points);
+  const Eigen::MatrixXd fresh = sample(evenly), other = sample(evenly), z = normals(points);
   Eigen::MatrixXd directions(2, 32);
   for (int k = 0; k < 32; ++k)
     directions.col(k) << std::cos(std::numbers::pi * k / 32), std::sin(std::numbers::pi * k / 32);

@@ -1,8 +1,8 @@
 // One Gaussian x = m + s z for two clusters: what likelihood and what a game make of it. Gradients
 // come from the library, expectations from quantiles in place of samples.
 //
-// The game's result depends on its start. Each cluster is a local optimum; started at m = 1, log s =
-// -0.7 the fit goes to the right one, at m = -1 to the left one.
+// The game's result depends on its start: each cluster is a local optimum. From m = 1, log s = -0.7
+// the fit goes to the right one, from m = -1 to the left one.
 #pragma once
 
 #include <Eigen/Core>
