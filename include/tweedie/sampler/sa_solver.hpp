@@ -10,6 +10,8 @@
 // that draw numbers do not depend on tau.
 #pragma once
 
+#include <functional>
+
 #include "tweedie/sampler/corrector.hpp"
 
 namespace tweedie {

@@ -1,6 +1,7 @@
 // The loop as sugar: run a program to its end with a callable network.
 #pragma once
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 

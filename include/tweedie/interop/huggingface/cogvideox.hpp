@@ -6,6 +6,7 @@
 //   DPM         second-order SDE-DPM-Solver++ with D = (1 + 1/2r) x0 - 1/2r x0_previous
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <vector>

@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "tweedie/interop/huggingface/dpm_solver.hpp"

@@ -6,7 +6,9 @@
 // tell it a fractional timestep.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>

@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "tweedie/guidance/threshold.hpp"
