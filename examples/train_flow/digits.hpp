@@ -1,5 +1,5 @@
-// Digits drawn from the fonts of the machine, three of the ten, so that a small network which is not
-// told the class draws them well.
+// Digits drawn from the fonts of the machine: three of the ten, so that a small network which is
+// not told the class draws them well.
 #pragma once
 
 #include <Eigen/Core>
@@ -28,6 +28,7 @@ inline support::dataset only(const support::dataset& data, const std::vector<int
   return chosen;
 }
 
+// From a picture to the nearest one of `data`.
 inline double mean_distance_to(const support::dataset& data, const MatrixXf& pictures) {
   double sum = 0;
   for (const support::neighbour& n : support::nearest_pictures(data, pictures)) sum += n.distance;
@@ -41,7 +42,7 @@ inline void flow_to_digits() {
   const std::vector<int> kept{2, 4, 7};
   const support::dataset data = only(support::draw_digits({.side = 10, .pictures = 12000}), kept);
   const support::dataset fresh =
-      only(support::draw_digits({.side = 10, .pictures = 4000, .seed = 2}), kept);
+      only(support::draw_digits({.side = 10, .pictures = 12000, .seed = 2}), kept);
   const Eigen::Index pixels = data.pictures.rows();
   support::random_draws random(3);
   support::descent training{
@@ -70,11 +71,13 @@ inline void flow_to_digits() {
 
   MatrixXf noise(pixels, points), sheet(pixels, 0);
   random.fill_normal(noise);
-  const MatrixXf target = fresh.pictures.leftCols(2 * points).eval();
+  const auto draw_fresh = [&](Eigen::Index count) -> MatrixXf {
+    return fresh.pictures(Eigen::all, random.below(fresh.pictures.cols(), count));
+  };
+  const MatrixXf target = draw_fresh(2 * points), other = draw_fresh(points);
   const auto distance = [&](const MatrixXf& x) { return tweedie::energy_distance(x, target); };
-  std::printf(
-      "%-12s %8s   energy distance to the data after 1, 2, 4, 8, 25 steps, to the nearest\n",
-      "digits", "bend");
+  std::printf("%-12s %8s   energy distance to the data after 1, 2, 4, 8, 25 steps; nearest\n",
+              "digits", "bend");
   std::vector<double> bends, one_step, many_steps;
   constexpr Eigen::Index columns = 20;
   for (const network* net : {&first, &second}) {
@@ -92,7 +95,6 @@ inline void flow_to_digits() {
     }
     std::printf(" %8.3f\n", mean_distance_to(data, x));
   }
-  const MatrixXf other = fresh.pictures.rightCols(points);
   std::printf("%-12s %8s   %8.4f %45.3f\n", "fresh data", "", distance(other),
               mean_distance_to(data, other));
   std::printf("reflow takes 70 %% of the bend away: %s\n",
