@@ -14,6 +14,7 @@
 #include "tweedie/grid/respace.hpp"
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/guidance/classifier_free.hpp"
+#include "tweedie/guidance/rescale.hpp"
 #include "tweedie/guidance/threshold.hpp"
 #include "tweedie/process/forward.hpp"
 #include "tweedie/process/renoise.hpp"

@@ -1,0 +1,152 @@
+#include "tweedie/guidance/rescale.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "tweedie/guidance/classifier_free.hpp"
+#include "tweedie/tensor/normal.hpp"
+
+namespace tweedie {
+namespace {
+
+struct moments {
+  double mean = 0, deviation = 0;
+};
+
+template <class S>
+moments moments_of(std::span<const S> values) {
+  const auto n = static_cast<double>(values.size());
+  moments m;
+  for (const S v : values) m.mean += static_cast<double>(v) / n;
+  double sum = 0;
+  for (const S v : values) {
+    const double d = static_cast<double>(v) - m.mean;
+    sum += d * d / n;
+  }
+  m.deviation = std::sqrt(sum);
+  return m;
+}
+
+template <class S>
+class rescaled : public testing::Test {
+ public:
+  // 3 items of an odd number of elements, more than a block, with means of their own.
+  static constexpr std::size_t items = 3, length = 2531;
+  std::vector<S> unconditional = std::vector<S>(items * length);
+  std::vector<S> conditional = unconditional, result = unconditional;
+
+  rescaled() {
+    fill_normal<S>({5, 0, 0}, 0, unconditional);
+    fill_normal<S>({5, 0, 1}, 0, conditional);
+    for (std::size_t i = 0; i < conditional.size(); ++i) {
+      const auto k = static_cast<double>(i / length);
+      const double c = (0.8 + k) * static_cast<double>(conditional[i]) + 3 * k;
+      conditional[i] = static_cast<S>(c);
+      unconditional[i] = static_cast<S>(c + 0.3 * static_cast<double>(unconditional[i]) - k);
+    }
+  }
+  std::span<const S> item(const std::vector<S>& all, std::size_t i) const {
+    return std::span(all).subspan(i * length, length);
+  }
+};
+using scalars = testing::Types<float, double, half, bfloat16>;
+TYPED_TEST_SUITE(rescaled, scalars);
+
+// One unit in the last place of storage, and the error of a deviation from sums in which each lane
+// adds up to 128 terms.
+template <class S>
+constexpr double unit = std::same_as<S, half>       ? 0x1p-10
+                        : std::same_as<S, bfloat16> ? 0x1p-7
+                                                    : double{std::numeric_limits<S>::epsilon()};
+template <class S>
+constexpr double sum_error = 64 * double{std::numeric_limits<arithmetic_t<S>>::epsilon()};
+
+TYPED_TEST(rescaled, with_phi_one_each_item_has_the_conditional_deviation) {
+  using S = TypeParam;
+  guide_rescaled<S>(this->unconditional, this->conditional, 7.5, 1, this->result, this->items);
+  for (std::size_t i = 0; i < this->items; ++i) {
+    const double expected = moments_of(this->item(this->conditional, i)).deviation;
+    EXPECT_NEAR(moments_of(this->item(this->result, i)).deviation, expected,
+                (unit<S> + sum_error<S>)*expected);
+  }
+}
+
+// Equation 16 in double on the plain guidance.
+TYPED_TEST(rescaled, equals_the_published_formula) {
+  using S = TypeParam;
+  constexpr double w = 7.5, phi = 0.7;
+  guide_rescaled<S>(this->unconditional, this->conditional, w, phi, this->result, this->items);
+  for (std::size_t i = 0; i < this->items; ++i) {
+    const auto u = this->item(this->unconditional, i), c = this->item(this->conditional, i);
+    std::vector<double> guided(u.size());
+    for (std::size_t k = 0; k < u.size(); ++k) {
+      guided[k] = (1 - w) * static_cast<double>(u[k]) + w * static_cast<double>(c[k]);
+    }
+    const double ratio =
+        moments_of(c).deviation / moments_of(std::span<const double>(guided)).deviation;
+    for (std::size_t k = 0; k < u.size(); ++k) {
+      const double expected = phi * ratio * guided[k] + (1 - phi) * guided[k];
+      // The two terms of the sum are larger than it.
+      const double term = w * std::abs(ratio * static_cast<double>(c[k]));
+      ASSERT_NEAR(static_cast<double>(this->item(this->result, i)[k]), expected,
+                  (unit<S> + sum_error<S>)*std::abs(expected) + sum_error<S> / 16 * term)
+          << i << ' ' << k;
+    }
+  }
+}
+
+TYPED_TEST(rescaled, without_phi_or_guidance_nothing_is_rescaled) {
+  using S = TypeParam;
+  guide_rescaled<S>(this->unconditional, this->conditional, 7.5, 0, this->result, this->items);
+  std::vector<S> plain(this->result.size());
+  guide<S>(this->unconditional, this->conditional, 7.5, plain);
+  EXPECT_EQ(this->result, plain);
+  guide_rescaled<S>(this->unconditional, this->conditional, 1, 0.7, this->result, this->items);
+  EXPECT_EQ(this->result, this->conditional);
+}
+
+TYPED_TEST(rescaled, may_write_over_either_input) {
+  using S = TypeParam;
+  guide_rescaled<S>(this->unconditional, this->conditional, 3, 0.5, this->result, this->items);
+  std::vector<S> a = this->unconditional, b = this->conditional;
+  guide_rescaled<S>(a, this->conditional, 3, 0.5, a, this->items);
+  guide_rescaled<S>(this->unconditional, b, 3, 0.5, b, this->items);
+  EXPECT_EQ(a, this->result);
+  EXPECT_EQ(b, this->result);
+}
+
+// A guided output without spread has no factor; one a thousand deviations off zero has.
+TYPED_TEST(rescaled, constants_are_left_alone_and_large_means_do_no_harm) {
+  using S = TypeParam;
+  std::vector<S> u(1000, S(2)), c(1000, S(3)), out(1000);
+  guide_rescaled<S>(u, c, 4, 0.7, out);
+  EXPECT_EQ(out, std::vector<S>(1000, S(6)));
+
+  std::vector<float> far_u(4096), far_c(4096), far_out(4096);
+  for (std::size_t i = 0; i < far_u.size(); ++i) {
+    far_c[i] = 1024 + static_cast<float>(i % 2);
+    far_u[i] = 1024 + static_cast<float>(i % 2) / 2;
+  }
+  // Guided: 1024 and 1024 + 0.5 (1 - w) + w = 1024 + 2.5, so that the factor is 1 / 2.5.
+  guide_rescaled<float>(far_u, far_c, 4, 1, far_out);
+  EXPECT_NEAR(far_out[1] - far_out[0], 1, 1e-3);
+}
+
+TEST(guide_rescaled, bad_input_is_refused) {
+  const std::vector<float> a(6), b(5);
+  std::vector<float> out(6);
+  EXPECT_THROW(guide_rescaled<float>(a, b, 2, 0.5, out), std::invalid_argument);
+  EXPECT_THROW(guide_rescaled<float>(b, a, 2, 0.5, out), std::invalid_argument);
+  EXPECT_THROW(guide_rescaled<float>(a, a, NAN, 0.5, out), std::invalid_argument);
+  EXPECT_THROW(guide_rescaled<float>(a, a, 2, -0.1, out), std::invalid_argument);
+  EXPECT_THROW(guide_rescaled<float>(a, a, 2, 1.1, out), std::invalid_argument);
+  EXPECT_THROW(guide_rescaled<float>(a, a, 2, NAN, out), std::invalid_argument);
+  EXPECT_THROW(guide_rescaled<float>(a, a, 2, 0.5, out, 0), std::invalid_argument);
+  EXPECT_THROW(guide_rescaled<float>(a, a, 2, 0.5, out, 4), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace tweedie
