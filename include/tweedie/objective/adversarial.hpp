@@ -21,6 +21,7 @@
 
 #include "tweedie/objective/batch.hpp"
 #include "tweedie/objective/numeric.hpp"
+#include "tweedie/objective/one_pass.hpp"
 
 namespace tweedie {
 
@@ -70,6 +71,7 @@ struct non_saturating_game : minimax_game {
 /// Labels a (fake), b (real), c (what the generator wants). With b - c = 1, b - a = 2 the game at
 /// its optimum is a Pearson chi^2 divergence (Mao et al. 2017, eq. 8).
 struct least_squares_game {
+  static constexpr bool values_in_double = true;
   double a = 0;
   double b = 1;
   double c = 1;
@@ -102,6 +104,7 @@ struct least_squares_game {
 
 /// Slope 0 at the corners.
 struct hinge_game {
+  static constexpr bool values_in_double = true;
   template <class S>
   S real(const S& logit) const {
     return detail::at_least(S(1 - logit), 0);
@@ -132,6 +135,7 @@ struct hinge_game {
 
 /// The discriminator must be kept 1-Lipschitz, for example by `gradient_penalty`.
 struct wasserstein_game {
+  static constexpr bool values_in_double = true;
   template <class S>
   S real(const S& logit) const {
     return -logit;
@@ -162,7 +166,8 @@ struct wasserstein_game {
 enum class adversarial_part { real, fake, generator };
 
 /// Value per logit and its slope, for logits of any tensor: PatchGAN maps are reduced per item.
-/// Reads one tensor, writes one.
+/// Reads one tensor, writes one. Computes in the arithmetic of the tensors, values of games with a
+/// member `values_in_double` in double.
 template <class Game, tensor_like Logits, writable_tensor Gradient>
 std::vector<double> adversarial_losses(const Game& game, adversarial_part part,
                                        const Logits& logits, reduction how, Gradient&& gradient) {
@@ -170,20 +175,34 @@ std::vector<double> adversarial_losses(const Game& game, adversarial_part part,
   const std::size_t items = detail::checked_items(name, logits);
   detail::require_same_batch(name, "gradient", logits, gradient);
   const std::size_t n = item_size(logits);
+  const double factor = items == 0 ? 0 : reduction_factor(how, n);
   std::vector<double> values(items);
-  for (std::size_t i = 0; i < items; ++i)
-    values[i] = detail::one_pass(
-        n, reduction_factor(how, n),
-        [&](const detail::block& l, detail::block& slope) -> detail::block {
-          switch (part) {
-            case adversarial_part::real: slope = game.real_slope(l); return game.real(l);
-            case adversarial_part::fake: slope = game.fake_slope(l); return game.fake(l);
-            case adversarial_part::generator: break;
-          }
-          slope = game.generator_slope(l);
-          return game.generator(l);
-        },
-        std::tuple(elements(gradient).data() + i * n), elements(logits).data() + i * n);
+  const auto evaluate = [&](const auto& kernel) {
+    for (std::size_t i = 0; i < items; ++i)
+      values[i] = factor * detail::one_pass(n, kernel,
+                                            std::tuple(detail::scaled_gradient<scalar_t<Gradient>>{
+                                                elements(gradient).data() + i * n, factor}),
+                                            elements(logits).data() + i * n);
+  };
+  switch (part) {
+    case adversarial_part::real:
+      evaluate([=](const auto& l, auto& slope) {
+        slope = game.real_slope(l);
+        return game.real(detail::for_values<Game>(l));
+      });
+      break;
+    case adversarial_part::fake:
+      evaluate([=](const auto& l, auto& slope) {
+        slope = game.fake_slope(l);
+        return game.fake(detail::for_values<Game>(l));
+      });
+      break;
+    case adversarial_part::generator:
+      evaluate([=](const auto& l, auto& slope) {
+        slope = game.generator_slope(l);
+        return game.generator(detail::for_values<Game>(l));
+      });
+  }
   return values;
 }
 

@@ -15,20 +15,22 @@
 #include <vector>
 
 #include "tweedie/schedule/error.hpp"
+#include "tweedie/tensor/combine.hpp"
 
 namespace tweedie {
 
-/// average <- decay average + (1 - decay) value.
-template <class S>
+/// average <- decay average + (1 - decay) value. Reads two tensors, writes one.
+template <storage_scalar S>
 void update_average(std::span<S> average, std::span<const S> value, double decay) {
   detail::require(decay >= 0 && decay <= 1, "update_average", "decay", decay,
                   "valid: 0 <= decay <= 1");
   if (average.size() != value.size())
     detail::fail("update_average", "elements", static_cast<double>(value.size()),
                  "valid: as many as the average, " + std::to_string(average.size()));
-  const S keep = static_cast<S>(decay);
-  const S take = static_cast<S>(1 - decay);
-  for (std::size_t i = 0; i < average.size(); ++i) average[i] = keep * average[i] + take * value[i];
+  S* const output[] = {average.data()};
+  const S* const inputs[] = {average.data(), value.data()};
+  const double weights[] = {decay, 1 - decay};
+  combine<S>(output, inputs, weights, average.size());
 }
 
 /// Relative length of the profile t^gamma.

@@ -16,6 +16,7 @@
 
 #include "tweedie/objective/normal_distribution.hpp"
 #include "tweedie/objective/numeric.hpp"
+#include "tweedie/objective/one_pass.hpp"
 #include "tweedie/schedule/signal_noise.hpp"
 
 namespace tweedie {
@@ -116,13 +117,15 @@ S trigflow_tangent(const S& x, const S& network, const S& velocity, const S& net
 }
 
 /// g / (|g| + c) over one item, in place (section 4.1: c = 0.1).
-template <class S>
+template <storage_scalar S>
 void normalise_tangent(std::span<S> g, double c) {
   detail::require(c > 0, "normalise_tangent", "c", c, "valid: c > 0");
-  double squares = 0;
-  for (const S v : g) squares += static_cast<double>(v) * static_cast<double>(v);
-  const double factor = 1 / (std::sqrt(squares) + c);
-  for (S& v : g) v = static_cast<S>(factor * static_cast<double>(v));
+  const double squares = detail::one_pass(
+      g.size(), [](const auto& v) { return detail::squared(detail::widened(v)); }, std::tuple<>(),
+      g.data());
+  detail::one_pass(
+      g.size(), [](const auto& v, auto& out) { out = v; },
+      std::tuple(detail::scaled_gradient<S>{g.data(), 1 / (std::sqrt(squares) + c)}), g.data());
 }
 
 }  // namespace tweedie

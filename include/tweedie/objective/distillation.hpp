@@ -17,6 +17,7 @@
 
 #include "tweedie/objective/batch.hpp"
 #include "tweedie/objective/numeric.hpp"
+#include "tweedie/objective/one_pass.hpp"
 #include "tweedie/schedule/signal_noise.hpp"
 
 namespace tweedie {
@@ -70,14 +71,14 @@ std::vector<double> score_distillation_gradient(const Prediction& prediction,
   std::vector<double> values(items);
   for (std::size_t i = 0; i < items; ++i)
     values[i] = detail::one_pass(
-        n, 1,
-        [&](const detail::block& p, const detail::block& r, detail::block& g) -> detail::block {
-          const detail::block difference = p - r;
-          g = weights[i] * difference;
-          return difference.square();
+        n,
+        [](const auto& p, const auto& r, auto& g) {
+          g = p - r;
+          return detail::squared(detail::widened(p) - detail::widened(r));
         },
-        std::tuple(elements(gradient).data() + i * n), elements(prediction).data() + i * n,
-        elements(reference).data() + i * n);
+        std::tuple(detail::scaled_gradient<scalar_t<Gradient>>{elements(gradient).data() + i * n,
+                                                               weights[i]}),
+        elements(prediction).data() + i * n, elements(reference).data() + i * n);
   return values;
 }
 
@@ -98,18 +99,19 @@ void distribution_matching_gradient(const Data& generated, const Fake& fake, con
     const auto* x = elements(generated).data() + i * n;
     const auto* r = elements(real).data() + i * n;
     const double error = detail::one_pass(
-        n, 1.0 / static_cast<double>(std::max<std::size_t>(n, 1)),
-        [](const detail::block& a, const detail::block& b) -> detail::block { return abs(a - b); },
-        std::tuple<>(), x, r);
+                             n,
+                             [](const auto& a, const auto& b) {
+                               return detail::magnitude(detail::widened(a) - detail::widened(b));
+                             },
+                             std::tuple<>(), x, r) /
+                         static_cast<double>(std::max<std::size_t>(n, 1));
     detail::require(error > 0, name, "mean |generated - real|", error,
                     "valid: > 0; the data network returned its input");
     detail::one_pass(
-        n, 1 / error,
-        [](const detail::block& f, const detail::block& b, detail::block& g) -> detail::block {
-          g = f - b;
-          return 0.0;
-        },
-        std::tuple(elements(gradient).data() + i * n), elements(fake).data() + i * n, r);
+        n, [](const auto& f, const auto& b, auto& g) { g = f - b; },
+        std::tuple(detail::scaled_gradient<scalar_t<Gradient>>{elements(gradient).data() + i * n,
+                                                               1 / error}),
+        elements(fake).data() + i * n, r);
   }
 }
 

@@ -18,6 +18,7 @@
 
 #include "tweedie/objective/batch.hpp"
 #include "tweedie/objective/numeric.hpp"
+#include "tweedie/objective/one_pass.hpp"
 #include "tweedie/schedule/schedule.hpp"
 
 namespace tweedie {
@@ -98,14 +99,13 @@ void interpolate(const First& x0, const Second& x1, const Noise& z,
     const interpolant_weights& at = paths[i].at;
     const interpolant_weights& rate = paths[i].rate;
     detail::one_pass(
-        n, 1,
-        [&](const detail::block& a, const detail::block& b, const detail::block& e,
-            detail::block& x, detail::block& v) -> detail::block {
+        n,
+        [=](const auto& a, const auto& b, const auto& e, auto& x, auto& v) {
           x = at.first * a + at.second * b + at.noise * e;
           v = rate.first * a + rate.second * b + rate.noise * e;
-          return 0.0;
         },
-        std::tuple(elements(state).data() + i * n, elements(velocity).data() + i * n),
+        std::tuple(detail::scaled_gradient<scalar_t<State>>{elements(state).data() + i * n},
+                   detail::scaled_gradient<scalar_t<Velocity>>{elements(velocity).data() + i * n}),
         elements(x0).data() + i * n, elements(x1).data() + i * n, elements(z).data() + i * n);
   }
 }
@@ -135,12 +135,14 @@ std::vector<double> straightness(const Tensor& start, const Tensor& end,
     detail::require(before >= 0 && after >= 0, name, "time", times[k], "valid: increasing times");
     detail::require_same_batch(name, "velocity", start, velocities[k]);
     for (std::size_t i = 0; i < items; ++i)
-      out[i] += detail::one_pass(
-          n, (before + after) / 2,
-          [](const detail::block& a, const detail::block& b,
-             const detail::block& v) -> detail::block { return (b - a - v).square(); },
-          std::tuple<>(), elements(start).data() + i * n, elements(end).data() + i * n,
-          elements(velocities[k]).data() + i * n);
+      out[i] += (before + after) / 2 *
+                detail::one_pass_in<double>(
+                    n,
+                    [](const auto& a, const auto& b, const auto& v) {
+                      return detail::squared(b - a - v);
+                    },
+                    std::tuple<>(), elements(start).data() + i * n, elements(end).data() + i * n,
+                    elements(velocities[k]).data() + i * n);
   }
   return out;
 }

@@ -5,13 +5,15 @@
 //   KL(N(m, e^l) || N(m', e^l')) = 1/2 (e^(l - l') - 1 - (l - l') + (m - m')^2 e^-l')
 //
 // In nats. The first three terms are one function (exp_minus_linear), so that nothing cancels where
-// the variances are close, and no variance is ever formed: log-variances of +-700 are fine.
+// the variances are close, and no variance is ever formed: log-variances of +-700 are fine. Batches
+// of any scalar are computed in double.
 #pragma once
 
 #include <vector>
 
 #include "tweedie/objective/batch.hpp"
 #include "tweedie/objective/numeric.hpp"
+#include "tweedie/objective/one_pass.hpp"
 
 namespace tweedie {
 
@@ -67,18 +69,22 @@ std::vector<double> standard_normal_divergences(const Mean& mean, const LogVaria
   detail::require_same_batch(name, "mean_gradient", mean, mean_gradient);
   detail::require_same_batch(name, "log_variance_gradient", mean, log_variance_gradient);
   const std::size_t n = item_size(mean);
+  const double factor = items == 0 ? 0 : reduction_factor(how, n);
   std::vector<double> values(items);
   for (std::size_t i = 0; i < items; ++i)
-    values[i] = detail::one_pass(
-        n, reduction_factor(how, n),
-        [](const detail::block& m, const detail::block& l, detail::block& dm, detail::block& dl) {
-          dm = m;
-          dl = 0.5 * detail::exp_minus_one(l);
-          return standard_normal_divergence(m, l);
-        },
-        std::tuple(elements(mean_gradient).data() + i * n,
-                   elements(log_variance_gradient).data() + i * n),
-        elements(mean).data() + i * n, elements(log_variance).data() + i * n);
+    values[i] = factor * detail::one_pass_in<double>(
+                             n,
+                             [](const auto& m, const auto& l, auto& dm, auto& dl) {
+                               dm = m;
+                               dl = detail::exp_minus_one(l);
+                               return standard_normal_divergence(m, l);
+                             },
+                             std::tuple(
+                                 detail::scaled_gradient<scalar_t<MeanGradient>>{
+                                     elements(mean_gradient).data() + i * n, factor},
+                                 detail::scaled_gradient<scalar_t<LogVarianceGradient>>{
+                                     elements(log_variance_gradient).data() + i * n, factor / 2}),
+                             elements(mean).data() + i * n, elements(log_variance).data() + i * n);
   return values;
 }
 
@@ -97,21 +103,24 @@ std::vector<double> normal_negative_log_likelihoods(const Data& x, const Mean& m
   detail::require_same_batch(name, "mean_gradient", x, mean_gradient);
   detail::require_same_batch(name, "log_variance_gradient", x, log_variance_gradient);
   const std::size_t n = item_size(x);
+  const double factor = items == 0 ? 0 : reduction_factor(how, n);
   std::vector<double> values(items);
   for (std::size_t i = 0; i < items; ++i)
-    values[i] = detail::one_pass(
-        n, reduction_factor(how, n),
-        [](const detail::block& y, const detail::block& m, const detail::block& l,
-           detail::block& dm, detail::block& dl) {
-          const detail::block r = m - y;
-          dm = r * exp(-l);
-          dl = 0.5 * (1 - r * dm);
-          return detail::block(0.5 * (r * dm + l) + half_log_two_pi);
-        },
-        std::tuple(elements(mean_gradient).data() + i * n,
-                   elements(log_variance_gradient).data() + i * n),
-        elements(x).data() + i * n, elements(mean).data() + i * n,
-        elements(log_variance).data() + i * n);
+    values[i] = factor * detail::one_pass_in<double>(
+                             n,
+                             [](const auto& y, const auto& m, const auto& l, auto& dm, auto& dl) {
+                               const auto r = m - y;
+                               dm = r * detail::exponential(-l);
+                               dl = 1 - r * dm;
+                               return 0.5 * (r * dm + l) + half_log_two_pi;
+                             },
+                             std::tuple(
+                                 detail::scaled_gradient<scalar_t<MeanGradient>>{
+                                     elements(mean_gradient).data() + i * n, factor},
+                                 detail::scaled_gradient<scalar_t<LogVarianceGradient>>{
+                                     elements(log_variance_gradient).data() + i * n, factor / 2}),
+                             elements(x).data() + i * n, elements(mean).data() + i * n,
+                             elements(log_variance).data() + i * n);
   return values;
 }
 

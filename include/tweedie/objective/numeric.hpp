@@ -1,7 +1,7 @@
 // The few functions losses are made of, stable at any argument, written once for floating-point
 // numbers, forward-mode automatic differentiation (Eigen::AutoDiffScalar) and blocks of lanes.
 //
-// Loss kernels are functions of blocks (objective/block.hpp).
+// Loss kernels are functions of blocks (objective/one_pass.hpp).
 #pragma once
 
 #include <array>
@@ -10,6 +10,7 @@
 #include <cstddef>
 
 #include "tweedie/objective/block.hpp"
+#include "tweedie/objective/exponential.hpp"
 #include "tweedie/objective/normal_distribution.hpp"
 
 namespace tweedie {
@@ -42,9 +43,6 @@ concept differentiated = requires(const S& x) {
   x.derivatives();
 };
 
-template <class S>
-concept lanes_of_numbers = std::same_as<S, block>;
-
 /// f(x) with derivative df(x), lifted to numbers, differentiated numbers and blocks.
 template <class S, class F, class D>
 S lift(const S& x, const F& f, const D& df) {
@@ -76,14 +74,13 @@ S choose(bool condition, const S& yes, const S& no) {
   return condition ? yes : no;
 }
 template <class S>
+S squared(const S& x) {
+  return x * x;
+}
+template <class S>
 S exponential(const S& x) {
   using std::exp;
   return exp(x);
-}
-template <class S>
-S logarithm(const S& x) {
-  using std::log;
-  return log(x);
 }
 template <class S>
 S root_of(const S& x) {
@@ -101,6 +98,7 @@ S sign(const S& x) {
   const S zero = constant_like(x, 0);
   return choose(x > zero, constant_like(x, 1), choose(x < zero, constant_like(x, -1), zero));
 }
+/// For blocks, 0 <= x <= 1.
 template <class S>
 S log_one_plus(const S& x) {
   if constexpr (differentiated<S>) {
@@ -164,7 +162,7 @@ S softplus(const S& x) {
 template <class S>
 S sigmoid(const S& x) {
   const S e = detail::exponential(S(-detail::magnitude(x)));
-  return detail::choose(x >= detail::constant_like(x, 0), S(1 / (1 + e)), S(e / (1 + e)));
+  return detail::choose(x >= detail::constant_like(x, 0), detail::constant_like(x, 1), e) / (1 + e);
 }
 
 template <class S>
@@ -174,7 +172,9 @@ S log1p_minus(const S& x) {
 
 template <class S>
 S exp_minus_linear(const S& x) {
-  if constexpr (detail::differentiated<S>) {
+  if constexpr (detail::lanes_of_numbers<S>) {
+    return detail::expm1_minus(x);
+  } else if constexpr (detail::differentiated<S>) {
     return S(exp_minus_linear(x.value()), x.derivatives() * std::expm1(x.value()));
   } else {
     // x^2/2! + ... + x^14/14! for |x| < 1/2; the next term is below 1e-16 of the first.

@@ -15,19 +15,21 @@
 //   huber              r^2/2 for |r| <= c, else c (|r| - c/2)  Huber 1964
 //   pseudo_huber       sqrt(r^2 + c^2) - c, per element
 //   norm_pseudo_huber  sqrt(|r|^2 + c^2) - c of the item       Song and Dhariwal 2024, eq. 8
-// Reads two tensors, writes one; the norm metric reads the gradient a second time.
+// Reads two tensors, writes one; the norm metric reads them a second time. Gradients are made in the
+// arithmetic of the tensors, values in double, those of pseudo_huber too where the tensors are double.
 #pragma once
 
-#include <algorithm>
 #include <vector>
 
 #include "tweedie/objective/batch.hpp"
 #include "tweedie/objective/numeric.hpp"
+#include "tweedie/objective/one_pass.hpp"
 #include "tweedie/schedule/prediction.hpp"
 
 namespace tweedie {
 
-/// Value and slope of a user's metric at a residual; the library's own also take blocks of lanes.
+/// Value and slope of a metric at a residual. A metric that also takes blocks of numbers has a member
+/// `values_in_double`: whether the values of float tensors are computed in double.
 template <class Metric>
 concept elementwise_metric = requires(const Metric& m, double r) {
   { m.value(r) } -> std::convertible_to<double>;
@@ -45,7 +47,7 @@ template <class Metric>
 concept regression_metric = elementwise_metric<Metric> || norm_metric<Metric>;
 
 struct squared_error {
-  using accepts_blocks = void;
+  static constexpr bool values_in_double = true;
   template <class S>
   S value(const S& r) const {
     return r * r;
@@ -58,7 +60,7 @@ struct squared_error {
 
 /// Slope 0 at residual 0.
 struct absolute_error {
-  using accepts_blocks = void;
+  static constexpr bool values_in_double = true;
   template <class S>
   S value(const S& r) const {
     return detail::magnitude(r);
@@ -70,7 +72,7 @@ struct absolute_error {
 };
 
 struct huber_error {
-  using accepts_blocks = void;
+  static constexpr bool values_in_double = true;
   explicit huber_error(double c) : c_(c) {
     detail::require(c > 0, "huber_error", "c", c, "valid: c > 0");
   }
@@ -90,7 +92,7 @@ struct huber_error {
 };
 
 struct pseudo_huber_error {
-  using accepts_blocks = void;
+  static constexpr bool values_in_double = false;
   explicit pseudo_huber_error(double c) : c_(c) {
     detail::require(c > 0, "pseudo_huber_error", "c", c, "valid: c > 0");
   }
@@ -158,49 +160,42 @@ inline double residual_gain(signal_noise level, plane_row from, plane_row to) {
 
 namespace detail {
 
-template <class Metric>
-block metric_values(const Metric& metric, const block& r) {
-  if constexpr (requires { typename Metric::accepts_blocks; }) {
-    return metric.value(r);
-  } else {
-    return r.each([&](double v) { return static_cast<double>(metric.value(v)); });
-  }
-}
-template <class Metric>
-block metric_slopes(const Metric& metric, const block& r) {
-  if constexpr (requires { typename Metric::accepts_blocks; }) {
-    return metric.slope(r);
-  } else {
-    return r.each([&](double v) { return static_cast<double>(metric.slope(v)); });
-  }
-}
-
 template <class Metric, class O, class T, class G>
 double regression_item(const O* output, const T* target, std::size_t n, item_factors f,
                        const Metric& metric, double reduced, G* gradient) {
   const double factor = f.weight * reduced;
-  if constexpr (elementwise_metric<Metric>) {
-    return one_pass(
-        n, factor,
-        [&](const block& y, const block& t, block& slope) {
-          const block r = f.gain * (y - t);
-          slope = f.gain * metric_slopes(metric, r);
-          return metric_values(metric, r);
-        },
-        std::tuple(gradient), output, target);
+  const double gain = f.gain;
+  if constexpr (requires { Metric::values_in_double; }) {
+    return factor *
+           one_pass(
+               n,
+               [=](const auto& y, const auto& t, auto& slope) {
+                 const auto r = gain * (y - t);
+                 slope = metric.slope(r);
+                 return metric.value(gain * (for_values<Metric>(y) - for_values<Metric>(t)));
+               },
+               std::tuple(scaled_gradient<G>{gradient, factor * gain}), output, target);
+  } else if constexpr (elementwise_metric<Metric>) {
+    return factor * one_pass_in<double>(
+                        n,
+                        [gain, &metric](const auto& y, const auto& t, auto& slope) {
+                          const auto r = gain * (y - t);
+                          slope = r.each([&](double v) { return metric.slope(v); });
+                          return r.each([&](double v) { return metric.value(v); });
+                        },
+                        std::tuple(scaled_gradient<G>{gradient, factor * gain}), output, target);
   } else {
-    const double q = one_pass(
-        n, 1,
-        [&](const block& y, const block& t, block& slope) {
-          const block r = f.gain * (y - t);
-          slope = r;
-          return block(r * r);
-        },
-        std::tuple(gradient), output, target);
-    const double slope = factor * 2 * f.gain * metric.slope_of_squared_norm(q);
+    const double q =
+        gain * gain *
+        one_pass(
+            n, [](const auto& y, const auto& t) { return squared(widened(y) - widened(t)); },
+            std::tuple<>(), output, target);
     if (gradient != nullptr)
-      for (std::size_t j = 0; j < n; ++j)
-        gradient[j] = static_cast<G>(slope * static_cast<double>(gradient[j]));
+      one_pass(
+          n, [](const auto& y, const auto& t, auto& slope) { slope = y - t; },
+          std::tuple(scaled_gradient<G>{
+              gradient, factor * 2 * gain * gain * metric.slope_of_squared_norm(q)}),
+          output, target);
     return factor * metric.value_of_squared_norm(q);
   }
 }

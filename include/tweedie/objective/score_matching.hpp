@@ -16,8 +16,25 @@
 
 #include "tweedie/objective/batch.hpp"
 #include "tweedie/objective/numeric.hpp"
+#include "tweedie/objective/one_pass.hpp"
 
 namespace tweedie {
+
+namespace detail {
+
+/// |x|^2 of one item; x is copied to the gradient.
+template <class S, class G>
+double squared_norm(std::size_t n, const S* x, G* gradient) {
+  return one_pass(
+      n,
+      [](const auto& s, auto& slope) {
+        slope = s;
+        return squared(widened(s));
+      },
+      std::tuple(scaled_gradient<G>{gradient}), x);
+}
+
+}  // namespace detail
 
 /// w/2 |score + z/sigma|^2 per item; sigma > 0 and w per item (w = sigma^2 evens out the levels).
 template <tensor_like Score, tensor_like Noise, writable_tensor Gradient>
@@ -35,15 +52,20 @@ std::vector<double> denoising_score_matching(const Score& score, const Noise& z,
     detail::require(sigma > 0, name, "sigma", sigma, "valid: sigma > 0");
   const std::size_t n = item_size(score);
   std::vector<double> values(items);
-  for (std::size_t i = 0; i < items; ++i)
-    values[i] = detail::one_pass(
-        n, weights[i] * reduction_factor(how, n),
-        [&](const detail::block& s, const detail::block& e, detail::block& g) -> detail::block {
-          g = s + e / sigmas[i];
-          return 0.5 * g.square();
-        },
-        std::tuple(elements(gradient).data() + i * n), elements(score).data() + i * n,
-        elements(z).data() + i * n);
+  for (std::size_t i = 0; i < items; ++i) {
+    const double factor = weights[i] * reduction_factor(how, n);
+    const double inverse = 1 / sigmas[i];
+    values[i] = factor / 2 *
+                detail::one_pass(
+                    n,
+                    [=](const auto& s, const auto& e, auto& g) {
+                      g = s + inverse * e;
+                      return detail::squared(detail::widened(s) + inverse * detail::widened(e));
+                    },
+                    std::tuple(detail::scaled_gradient<scalar_t<Gradient>>{
+                        elements(gradient).data() + i * n, factor}),
+                    elements(score).data() + i * n, elements(z).data() + i * n);
+  }
   return values;
 }
 
@@ -59,14 +81,9 @@ std::vector<double> implicit_score_matching(const Score& score, std::span<const 
   const std::size_t n = item_size(score);
   std::vector<double> values(items);
   for (std::size_t i = 0; i < items; ++i)
-    values[i] = divergences[i] + detail::one_pass(
-                                     n, 1,
-                                     [](const detail::block& s, detail::block& g) -> detail::block {
-                                       g = s;
-                                       return 0.5 * s.square();
-                                     },
-                                     std::tuple(elements(gradient).data() + i * n),
-                                     elements(score).data() + i * n);
+    values[i] = divergences[i] + detail::squared_norm(n, elements(score).data() + i * n,
+                                                      elements(gradient).data() + i * n) /
+                                     2;
   return values;
 }
 
@@ -93,38 +110,27 @@ std::vector<double> sliced_score_matching(const Score& score, const Direction& v
     const auto* d = elements(v).data() + i * n;
     auto* g = elements(gradient).data() + i * n;
     const double curvature = detail::one_pass(
-        n, 1,
-        [](const detail::block& direction, const detail::block& product,
-           detail::block& slope) -> detail::block {
+        n,
+        [](const auto& direction, const auto& product, auto& slope) {
           slope = direction;
-          return direction * product;
+          return detail::widened(direction) * detail::widened(product);
         },
-        std::tuple(elements(product_gradient).data() + i * n), d,
-        elements(jacobian_times_v).data() + i * n);
+        std::tuple(detail::scaled_gradient<scalar_t<ProductGradient>>{
+            elements(product_gradient).data() + i * n}),
+        d, elements(jacobian_times_v).data() + i * n);
     if (form == sliced_form::variance_reduced) {
-      values[i] =
-          curvature + detail::one_pass(
-                          n, 1,
-                          [](const detail::block& x, detail::block& slope) -> detail::block {
-                            slope = x;
-                            return 0.5 * x.square();
-                          },
-                          std::tuple(g), s);
+      values[i] = curvature + detail::squared_norm(n, s, g) / 2;
       continue;
     }
     const double projection = detail::one_pass(
-        n, 1,
-        [](const detail::block& x, const detail::block& direction) -> detail::block {
-          return x * direction;
+        n,
+        [](const auto& x, const auto& direction) {
+          return detail::widened(x) * detail::widened(direction);
         },
         std::tuple<>(), s, d);
     detail::one_pass(
-        n, projection,
-        [](const detail::block& direction, detail::block& slope) -> detail::block {
-          slope = direction;
-          return 0.0;
-        },
-        std::tuple(g), d);
+        n, [](const auto& direction, auto& slope) { slope = direction; },
+        std::tuple(detail::scaled_gradient<scalar_t<Gradient>>{g, projection}), d);
     values[i] = curvature + projection * projection / 2;
   }
   return values;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tweedie/objective/batch.hpp"
+#include "tweedie/objective/one_pass.hpp"
 #include "tweedie/objective/weighting.hpp"
 #include "tweedie/program/bind.hpp"
 
@@ -81,27 +82,40 @@ void noise_and_target(const Data& x0, const Noise& z, std::span<const training_i
   static_assert(std::same_as<S, scalar_t<Noise>> && std::same_as<S, scalar_t<Input>> &&
                     std::same_as<S, scalar_t<Target>>,
                 "x0, z, input and target hold the same scalar");
-  using A = arithmetic_t<S>;
-  using lanes = Eigen::Array<A, Eigen::Dynamic, 1, Eigen::ColMajor, 256, 1>;
-  using reader = Eigen::Map<const Eigen::Array<S, Eigen::Dynamic, 1>>;
-  using writer = Eigen::Map<Eigen::Array<S, Eigen::Dynamic, 1>>;
   const std::size_t n = item_size(x0);
   for (std::size_t i = 0; i < count; ++i) {
-    const training_item& item = items[i];
-    const A a = static_cast<A>(item.input_scale * item.at.level.alpha);
-    const A b = static_cast<A>(item.input_scale * item.at.level.sigma);
-    const A p = static_cast<A>(item.row.x0);
-    const A q = static_cast<A>(item.row.z);
-    for (std::size_t first = 0; first < n; first += 256) {
-      const std::size_t at = i * n + first;
-      const auto length = static_cast<Eigen::Index>(std::min<std::size_t>(256, n - first));
-      const lanes clean = reader(elements(x0).data() + at, length).template cast<A>();
-      const lanes noise = reader(elements(z).data() + at, length).template cast<A>();
-      writer(elements(input).data() + at, length) = (a * clean + b * noise).template cast<S>();
-      writer(elements(target).data() + at, length) = (p * clean + q * noise).template cast<S>();
-    }
+    const double alpha = items[i].input_scale * items[i].at.level.alpha;
+    const double sigma = items[i].input_scale * items[i].at.level.sigma;
+    const plane_row row = items[i].row;
+    detail::one_pass(
+        n,
+        [=](const auto& clean, const auto& noise, auto& in, auto& out) {
+          in = alpha * clean + sigma * noise;
+          out = row.x0 * clean + row.z * noise;
+        },
+        std::tuple(detail::scaled_gradient<S>{elements(input).data() + i * n},
+                   detail::scaled_gradient<S>{elements(target).data() + i * n}),
+        elements(x0).data() + i * n, elements(z).data() + i * n);
   }
 }
+
+namespace detail {
+
+/// A tensor of the same shape, its elements not set where the type allows it.
+template <class Tensor>
+Tensor unset_like(const Tensor& t) {
+  if constexpr (requires(Tensor out) { out.resizeLike(t); }) {
+    Tensor out;
+    out.resizeLike(t);
+    return out;
+  } else if constexpr (requires { Tensor(t.dimensions()); }) {
+    return Tensor(t.dimensions());
+  } else {
+    return t;
+  }
+}
+
+}  // namespace detail
 
 /// Items, inputs and targets for clean data x0, noise z and one time per item. Keep the batch and
 /// call `noise_and_target` on it to reuse its memory.
@@ -111,7 +125,8 @@ training_batch<Tensor> make_training_batch(const Tensor& x0, const Tensor& z,
                                            const network_description& network,
                                            std::span<const double> times,
                                            const Weighting& weighting) {
-  training_batch<Tensor> batch{training_items(schedule, network, times, weighting), x0, x0};
+  training_batch<Tensor> batch{training_items(schedule, network, times, weighting),
+                               detail::unset_like(x0), detail::unset_like(x0)};
   noise_and_target(x0, z, batch.items, batch.input, batch.target);
   return batch;
 }

@@ -27,14 +27,12 @@ void reparameterise(const Mean& mean, const LogVariance& log_variance, const Noi
   detail::require_same_batch(name, "eps", mean, eps);
   detail::require_same_batch(name, "z", mean, z);
   detail::one_pass(
-      elements(mean).size(), 1,
-      [](const detail::block& m, const detail::block& l, const detail::block& e,
-         detail::block& out) -> detail::block {
-        out = m + exp(0.5 * l) * e;
-        return 0.0;
+      elements(mean).size(),
+      [](const auto& m, const auto& l, const auto& e, auto& out) {
+        out = m + detail::exponential(0.5 * l) * e;
       },
-      std::tuple(elements(z).data()), elements(mean).data(), elements(log_variance).data(),
-      elements(eps).data());
+      std::tuple(detail::scaled_gradient<scalar_t<Latent>>{elements(z).data()}),
+      elements(mean).data(), elements(log_variance).data(), elements(eps).data());
 }
 
 /// The divergence part of the bound per item, with the whole gradient: what comes back through z
@@ -63,20 +61,25 @@ std::vector<double> latent_divergences(const Mean& mean, const LogVariance& log_
   std::vector<double> values(items);
   for (std::size_t i = 0; i < items; ++i) {
     const double weight = beta * reduction_factor(how, n);
-    values[i] = detail::one_pass(
-        n, 1,
-        [&](const detail::block& m, const detail::block& l, const detail::block& e,
-            const detail::block& g, detail::block& dm, detail::block& dl) -> detail::block {
-          const detail::block kl = standard_normal_divergence(m, l);
-          const detail::block active = choose(kl >= free_nats, weight, 0.0);
-          dm = g + active * m;
-          dl = 0.5 * (g * exp(0.5 * l) * e + active * detail::exp_minus_one(l));
-          return weight * larger(kl, free_nats);
-        },
-        std::tuple(elements(mean_gradient).data() + i * n,
-                   elements(log_variance_gradient).data() + i * n),
-        elements(mean).data() + i * n, elements(log_variance).data() + i * n,
-        elements(eps).data() + i * n, elements(latent_gradient).data() + i * n);
+    values[i] =
+        weight *
+        detail::one_pass_in<double>(
+            n,
+            [=](const auto& m, const auto& l, const auto& e, const auto& g, auto& dm, auto& dl) {
+              const auto kl = standard_normal_divergence(m, l);
+              const auto active = detail::choose(kl >= free_nats, detail::constant_like(kl, weight),
+                                                 detail::constant_like(kl, 0));
+              dm = g + active * m;
+              dl = g * detail::exponential(0.5 * l) * e + active * detail::exp_minus_one(l);
+              return detail::at_least(kl, free_nats);
+            },
+            std::tuple(
+                detail::scaled_gradient<scalar_t<MeanGradient>>{elements(mean_gradient).data() +
+                                                                i * n},
+                detail::scaled_gradient<scalar_t<LogVarianceGradient>>{
+                    elements(log_variance_gradient).data() + i * n, 0.5}),
+            elements(mean).data() + i * n, elements(log_variance).data() + i * n,
+            elements(eps).data() + i * n, elements(latent_gradient).data() + i * n);
   }
   return values;
 }

@@ -11,7 +11,7 @@
 //   small  log v_q    large  log b    learned  v    learned range  interpolated, v = -1 ... 1
 // (Nichol and Dhariwal 2021, eq. 15). At the last step v_q = 0; its logarithm is replaced by that
 // of the step before, as all implementations do. Values are in nats, or what the reduction says; a
-// term reads its tensors once.
+// term reads its tensors once. Terms of learned variances are computed in the tensors' arithmetic.
 #pragma once
 
 #include <cmath>
@@ -21,6 +21,7 @@
 #include "tweedie/objective/batch.hpp"
 #include "tweedie/objective/decoder.hpp"
 #include "tweedie/objective/numeric.hpp"
+#include "tweedie/objective/one_pass.hpp"
 #include "tweedie/process/reverse.hpp"
 #include "tweedie/schedule/prediction.hpp"
 
@@ -149,12 +150,12 @@ std::vector<double> prior_terms(const Data& x0, signal_noise terminal, double pr
   const double mean_factor = terminal.alpha * terminal.alpha * scale / 2;
   std::vector<double> values(items);
   for (std::size_t i = 0; i < items; ++i)
-    values[i] = detail::one_pass(
-        n, reduction_factor(how, n),
-        [&](const detail::block& x) -> detail::block {
-          return mean_factor * x * x + variance_part;
-        },
-        std::tuple<>(), elements(x0).data() + i * n);
+    values[i] =
+        reduction_factor(how, n) *
+        (mean_factor * detail::one_pass(
+                           n, [](const auto& x) { return detail::squared(detail::widened(x)); },
+                           std::tuple<>(), elements(x0).data() + i * n) +
+         static_cast<double>(n) * variance_part);
   return values;
 }
 
@@ -185,32 +186,38 @@ double bound_term(std::size_t n, const O* output, const V* variance, const T* ta
   }
   const double log_v = item.step.posterior_log_variance;
   if (variance == nullptr) {
-    const double precision = std::exp(-offset);
-    const double constant = exp_minus_linear(log_v - offset) / 2;
-    const double curvature = gain * gain * precision;
-    return one_pass(
-        n, factor,
-        [&](const block& y, const block& t, block& dy) -> block {
-          const block r = y - t;
-          dy = curvature * r;
-          return 0.5 * r * dy + constant;
+    const double curvature = gain * gain * std::exp(-offset);
+    const double squares = one_pass(
+        n,
+        [](const auto& y, const auto& t, auto& dy) {
+          dy = y - t;
+          return squared(widened(y) - widened(t));
         },
-        std::tuple(gradient), output, target);
+        std::tuple(scaled_gradient<G>{gradient, factor * curvature}), output, target);
+    return factor / 2 *
+           (curvature * squares + static_cast<double>(n) * exp_minus_linear(log_v - offset));
   }
-  return one_pass(
-      n, factor,
-      [&](const block& y, const block& v, const block& t, block& dy, block& dv) -> block {
-        const block l = offset + slope * v;
-        const block precision = exp(-l);
-        const block r = gain * (y - t);
-        const block weighted = r * precision;
-        const block square = r * weighted;
-        const block excess = log_v - l;
-        dy = gain * weighted;
-        dv = (-0.5 * slope) * (exp_minus_one(excess) + square);
-        return 0.5 * (exp_minus_linear(excess) + square);
-      },
-      std::tuple(gradient, variance_gradient), output, variance, target);
+  // With d = log v_q - l: twice the divergence is e^d - 1 - d + (mu - mu_q)^2 e^-l, and
+  // (mu - mu_q)^2 e^-l = w^2 e^d for w = gain e^(-log v_q / 2) (y - y*).
+  using A = common_arithmetic<O, V, T, G, H>;
+  const double whitening = gain * std::exp(-log_v / 2);
+  const double constant = log_v - offset;
+  const double rounded = static_cast<double>(static_cast<A>(constant));
+  return factor / 2 *
+         one_pass(
+             n,
+             [=](const auto& y, const auto& v, const auto& t, auto& dy, auto& dv) {
+               // The rounding of the constant is made good after the larger numbers cancelled.
+               const block<A> d = (rounded - slope * v) + (constant - rounded);
+               const block<A> w = whitening * (y - t);
+               dy = w * exponential(d);
+               const block<A> square = w * dy;
+               dv = exp_minus_one(d) + square;
+               return exp_minus_linear(d) + square;
+             },
+             std::tuple(scaled_gradient<G>{gradient, factor * whitening},
+                        scaled_gradient<H>{variance_gradient, -0.5 * slope * factor}),
+             output, variance, target);
 }
 
 template <class Output, class V, class Target, class Data, class Decoder, class G, class H>
@@ -245,8 +252,8 @@ std::vector<double> bound_terms(const Output& output, const Target& target, cons
                                 reduction how, Gradient&& gradient) {
   constexpr const char* name = "bound_terms";
   detail::require_same_batch(name, "gradient", output, gradient);
-  const double* none = nullptr;
-  double* not_written = nullptr;
+  const scalar_t<Output>* none = nullptr;
+  scalar_t<Output>* not_written = nullptr;
   return detail::bound_terms_of(name, output, none, target, x0, items, decoder, how,
                                 elements(gradient).data(), not_written);
 }
@@ -276,7 +283,7 @@ std::vector<double> variance_bound_terms(const Output& output, const Variance& v
   constexpr const char* name = "variance_bound_terms";
   detail::require_same_batch(name, "variance", output, variance);
   detail::require_same_batch(name, "variance_gradient", output, variance_gradient);
-  double* not_written = nullptr;
+  scalar_t<Output>* not_written = nullptr;
   return detail::bound_terms_of(name, output, elements(variance).data(), target, x0, items, decoder,
                                 how, not_written, elements(variance_gradient).data());
 }
