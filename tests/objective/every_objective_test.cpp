@@ -165,11 +165,11 @@ TEST_P(every_objective, of_no_items_is_nothing) {
 // what would be valid, and nothing written.
 TEST_P(every_objective, refuses_tensors_that_do_not_fit) {
   const objective& o = GetParam();
-  const auto& [tensors, numbers] = o.arguments;
+  const std::vector<MatrixXd>& tensors = o.arguments.tensors;
   const auto refuses = [&](const std::vector<MatrixXd>& given, Index of_gradients) {
     std::vector<MatrixXd> written(o.written, MatrixXd::Constant(13, of_gradients, 7));
     try {
-      o.in_double(given, numbers, written);
+      o.in_double(given, o.arguments.numbers, written);
       ADD_FAILURE() << "accepted";
     } catch (const std::invalid_argument& error) {
       EXPECT_NE(std::string(error.what()).find("; valid: "), std::string::npos) << error.what();

@@ -225,7 +225,7 @@ inline std::vector<objective> gaussians() {
                       [&](std::size_t j) { return normal_log_density(t[2][j], t[0][j], t[1][j]); });
       }));
   // A decoder that answers its latent: reconstruction |z - t|^2/2.
-  for (const auto& [beta, free_nats] : {std::pair(1.0, 0.0), {0.0, 0.0}, {4.0, 0.1}})
+  const auto add_vae = [&](double beta, double free_nats) {
     rows.push_back(row(
         "VAE, beta " + std::to_string(beta) + ", free nats " + std::to_string(free_nats),
         {{typical(4, 8), log_variance, typical(4, 9), typical(4, 10)}, std::vector<double>(4)}, 2,
@@ -252,6 +252,10 @@ inline std::vector<objective> gaussians() {
             return T(r * r / 2 + beta * (divergence > T(free_nats) ? divergence : T(free_nats)));
           });
         }));
+  };
+  add_vae(1, 0);
+  add_vae(0, 0);
+  add_vae(4, 0.1);
   return rows;
 }
 
