@@ -317,17 +317,60 @@ TEST(sampling, a_copy_and_a_resumed_run_give_the_same_bits) {
   }
 }
 
-TEST(sampling, threads_change_no_bit) {
-  const program plan = ddpm(test_grid());
-  const std::vector<float> x(100001, 0.3f);
-  sampling alone(plan, {predicts_v}, x, gaussian_noise{5}, clip{});
-  finish(alone, {predicts_v});
+template <class Transform>
+void expect_threads_change_no_bit(const program& plan, Transform transform) {
+  const std::vector<float> x(40003, 0.3f);
+  const network_description network{predicts_v, variance_preserving_input};
+  sampling alone(plan, network, x, gaussian_noise{5}, transform);
+  finish(alone, network);
   for (const unsigned count : {1u, 2u, 5u}) {
     workers threads(count);
-    sampling shared(plan, {predicts_v}, x, gaussian_noise{5}, clip{});
+    sampling shared(plan, network, x, gaussian_noise{5}, transform);
     shared.use(threads);
-    finish(shared, {predicts_v});
+    finish(shared, network);
     EXPECT_TRUE(std::equal(shared.state().begin(), shared.state().end(), alone.state().begin()));
+  }
+}
+
+TEST(sampling, threads_change_no_bit) {
+  expect_threads_change_no_bit(ddpm(test_grid()), clip{});
+  expect_threads_change_no_bit(ddim(test_grid()), unchanged{});
+  expect_threads_change_no_bit(dpm_solver_plus_plus(variance_exploding(test_grid()), 3),
+                               unchanged{});
+}
+
+// Runs that share a program share no memory, whichever way they came to be.
+TEST(sampling, an_assigned_run_is_on_its_own) {
+  const program plan = dpm_solver_plus_plus(test_grid(), 2);
+  sampling alone(plan, {predicts_noise}, start(9), no_noise{});
+  finish(alone, {predicts_noise});
+  sampling other(plan, {predicts_noise}, std::vector<double>(9, 0.5), no_noise{});
+  finish(other, {predicts_noise});
+  sampling s(plan, {predicts_noise}, start(9), no_noise{});
+  finish(s, {predicts_noise});
+  s.restart(start(9));
+  other = s;
+  finish(s, {predicts_noise});
+  s.restart(std::vector<double>(9, 7.0));
+  finish(other, {predicts_noise});
+  for (std::size_t i = 0; i < 9; ++i) EXPECT_EQ(other.state()[i], alone.state()[i]);
+}
+
+TEST(sampling, a_branch_of_weight_zero_is_not_read) {
+  for (const laws::planner& p : laws::planners()) {
+    sampling s(p.plan(test_grid()), {predicts_noise}, start(5), gaussian_noise{1}, unchanged{},
+               guidance_scale(3));
+    sampling alone(p.plan(test_grid()), {predicts_noise}, start(5), gaussian_noise{1});
+    s.set_branch_weights(guidance_scale(1));
+    for (;;) {
+      const bool going = s.next();
+      ASSERT_EQ(alone.next(), going);
+      if (!going) break;
+      for (double& e : s.output(0)) e = std::nan("");
+      answer<double>(s.input(), s.at(), {0, 1}, s.output(1));
+      answer<double>(alone.input(), alone.at(), {0, 1}, alone.output());
+    }
+    for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(s.state()[i], alone.state()[i]) << p.name;
   }
 }
 
