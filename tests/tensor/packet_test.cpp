@@ -94,6 +94,23 @@ TYPED_TEST(narrow_storage, nans_stay_nans) {
   }
 }
 
+TYPED_TEST(narrow_storage, pairs_of_packets_hold_and_round_the_same_elements) {
+  using S = TypeParam;
+  constexpr std::size_t n = 2 * float_lanes;
+  for (unsigned first = 0; first < 0x10000; first += n) {
+    S from[n], to[n], one_by_one[n];
+    for (unsigned i = 0; i < n; ++i) from[i] = from_bits<S>(first + i);
+    const packet_pair<S> pair = load_pair(from);
+    const packet<float> third = pset1<packet<float>>(1 / 3.0f);
+    store_pair<S>(
+        to, {Eigen::internal::pmul(pair.first, third), Eigen::internal::pmul(pair.second, third)});
+    for (std::size_t i = 0; i < n; i += float_lanes) {
+      store(one_by_one + i, Eigen::internal::pmul(load(from + i), third));
+    }
+    for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(bits_of(to[i]), bits_of(one_by_one[i])) << first;
+  }
+}
+
 TYPED_TEST(narrow_storage, partial_packets_touch_only_their_elements) {
   using S = TypeParam;
   for (std::size_t count = 0; count < float_lanes; ++count) {

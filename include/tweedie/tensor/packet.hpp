@@ -229,10 +229,10 @@ inline constexpr std::size_t double_parts = lanes<float> / lanes<double>;
 EIGEN_ALWAYS_INLINE void widen(packet<float> from, packet<double> (&to)[double_parts]) {
 #if defined(EIGEN_VECTORIZE_AVX512)
   const __m512d halves = _mm512_castps_pd(from);
-  to[0] = widen_floats(
-      std::bit_cast<words<float, 8>>(_mm512_maskz_extractf64x4_pd(0xf, halves, 0)));
-  to[1] = widen_floats(
-      std::bit_cast<words<float, 8>>(_mm512_maskz_extractf64x4_pd(0xf, halves, 1)));
+  to[0] =
+      widen_floats(std::bit_cast<words<float, 8>>(_mm512_maskz_extractf64x4_pd(0xf, halves, 0)));
+  to[1] =
+      widen_floats(std::bit_cast<words<float, 8>>(_mm512_maskz_extractf64x4_pd(0xf, halves, 1)));
 #elif defined(EIGEN_VECTORIZE_AVX)
   to[0] = _mm256_cvtps_pd(_mm256_castps256_ps128(from));
   to[1] = _mm256_cvtps_pd(_mm256_extractf128_ps(from, 1));
@@ -285,6 +285,37 @@ EIGEN_ALWAYS_INLINE void store(S* to, packet<arithmetic_t<S>> value) {
     store_half(to, value);
   } else {
     store_high_words(to, round_to_bfloat16(value));
+  }
+}
+
+// Two packets of neighbouring elements, in an order of their own: bfloat16 in even and odd places are
+// parted with a shift and a mask. For work on each element by itself.
+template <storage_scalar S>
+struct packet_pair {
+  packet<arithmetic_t<S>> first, second;
+};
+
+template <storage_scalar S>
+EIGEN_ALWAYS_INLINE packet_pair<S> load_pair(const S* from) {
+  if constexpr (std::same_as<S, bfloat16>) {
+    float_bits both;
+    std::memcpy(&both, from, sizeof both);
+    return {std::bit_cast<packet<float>>(float_bits(both << 16)),
+            std::bit_cast<packet<float>>(float_bits(both & 0xffff0000u))};
+  } else {
+    return {load(from), load(from + lanes<arithmetic_t<S>>)};
+  }
+}
+
+template <storage_scalar S>
+EIGEN_ALWAYS_INLINE void store_pair(S* to, const packet_pair<S>& values) {
+  if constexpr (std::same_as<S, bfloat16>) {
+    const float_bits both =
+        (round_to_bfloat16(values.first) >> 16) | (round_to_bfloat16(values.second) & 0xffff0000u);
+    std::memcpy(static_cast<void*>(to), &both, sizeof both);
+  } else {
+    store(to, values.first);
+    store(to + lanes<arithmetic_t<S>>, values.second);
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <utility>
@@ -44,11 +45,17 @@ EIGEN_DONT_INLINE void weigh_terms(D* to, const term<S>* terms, std::size_t n) {
       return total;
     };
     std::size_t i = 0;
-    for (; i + 2 * step <= n; i += 2 * step) {
-      const packet<A> a = sum([i](const auto* s) { return load(s + i); });
-      const packet<A> b = sum([i](const auto* s) { return load(s + i + lanes<A>); });
-      store(to + i, a);
-      store(to + i + step, b);
+    if constexpr (Mode == into::assign && std::same_as<D, S>) {
+      for (; i + 2 * step <= n; i += 2 * step) {
+        packet_pair<S> total = load_pair(stream[0] + i);
+        total = {Eigen::internal::pmul(weight[0], total.first),
+                 Eigen::internal::pmul(weight[0], total.second)};
+        const auto add = [&](packet<A> w, const packet_pair<S>& from) {
+          total = {pmadd(w, from.first, total.first), pmadd(w, from.second, total.second)};
+        };
+        ((k == 0 ? void() : add(weight[k], load_pair(stream[k] + i))), ...);
+        store_pair(to + i, total);
+      }
     }
     for (; i < n; i += step) {
       const std::size_t count = n - i;
