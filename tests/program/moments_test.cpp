@@ -27,7 +27,8 @@ TEST(gaussian_denoiser, is_the_regression_of_data_on_the_state) {
   EXPECT_EQ(gaussian_denoiser(m, 0)({0, {1, 0}}).gain, 0);  // a point of data, no noise
 }
 
-// var(a x + b D(x) + c z) = (a + b gain)^2 var(x) + c^2, and the noise estimate is (x - alpha D)/sigma.
+// var(a x + b D(x) + c z) = (a + b gain)^2 var(x) + c^2; the noise estimate is
+// (x - alpha D(x))/sigma.
 TEST(law, of_one_step_is_the_affine_rule) {
   constexpr double a = 0.7, b = -0.2, c = 0.5, e = 0.3;
   recorder r(start);
