@@ -116,11 +116,12 @@ EIGEN_ALWAYS_INLINE block<A> expm1(const block<A>& x) {
   const reduced_exponential<A> e = reduce_exponential(x);
   return e.scaled + (e.scale - 1);
 }
-/// e^x - 1 - x.
+/// e^x - 1 - x, also held above `highest`: x falls behind there, and infinity would turn its sign.
 template <class A>
 EIGEN_ALWAYS_INLINE block<A> expm1_minus(const block<A>& x) {
   const reduced_exponential<A> e = reduce_exponential(x);
-  return choose(e.scale == 1, e.excess, e.scaled + (e.scale - 1) - x);
+  const block<A> held = smaller(x, exponential_constants<A>::highest);
+  return choose(e.scale == 1, e.excess, e.scaled + (e.scale - 1) - held);
 }
 
 /// log(1 + x) for 0 <= x <= 1.
