@@ -51,13 +51,13 @@ std::string size_name(std::size_t n) {
 constexpr std::size_t large = 24 << 20;
 
 void fused_step(std::size_t n) {
-  comparison::add({"fused step, three streams, " + size_name(n), "packet loop by hand",
-                   reach::at_least, 0.95},
-                  [n] {
-                    auto m = make_streams<float>(3, n);
-                    return pair{[=] { three_terms(*m, n); },
-                                [=] { packet_loop((*m)[0], (*m)[1], (*m)[2], 0.999f, 0.02f, -0.01f, n); }};
-                  });
+  comparison::add(
+      {"fused step, three streams, " + size_name(n), "packet loop by hand", reach::at_least, 0.95},
+      [n] {
+        auto m = make_streams<float>(3, n);
+        return pair{[=] { three_terms(*m, n); },
+                    [=] { packet_loop((*m)[0], (*m)[1], (*m)[2], 0.999f, 0.02f, -0.01f, n); }};
+      });
 }
 
 template <class S>
@@ -111,7 +111,8 @@ void plain_step(streams<float>& m, std::size_t n) {
 }  // namespace
 
 void register_kernels() {
-  for (const std::size_t n : {std::size_t{16'384}, std::size_t{65'536}, std::size_t{262'144}, large}) {
+  for (const std::size_t n :
+       {std::size_t{16'384}, std::size_t{65'536}, std::size_t{262'144}, large}) {
     fused_step(n);
   }
   comparison::add({"fused step, time per byte, 24 M", "memcpy", reach::at_most, 1.10}, [] {
@@ -123,21 +124,19 @@ void register_kernels() {
   smaller_storage<half>("half");
   smaller_storage<bfloat16>("bfloat16");
   for (const std::size_t n : {std::size_t{16'384}, std::size_t{262'144}, large}) {
-    comparison::add({"guidance + step + next input in one pass, " + size_name(n), "three passes",
-                     reach::at_least, 1.8},
-                    [n] {
-                      auto m = make_streams<float>(5, n);
-                      return pair{[=] { guided_one_pass(*m, n); },
-                                  [=] { guided_three_passes(*m, n); }};
-                    });
+    comparison::add(
+        {"guidance + step + next input in one pass, " + size_name(n), "three passes",
+         reach::at_least, 1.8},
+        [n] {
+          auto m = make_streams<float>(5, n);
+          return pair{[=] { guided_one_pass(*m, n); }, [=] { guided_three_passes(*m, n); }};
+        });
   }
-  comparison::add({"step with a second network output, 24 M", "step, by streams", reach::at_most,
-                   1.05},
-                  [] {
-                    auto m = make_streams<float>(3, large);
-                    return pair{[=] { three_terms(*m, large); }, [=] { plain_step(*m, large); },
-                                3.0 / 4.0};
-                  });
+  comparison::add(
+      {"step with a second network output, 24 M", "step, by streams", reach::at_most, 1.05}, [] {
+        auto m = make_streams<float>(3, large);
+        return pair{[=] { three_terms(*m, large); }, [=] { plain_step(*m, large); }, 3.0 / 4.0};
+      });
   comparison::add({"step with clipped x0, 24 M", "step", reach::at_most, 1.05}, [] {
     auto m = make_streams<float>(2, large);
     return pair{[=] { clipped_step(*m, large); }, [=] { plain_step(*m, large); }};

@@ -49,22 +49,25 @@ void register_noise() {
                     auto m = make_streams<float>(1, n);
                     auto generator = std::make_shared<std::mt19937>(1);
                     auto law = std::make_shared<std::normal_distribution<float>>();
-                    return pair{[=] { fill_normal<float>({1, 0, 0}, 0, m->tensors[0]); },
+                    return pair{[=] {
+                                  fill_normal<float>({1, 0, 0}, 0, m->tensors[0]);
+                                },
                                 [=] {
                                   for (float& z : m->tensors[0]) z = (*law)(*generator);
                                 }};
                   });
-  comparison::add({"normals, double", "std::normal_distribution on std::mt19937", reach::at_least,
-                   1},
-                  [] {
-                    auto m = make_streams<double>(1, n);
-                    auto generator = std::make_shared<std::mt19937>(1);
-                    auto law = std::make_shared<std::normal_distribution<double>>();
-                    return pair{[=] { fill_normal<double>({1, 0, 0}, 0, m->tensors[0]); },
-                                [=] {
-                                  for (double& z : m->tensors[0]) z = (*law)(*generator);
-                                }};
-                  });
+  comparison::add(
+      {"normals, double", "std::normal_distribution on std::mt19937", reach::at_least, 1}, [] {
+        auto m = make_streams<double>(1, n);
+        auto generator = std::make_shared<std::mt19937>(1);
+        auto law = std::make_shared<std::normal_distribution<double>>();
+        return pair{[=] {
+                      fill_normal<double>({1, 0, 0}, 0, m->tensors[0]);
+                    },
+                    [=] {
+                      for (double& z : m->tensors[0]) z = (*law)(*generator);
+                    }};
+      });
   for (const std::size_t size : {std::size_t{1} << 16, std::size_t{1} << 24}) {
     comparison::add({"ancestral step, " + std::to_string(size >> 10) + " K", "noise alone",
                      reach::at_most, 1.10},

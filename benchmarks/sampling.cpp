@@ -62,22 +62,21 @@ constexpr int steps = 50;
 }
 
 void whole_run(std::size_t n, const std::string& name) {
-  comparison::add({"DPM-Solver++(2M), 50 steps, " + name, "50 hand-written passes", reach::at_most,
-                   1.10},
-                  [n] {
-                    auto state = std::make_shared<run_state>(
-                        dpm_solver_plus_plus(trailing(linear_beta_schedule(1000), steps), 2), n);
-                    auto m = make_streams<float>(3, n);
-                    return pair{[=] { state->whole_run(); },
-                                [=] {
-                                  std::copy_n((*m)[1], n, (*m)[0]);
-                                  for (int i = 0; i < steps; ++i) {
-                                    second_order_pass((*m)[0], (*m)[1], (*m)[2], 0.9f, 0.1f, -0.05f,
-                                                      1.01f, -0.2f, n);
-                                    comparison::touch();
-                                  }
-                                }};
-                  });
+  comparison::add(
+      {"DPM-Solver++(2M), 50 steps, " + name, "50 hand-written passes", reach::at_most, 1.10}, [n] {
+        auto state = std::make_shared<run_state>(
+            dpm_solver_plus_plus(trailing(linear_beta_schedule(1000), steps), 2), n);
+        auto m = make_streams<float>(3, n);
+        return pair{[=] { state->whole_run(); },
+                    [=] {
+                      std::copy_n((*m)[1], n, (*m)[0]);
+                      for (int i = 0; i < steps; ++i) {
+                        second_order_pass((*m)[0], (*m)[1], (*m)[2], 0.9f, 0.1f, -0.05f, 1.01f,
+                                          -0.2f, n);
+                        comparison::touch();
+                      }
+                    }};
+      });
 }
 
 void planning(const std::string& name, double milliseconds, std::function<program()> plan) {

@@ -38,8 +38,7 @@ class combine_of : public testing::Test {
       const double arithmetic = (std::same_as<S, double>) ? 0x1p-53 : 0x1p-24;
       const double bound = std::abs(sum) * unit_roundoff() + 0x1p-25 * (sizeof(S) == 2) +
                            2 * magnitude * arithmetic * static_cast<double>(inputs.size() + 1);
-      ASSERT_NEAR(static_cast<double>(actual[i]), sum, bound)
-          << "element " << i;
+      ASSERT_NEAR(static_cast<double>(actual[i]), sum, bound) << "element " << i;
     }
   }
 

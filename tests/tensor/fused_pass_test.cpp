@@ -49,10 +49,10 @@ TYPED_TEST(fused_pass_of, equals_the_stages_one_by_one) {
   pass.item_keys = keys;
   apply(pass);
 
-  const double tolerance = std::same_as<S, double>   ? 1e-15
-                           : std::same_as<S, float>  ? 1e-6
-                           : std::same_as<S, half>   ? 0x1p-10
-                                                     : 0x1p-7;
+  const double tolerance = std::same_as<S, double>  ? 1e-15
+                           : std::same_as<S, float> ? 1e-6
+                           : std::same_as<S, half>  ? 0x1p-10
+                                                    : 0x1p-7;
   for (std::size_t i = 0; i < n; ++i) {
     noise_key key = keys[i / item_size];
     key.draw = 11;

@@ -14,11 +14,10 @@ using namespace tweedie;
 std::uint32_t upper_word(detail::purpose use) { return static_cast<std::uint32_t>(use) << 24; }
 
 philox_counter words_at(noise_key key, detail::purpose use, std::uint64_t counter) {
-  return philox4x32({static_cast<std::uint32_t>(counter),
-                     static_cast<std::uint32_t>(counter >> 32) | upper_word(use), key.item,
-                     key.draw},
-                    {static_cast<std::uint32_t>(key.seed),
-                     static_cast<std::uint32_t>(key.seed >> 32)});
+  return philox4x32(
+      {static_cast<std::uint32_t>(counter),
+       static_cast<std::uint32_t>(counter >> 32) | upper_word(use), key.item, key.draw},
+      {static_cast<std::uint32_t>(key.seed), static_cast<std::uint32_t>(key.seed >> 32)});
 }
 
 // The documented transform with the C library's functions in long double.
@@ -61,8 +60,8 @@ TEST(normal, equals_box_muller_of_the_c_library) {
 // The extreme words, which no test by chance would meet.
 TEST(normal, extreme_uniforms_stay_finite_and_accurate) {
   using namespace tweedie::detail;
-  for (const std::uint32_t x : {0u, 1u, 2u, 0x7fffffffu, 0x80000000u, 0xb504f333u, 0xb504f334u,
-                                0xfffffffeu, 0xffffffffu}) {
+  for (const std::uint32_t x :
+       {0u, 1u, 2u, 0x7fffffffu, 0x80000000u, 0xb504f333u, 0xb504f334u, 0xfffffffeu, 0xffffffffu}) {
     const float_bits bits = float_bits{} + x;
     float y[float_lanes];
     store(y, radius_squared(bits));
@@ -201,7 +200,9 @@ void check_uniform() {
   for (std::size_t i = 0; i < n; ++i) {
     ASSERT_GE(u[i], S(0));
     ASSERT_LT(u[i], S(1));
-    if (i % 997 == 0) { ASSERT_EQ(u[i], uniform_at<S>({3, 1, 4}, i)); }
+    if (i % 997 == 0) {
+      ASSERT_EQ(u[i], uniform_at<S>({3, 1, 4}, i));
+    }
     sum += static_cast<double>(u[i]);
     squares += static_cast<double>(u[i]) * static_cast<double>(u[i]);
   }

@@ -32,7 +32,10 @@ TEST(workers, ranges_cover_everything) {
 
 TEST(workers, exceptions_reach_the_caller_and_work_goes_on) {
   workers threads(3);
-  EXPECT_THROW(threads.for_each(100, [](std::size_t i) { if (i == 40) throw std::runtime_error(""); }),
+  EXPECT_THROW(threads.for_each(100,
+                                [](std::size_t i) {
+                                  if (i == 40) throw std::runtime_error("");
+                                }),
                std::runtime_error);
   std::atomic<int> done = 0;
   threads.for_each(50, [&](std::size_t) { ++done; });

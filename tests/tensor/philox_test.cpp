@@ -28,8 +28,7 @@ TEST(philox, packets_equal_the_scalar_definition) {
     const auto high = static_cast<std::uint32_t>(random());
     const auto low = static_cast<std::uint32_t>(random());
     const detail::philox_stream stream(key);
-    const detail::wide_block packets =
-        stream.words_of(detail::counting<1>(low), stream.at(high));
+    const detail::wide_block packets = stream.words_of(detail::counting<1>(low), stream.at(high));
     for (std::uint32_t lane = 0; lane < detail::wide_lanes; ++lane) {
       const philox_counter expected = philox4x32(
           {low + lane, high, key.item, key.draw},

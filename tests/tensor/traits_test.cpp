@@ -7,7 +7,8 @@ namespace {
 using namespace tweedie;
 
 static_assert(writable_tensor<std::vector<float>&>);
-static_assert(tensor_like<const std::vector<float>&> && !writable_tensor<const std::vector<float>&>);
+static_assert(tensor_like<const std::vector<float>&> &&
+              !writable_tensor<const std::vector<float>&>);
 static_assert(writable_tensor<std::span<bfloat16>> && !writable_tensor<std::span<const double>>);
 static_assert(writable_tensor<std::array<half, 3>&>);
 static_assert(writable_tensor<Eigen::MatrixXf&> && tensor_like<const Eigen::ArrayXXd&>);

@@ -122,7 +122,7 @@ inline double wasserstein_power(std::vector<double> first, std::vector<double> s
   detail::require(p >= 1, name, "p", p, "valid: p >= 1");
   std::sort(first.begin(), first.end());
   std::sort(second.begin(), second.end());
-  const double n = static_cast<double>(first.size()), m = static_cast<double>(second.size());
+  const auto n = static_cast<double>(first.size()), m = static_cast<double>(second.size());
   double sum = 0, at = 0;
   std::size_t i = 0, j = 0;
   while (i < first.size() && j < second.size()) {

@@ -173,7 +173,7 @@ double bound_term(std::size_t n, const O* output, const V* variance, const T* ta
     double sum = 0;
     for (std::size_t j = 0; j < n; ++j) {
       const double v = variance == nullptr ? 0 : static_cast<double>(variance[j]);
-      const double x = static_cast<double>(x0[j]);
+      const auto x = static_cast<double>(x0[j]);
       const double mean =
           x + gain * (static_cast<double>(output[j]) - static_cast<double>(target[j]));
       const bin_likelihood p = decoder(x, mean, (offset + slope * v) / 2);
@@ -202,7 +202,7 @@ double bound_term(std::size_t n, const O* output, const V* variance, const T* ta
   using A = common_arithmetic<O, V, T, G, H>;
   const double whitening = gain * std::exp(-log_v / 2);
   const double constant = log_v - offset;
-  const double rounded = static_cast<double>(static_cast<A>(constant));
+  const auto rounded = static_cast<double>(static_cast<A>(constant));
   return factor / 2 *
          one_pass(
              n,

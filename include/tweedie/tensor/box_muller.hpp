@@ -68,18 +68,16 @@ EIGEN_ALWAYS_INLINE pair_of<double> cos_sin(packet<double> t) {
 // [1/sqrt 2, sqrt 2): -2 ln(1 + t) = -2 t + t^2 P(t), error 5e-8.
 EIGEN_ALWAYS_INLINE packet<float> radius_squared(float_bits x) {
   using signed_bits = words<std::int32_t, float_lanes>;
-  const auto value =
-      padd(convert_lanes<packet<float>>(x), constant(0.5f));
+  const auto value = padd(convert_lanes<packet<float>>(x), constant(0.5f));
   const auto bits = std::bit_cast<signed_bits>(value);
   const signed_bits shifted = bits - 0x3f3504f3;  // sqrt(1/2)
   const signed_bits exponent = shifted >> 23;
   const auto mantissa = std::bit_cast<packet<float>>(signed_bits(bits - (exponent << 23)));
   const auto t = psub(mantissa, constant(1.0f));
-  const auto p = polynomial<float>(t, constant(-0.184532064252f), 0.287046032617f,
-                                   -0.295500505165f, 0.331240443886f, -0.399489164956f,
-                                   0.500041167569f, -0.666672854258f, 0.999999851315f);
-  const auto log_mantissa =
-      pmul(t, pmadd(t, p, constant(-2.0f)));
+  const auto p = polynomial<float>(t, constant(-0.184532064252f), 0.287046032617f, -0.295500505165f,
+                                   0.331240443886f, -0.399489164956f, 0.500041167569f,
+                                   -0.666672854258f, 0.999999851315f);
+  const auto log_mantissa = pmul(t, pmadd(t, p, constant(-2.0f)));
   const auto e = convert_lanes<packet<float>>(signed_bits(exponent - 32));
   return pmadd(e, constant(-1.38629436111989f), log_mantissa);
 }
@@ -93,8 +91,8 @@ EIGEN_ALWAYS_INLINE packet<double> word_to_double(wide word) {
 // The same for 64 bits. With s = t / (2 + t): ln(1 + t) = 2 s + s^3 Q(s^2), error 2e-18 before
 // rounding.
 EIGEN_ALWAYS_INLINE packet<double> radius_squared(wide high, wide low) {
-  const auto value = pmadd(padd(word_to_double(low), constant(0.5)),
-                           constant(0x1p-32), word_to_double(high));
+  const auto value =
+      pmadd(padd(word_to_double(low), constant(0.5)), constant(0x1p-32), word_to_double(high));
   const auto bits = std::bit_cast<wide>(value);
   // The offset keeps the shifted exponent non-negative: value >= 2^-33.
   const wide exponent = (bits - 0x3fe6a09e667f3bcdu + (std::uint64_t{64} << 52)) >> 52;
@@ -102,15 +100,12 @@ EIGEN_ALWAYS_INLINE packet<double> radius_squared(wide high, wide low) {
   const auto t = psub(mantissa, constant(1.0));
   const auto s = pdiv(t, padd(t, constant(2.0)));
   const auto s2 = pmul(s, s);
-  const auto q = polynomial<double>(s2, constant(0.1461773462392422846), 0.1533160818162985727,
-                                    0.1818289287926226111, 0.2222221107753090049,
-                                    0.2857142862637027898, 0.3999999999989850929,
-                                    0.6666666666666669727);
-  const auto log_mantissa =
-      pmul(s, pmadd(s2, q, constant(2.0)));
+  const auto q = polynomial<double>(
+      s2, constant(0.1461773462392422846), 0.1533160818162985727, 0.1818289287926226111,
+      0.2222221107753090049, 0.2857142862637027898, 0.3999999999989850929, 0.6666666666666669727);
+  const auto log_mantissa = pmul(s, pmadd(s2, q, constant(2.0)));
   const auto e = psub(word_to_double(exponent), constant(96.0));
-  return pmul(constant(-2.0),
-                               pmadd(e, constant(0.6931471805599453094), log_mantissa));
+  return pmul(constant(-2.0), pmadd(e, constant(0.6931471805599453094), log_mantissa));
 }
 
 EIGEN_ALWAYS_INLINE pair_of<float> box_muller(float_bits radius, float_bits angle) {
@@ -119,12 +114,11 @@ EIGEN_ALWAYS_INLINE pair_of<float> box_muller(float_bits radius, float_bits angl
   const auto r = square_root(radius_squared(radius));
   const auto signed_r = std::bit_cast<packet<float>>(
       float_bits(std::bit_cast<float_bits>(r) | (angle & 0x80000000u)));
-  const auto t = pmul(
-      convert_lanes<packet<float>>(std::bit_cast<signed_bits>(float_bits(angle << 1))),
-      constant(0x1p-31f));
+  const auto t =
+      pmul(convert_lanes<packet<float>>(std::bit_cast<signed_bits>(float_bits(angle << 1))),
+           constant(0x1p-31f));
   const pair_of<float> unit = cos_sin(t);
-  return {pmul(signed_r, unit.first),
-          pmul(signed_r, unit.second)};
+  return {pmul(signed_r, unit.first), pmul(signed_r, unit.second)};
 }
 
 EIGEN_ALWAYS_INLINE pair_of<double> box_muller(const wide_block& words) {
@@ -136,8 +130,7 @@ EIGEN_ALWAYS_INLINE pair_of<double> box_muller(const wide_block& words) {
   const wide bits = angle | 0x4000000000000000u;
   const auto t = psub(std::bit_cast<packet<double>>(bits), constant(3.0));
   const pair_of<double> unit = cos_sin(t);
-  return {pmul(signed_r, unit.first),
-          pmul(signed_r, unit.second)};
+  return {pmul(signed_r, unit.first), pmul(signed_r, unit.second)};
 }
 
 }  // namespace tweedie::detail

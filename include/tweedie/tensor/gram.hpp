@@ -104,8 +104,7 @@ void gram(std::span<const S* const> rows, std::size_t items, std::size_t item_si
   threads.for_each(items * pieces, [&](std::size_t i) {
     const std::size_t begin = i % pieces * gram_piece;
     const std::size_t first = i / pieces * item_size;
-    detail::gram_of_piece<S>(rows, first + begin,
-                             first + std::min(item_size, begin + gram_piece),
+    detail::gram_of_piece<S>(rows, first + begin, first + std::min(item_size, begin + gram_piece),
                              std::span(sums).subspan(i * triangle, triangle));
   });
   for (std::size_t item = 0; item < items; ++item) {

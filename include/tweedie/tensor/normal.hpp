@@ -56,7 +56,7 @@ static_assert(counters_per_tile % float_lanes == 0);
 
 // A double takes two words.
 template <class A>
-inline constexpr std::size_t tile_size = counters_per_tile * (std::same_as<A, double> ? 2 : 4);
+inline constexpr std::size_t tile_size = counters_per_tile*(std::same_as<A, double> ? 2 : 4);
 
 // Where a tile is in its stream.
 struct tile_counter {
@@ -140,8 +140,8 @@ struct uniform_tiles {
       const wide_block bits = stream.words_of(counting<1>(tile.low + c), tile.upper);
       for (std::size_t w = 0; w < 2; ++w) {
         // 32 + 20 bits as the mantissa of a number in [1, 2).
-        const wide mantissa = (bits.word[2 * w] & 0xffffffffu) << 20 |
-                              (bits.word[2 * w + 1] & 0xffffffffu) >> 12;
+        const wide mantissa =
+            (bits.word[2 * w] & 0xffffffffu) << 20 | (bits.word[2 * w + 1] & 0xffffffffu) >> 12;
         const wide in_one_two = mantissa | 0x3ff0000000000000u;
         store(out + 16 * w + c, psub(std::bit_cast<packet<double>>(in_one_two), constant(1.0)));
       }
@@ -155,7 +155,7 @@ void fill_tiles(noise_key key, purpose use, std::uint64_t first, S* out, std::si
   constexpr std::size_t size = tile_size<A>;
   const philox_stream stream(key);
   std::uint64_t index = first / size;
-  std::size_t skipped = static_cast<std::size_t>(first % size);
+  auto skipped = static_cast<std::size_t>(first % size);
   while (n > 0) {
     if constexpr (std::same_as<S, A>) {
       for (; skipped == 0 && n >= size; n -= size, out += size) {

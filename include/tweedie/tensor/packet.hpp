@@ -70,7 +70,7 @@ EIGEN_ALWAYS_INLINE __m512d minimum(__m512d a, __m512d b) {
 // Unsigned integers, as many lanes as Bytes hold; scalars when there is one lane.
 template <class Word, std::size_t Lanes>
 struct word_lanes {
-  typedef Word type __attribute__((vector_size(Lanes * sizeof(Word))));
+  using type [[gnu::vector_size(Lanes * sizeof(Word))]] = Word;
 };
 template <class Word>
 struct word_lanes<Word, 1> {

@@ -51,7 +51,9 @@ class workers {
     }
     {
       const std::lock_guard lock(mutex_);
-      call_ = [](void* to, std::size_t i) { (*static_cast<std::remove_reference_t<Work>*>(to))(i); };
+      call_ = [](void* to, std::size_t i) {
+        (*static_cast<std::remove_reference_t<Work>*>(to))(i);
+      };
       work_ = &work;
       count_ = count;
       next_ = 0;
@@ -112,16 +114,17 @@ class workers {
 template <class Work>
 void for_each_range(workers& threads, std::size_t size, std::size_t grain, Work&& work) {
   const std::size_t pieces = (size + grain - 1) / std::max<std::size_t>(grain, 1);
-  threads.for_each(pieces, [&](std::size_t i) {
-    work(i * grain, std::min(size, (i + 1) * grain));
-  });
+  threads.for_each(pieces,
+                   [&](std::size_t i) { work(i * grain, std::min(size, (i + 1) * grain)); });
 }
 
 // One pass, shared out in pieces of 16384 elements.
 template <storage_scalar S>
 void apply(const fused_pass<S>& pass, workers& threads) {
   for_each_range(threads, pass.items * pass.item_size, 16 * detail::block_size,
-                 [&](std::size_t begin, std::size_t end) { apply(pass, {begin, end}); });
+                 [&](std::size_t begin, std::size_t end) {
+                   apply(pass, {begin, end});
+                 });
 }
 
 }  // namespace tweedie

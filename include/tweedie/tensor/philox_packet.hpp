@@ -35,8 +35,8 @@ EIGEN_ALWAYS_INLINE wide spread(std::uint64_t value) { return wide{} + value; }
 // Product of the low halves.
 EIGEN_ALWAYS_INLINE wide multiply_low(wide a, std::uint32_t b) {
 #if defined(EIGEN_VECTORIZE_AVX512)
-  return std::bit_cast<wide>(_mm512_maskz_mul_epu32(0xff, std::bit_cast<__m512i>(a),
-                                                      _mm512_set1_epi64(b)));
+  return std::bit_cast<wide>(
+      _mm512_maskz_mul_epu32(0xff, std::bit_cast<__m512i>(a), _mm512_set1_epi64(b)));
 #elif defined(EIGEN_VECTORIZE_AVX2)
   return std::bit_cast<wide>(_mm256_mul_epu32(std::bit_cast<__m256i>(a), _mm256_set1_epi64x(b)));
 #elif defined(EIGEN_VECTORIZE_SSE2) && !defined(EIGEN_VECTORIZE_AVX)

@@ -38,7 +38,7 @@ Eigen::Tensor<S, Rank> standard_normal(const Eigen::Index (&extents)[Rank], std:
 
 // Fills a float or double tensor with uniforms in [0, 1).
 template <writable_tensor T>
-  requires std::floating_point<scalar_t<T>>
+requires std::floating_point<scalar_t<T>>
 void fill_standard_uniform(T&& tensor, std::uint64_t seed, std::uint32_t draw = initial_draw) {
   const std::size_t items = traits_of<T>::items(tensor);
   for (std::size_t i = 0; i < items; ++i) {

@@ -15,7 +15,7 @@ using bfloat16 = Eigen::bfloat16;
 
 template <class S>
 concept storage_scalar = std::same_as<S, float> || std::same_as<S, double> ||
-                         std::same_as<S, half> || std::same_as<S, bfloat16>;
+    std::same_as<S, half> || std::same_as<S, bfloat16>;
 
 // float for half and bfloat16, S itself for float and double.
 template <storage_scalar S>

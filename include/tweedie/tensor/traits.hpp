@@ -45,13 +45,12 @@ using const_view_t = typename traits_of<T>::const_view_type;
 
 // A tensor whose elements are contiguous and can be read.
 template <class T>
-concept tensor_like =
-    storage_scalar<scalar_t<T>> && requires(T&& t, const scalar_t<T>* p) {
-      { traits_of<T>::data(t) } -> std::convertible_to<const scalar_t<T>*>;
-      { traits_of<T>::size(t) } -> std::same_as<std::size_t>;
-      { traits_of<T>::items(t) } -> std::same_as<std::size_t>;
-      { traits_of<T>::make_view(p, traits_of<T>::shape(t)) } -> std::same_as<const_view_t<T>>;
-    };
+concept tensor_like = storage_scalar<scalar_t<T>> && requires(T&& t, const scalar_t<T>* p) {
+  { traits_of<T>::data(t) } -> std::convertible_to<const scalar_t<T>*>;
+  { traits_of<T>::size(t) } -> std::same_as<std::size_t>;
+  { traits_of<T>::items(t) } -> std::same_as<std::size_t>;
+  { traits_of<T>::make_view(p, traits_of<T>::shape(t)) } -> std::same_as<const_view_t<T>>;
+};
 
 // A tensor whose elements can be written too.
 template <class T>
@@ -76,9 +75,9 @@ std::size_t item_size(const T& t) {
 template <tensor_like T>
 auto item_elements(T&& t, std::size_t item) {
   if (item >= traits_of<T>::items(t)) {
-    throw std::out_of_range("item_elements: item = " + std::to_string(item) +
-                            "; valid is 0 to items - 1, items = " +
-                            std::to_string(traits_of<T>::items(t)));
+    throw std::out_of_range(
+        "item_elements: item = " + std::to_string(item) +
+        "; valid is 0 to items - 1, items = " + std::to_string(traits_of<T>::items(t)));
   }
   const std::size_t n = item_size(t);
   return elements(t).subspan(item * n, n);
@@ -124,10 +123,9 @@ struct dense_traits {
   template <class T>
   static auto data(T& t) {
     if (t.innerSize() > 1 && t.outerSize() > 1 && t.outerStride() != t.innerSize()) {
-      throw std::invalid_argument("tensor_traits: outer stride = " +
-                                  std::to_string(t.outerStride()) +
-                                  "; storage must be contiguous, stride = inner size = " +
-                                  std::to_string(t.innerSize()));
+      throw std::invalid_argument(
+          "tensor_traits: outer stride = " + std::to_string(t.outerStride()) +
+          "; storage must be contiguous, stride = inner size = " + std::to_string(t.innerSize()));
     }
     return t.data();
   }
@@ -196,8 +194,9 @@ template <storage_scalar S, std::size_t N>
 struct tensor_traits<std::array<S, N>> : detail::flat_traits<S> {};
 
 template <class S, std::size_t N>
-  requires storage_scalar<std::remove_const_t<S>>
-struct tensor_traits<std::span<S, N>> : detail::flat_traits<std::remove_const_t<S>> {};
+requires storage_scalar<std::remove_const_t<S>>
+struct tensor_traits<std::span<S, N>> : detail::flat_traits<std::remove_const_t<S>> {
+};
 
 template <storage_scalar S, int R, int C, int O, int MR, int MC>
 struct tensor_traits<Eigen::Matrix<S, R, C, O, MR, MC>>

@@ -72,20 +72,25 @@ EIGEN_DONT_INLINE void weigh_terms(D* to, const term<S>* terms, std::size_t n) {
 
 inline constexpr std::size_t terms_at_once = 8;
 
+// Any number of terms up to terms_at_once. Partial sums of more, which are rare, stay in the cache:
+// what is left of them is added stream by stream.
 template <into Mode = into::assign, storage_scalar D, storage_scalar S>
 void weigh(D* to, std::span<const term<S>> terms, std::size_t n) {
-  switch (terms.size()) {
-    case 0:
-      if constexpr (Mode == into::assign) std::fill_n(to, n, D(0));
-      return;
-    case 1: return weigh_terms<Mode, 1>(to, terms.data(), n);
-    case 2: return weigh_terms<Mode, 2>(to, terms.data(), n);
-    case 3: return weigh_terms<Mode, 3>(to, terms.data(), n);
-    case 4: return weigh_terms<Mode, 4>(to, terms.data(), n);
-    case 5: return weigh_terms<Mode, 5>(to, terms.data(), n);
-    case 6: return weigh_terms<Mode, 6>(to, terms.data(), n);
-    case 7: return weigh_terms<Mode, 7>(to, terms.data(), n);
-    default: return weigh_terms<Mode, terms_at_once>(to, terms.data(), n);
+  if constexpr (Mode == into::accumulate) {
+    if (terms.size() == terms_at_once) return weigh_terms<Mode, terms_at_once>(to, terms.data(), n);
+    for (const term<S>& t : terms) weigh_terms<Mode, 1>(to, &t, n);
+  } else {
+    switch (terms.size()) {
+      case 0: std::fill_n(to, n, D(0)); return;
+      case 1: return weigh_terms<Mode, 1>(to, terms.data(), n);
+      case 2: return weigh_terms<Mode, 2>(to, terms.data(), n);
+      case 3: return weigh_terms<Mode, 3>(to, terms.data(), n);
+      case 4: return weigh_terms<Mode, 4>(to, terms.data(), n);
+      case 5: return weigh_terms<Mode, 5>(to, terms.data(), n);
+      case 6: return weigh_terms<Mode, 6>(to, terms.data(), n);
+      case 7: return weigh_terms<Mode, 7>(to, terms.data(), n);
+      default: return weigh_terms<Mode, terms_at_once>(to, terms.data(), n);
+    }
   }
 }
 
