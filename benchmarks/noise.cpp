@@ -3,7 +3,6 @@
 
 #include "comparison.hpp"
 #include "streams.hpp"
-#include "tweedie/tensor/fused_pass.hpp"
 #include "tweedie/tensor/parallel.hpp"
 
 namespace {
@@ -19,24 +18,10 @@ constexpr double over_standard = 3;
 #endif
 
 // x <- a x + s z
-void noisy_step(streams<float>& m, std::size_t n, workers* threads = nullptr) {
-  static constexpr double weights[] = {0.99, 0.1};
-  static const pass_draw<float> draws[] = {{1, nullptr}};
-  static const noise_key keys[] = {{7, 0, 0}};
-  float* const out[] = {m[0]};
+void ancestral_step(streams<float>& m, std::size_t n, workers* threads = nullptr) {
   const float* const in[] = {m[0]};
-  fused_pass<float> pass;
-  pass.item_size = n;
-  pass.outputs = out;
-  pass.inputs = in;
-  pass.weights = weights;
-  pass.draws = draws;
-  pass.item_keys = keys;
-  if (threads != nullptr) {
-    apply(pass, *threads);
-  } else {
-    apply(pass);
-  }
+  constexpr double weights[] = {0.99, 0.1};
+  noisy_step(m[0], in, weights, n, threads);
 }
 
 }  // namespace
@@ -74,7 +59,7 @@ void register_noise() {
                     [size] {
                       auto m = make_streams<float>(1, size);
                       auto z = make_streams<float>(1, 1024);
-                      return pair{[=] { noisy_step(*m, size); },
+                      return pair{[=] { ancestral_step(*m, size); },
                                   [=] {
                                     for (std::size_t i = 0; i < size; i += 1024) {
                                       fill_normal<float>({7, 0, 1}, i, z->tensors[0]);
@@ -85,6 +70,7 @@ void register_noise() {
   comparison::add({"ancestral step, 1 M, two threads", "one thread", reach::at_least, 1.85}, [] {
     auto m = make_streams<float>(1, 1 << 20);
     auto two = std::make_shared<workers>(2);
-    return pair{[=] { noisy_step(*m, 1 << 20, two.get()); }, [=] { noisy_step(*m, 1 << 20); }};
+    return pair{[=] { ancestral_step(*m, 1 << 20, two.get()); },
+                [=] { ancestral_step(*m, 1 << 20); }};
   });
 }

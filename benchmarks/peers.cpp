@@ -6,7 +6,7 @@
 
 #include "comparison.hpp"
 #include "streams.hpp"
-#include "tweedie/tensor/fused_pass.hpp"
+#include "tweedie/tensor/combine.hpp"
 
 #ifdef TWEEDIE_WITH_XTENSOR
 #include <xtensor/xnoalias.hpp>
@@ -54,19 +54,9 @@ constexpr std::array names = {"Euler", "DDIM", "DPM-Solver++(2M)", "Euler ancest
       };
     default:
       return [=] {
-        static constexpr double weights[] = {1, -0.3, 0.2};
-        static const pass_draw<float> draws[] = {{1, nullptr}};
-        static const noise_key keys[] = {{7, 0, 0}};
-        float* const out[] = {(*m)[0]};
         const float* const in[] = {(*m)[0], (*m)[1]};
-        fused_pass<float> pass;
-        pass.item_size = n;
-        pass.outputs = out;
-        pass.inputs = in;
-        pass.weights = weights;
-        pass.draws = draws;
-        pass.item_keys = keys;
-        apply(pass);
+        static constexpr double weights[] = {1, -0.3, 0.2};
+        noisy_step((*m)[0], in, weights, n);
       };
   }
 }
