@@ -26,6 +26,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "tweedie/grid/grid.hpp"
@@ -83,28 +84,25 @@ inline exponential_tableau dpm_solver_3(double c_2 = 1.0 / 3, double c_3 = 2.0 /
   return {{0, c_2, c_3}, {{2, 1, c_3 * c_3 / c_2, 2, c_3}, {3, 2, 1 / c_3, 2, 1}}};
 }
 
+namespace detail {
+
+// The stages of Cox and Matthews with other a_ij: their b_j are shared.
+inline exponential_tableau with_cox_matthews_weights(std::vector<phi_term> terms) {
+  for (const phi_term& b :
+       {phi_term{4, 1, 2, 2, 1}, phi_term{4, 1, -4, 3, 1}, phi_term{4, 2, 2, 2, 1},
+        phi_term{4, 2, -4, 3, 1}, phi_term{4, 3, -1, 2, 1}, phi_term{4, 3, 4, 3, 1}})
+    terms.push_back(b);
+  return {{0, 0.5, 0.5, 1}, std::move(terms)};
+}
+
+}  // namespace detail
+
 inline exponential_tableau cox_matthews() {
-  return {{0, 0.5, 0.5, 1},
-          {{2, 1, 0.5, 1, 0.5},
-           {3, 2, 1, 1, 0.5},
-           {4, 1, 2, 2, 1},
-           {4, 1, -4, 3, 1},
-           {4, 2, 2, 2, 1},
-           {4, 2, -4, 3, 1},
-           {4, 3, -1, 2, 1},
-           {4, 3, 4, 3, 1}}};
+  return detail::with_cox_matthews_weights({{2, 1, 0.5, 1, 0.5}, {3, 2, 1, 1, 0.5}});
 }
 
 inline exponential_tableau krogstad() {
-  return {{0, 0.5, 0.5, 1},
-          {{2, 1, 1, 2, 0.5},
-           {3, 2, 2, 2, 1},
-           {4, 1, 2, 2, 1},
-           {4, 1, -4, 3, 1},
-           {4, 2, 2, 2, 1},
-           {4, 2, -4, 3, 1},
-           {4, 3, -1, 2, 1},
-           {4, 3, 4, 3, 1}}};
+  return detail::with_cox_matthews_weights({{2, 1, 1, 2, 0.5}, {3, 2, 2, 2, 1}});
 }
 
 inline exponential_tableau hochbruck_ostermann() {
