@@ -82,6 +82,7 @@
 #include "tweedie/tensor/combine.hpp"
 #include "tweedie/tensor/fused_pass.hpp"
 #include "tweedie/tensor/gram.hpp"
+#include "tweedie/tensor/load_store.hpp"
 #include "tweedie/tensor/normal.hpp"
 #include "tweedie/tensor/packet.hpp"
 #include "tweedie/tensor/parallel.hpp"

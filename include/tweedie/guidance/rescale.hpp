@@ -19,6 +19,7 @@
 
 #include "tweedie/schedule/error.hpp"
 #include "tweedie/tensor/combine.hpp"
+#include "tweedie/tensor/load_store.hpp"
 #include "tweedie/tensor/packet.hpp"
 #include "tweedie/tensor/storage.hpp"
 

@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "tweedie/tensor/load_store.hpp"
 #include "tweedie/tensor/packet.hpp"
 
 namespace tweedie::detail {

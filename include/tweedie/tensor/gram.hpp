@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "tweedie/schedule/error.hpp"
+#include "tweedie/tensor/load_store.hpp"
 #include "tweedie/tensor/packet.hpp"
 #include "tweedie/tensor/parallel.hpp"
 #include "tweedie/tensor/storage.hpp"

@@ -16,6 +16,7 @@
 #include <type_traits>
 
 #include "tweedie/tensor/box_muller.hpp"
+#include "tweedie/tensor/load_store.hpp"
 #include "tweedie/tensor/packet.hpp"
 #include "tweedie/tensor/philox_packet.hpp"
 #include "tweedie/tensor/storage.hpp"

@@ -1,19 +1,16 @@
-// Hardware vectors of arithmetic scalars, loaded from and stored to any storage scalar.
+// Hardware vectors of arithmetic scalars, and of the integers that hold their bits.
 //
 // The width is Eigen's for the build's instruction set, so that the kernels here and Eigen's own
-// expressions agree, and vectorisation does not hang on the optimisation level. half and bfloat16
-// are widened on loading and rounded to nearest even on storing. Every element goes through the
-// same instructions whatever its place in a range (the last, partial packet is padded), so that
-// results do not depend on where a range is cut.
+// expressions agree, and vectorisation does not hang on the optimisation level.
 #pragma once
 
 #include <Eigen/Core>
 #include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-
-#include "tweedie/tensor/storage.hpp"
+#include <type_traits>
 
 namespace tweedie::detail {
 
@@ -90,7 +87,6 @@ EIGEN_ALWAYS_INLINE To convert_lanes(From from) {
 
 inline constexpr std::size_t float_lanes = lanes<float>;
 using float_bits = words<std::uint32_t, float_lanes>;
-using half_bits = words<std::uint16_t, float_lanes>;
 
 // All ones in the lanes where condition holds.
 template <class Condition>
@@ -100,115 +96,6 @@ EIGEN_ALWAYS_INLINE float_bits mask(Condition condition) {
   } else {
     return std::bit_cast<float_bits>(condition);
   }
-}
-
-// As many 16-bit words as float packets have lanes, in the high halves of 32-bit lanes over zeros.
-// GCC 12 makes detours of such conversions between vectors of different size, hence the
-// instructions by name; the masked AVX-512 forms, all lanes on, do not read an undefined register.
-EIGEN_ALWAYS_INLINE float_bits load_high_words(const void* from) {
-#if defined(EIGEN_VECTORIZE_SSE2) && !defined(EIGEN_VECTORIZE_AVX)
-  return std::bit_cast<float_bits>(
-      _mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64(static_cast<const __m128i*>(from))));
-#else
-  half_bits raw;
-  std::memcpy(&raw, from, sizeof raw);
-#if defined(EIGEN_VECTORIZE_AVX512)
-  const auto wide =
-      std::bit_cast<float_bits>(_mm512_maskz_cvtepu16_epi32(0xffff, std::bit_cast<__m256i>(raw)));
-#elif defined(EIGEN_VECTORIZE_AVX2)
-  const auto wide = std::bit_cast<float_bits>(_mm256_cvtepu16_epi32(std::bit_cast<__m128i>(raw)));
-#else
-  const auto wide = convert_lanes<float_bits>(raw);
-#endif
-  return wide << 16;
-#endif
-}
-
-// Stores the high halves of 32-bit lanes.
-EIGEN_ALWAYS_INLINE void store_high_words(void* to, float_bits wide) {
-#if defined(EIGEN_VECTORIZE_SSE2) && !defined(EIGEN_VECTORIZE_AVX)
-  // The arithmetic shift keeps the words within the signed range, which packing would clip to.
-  const __m128i words = _mm_srai_epi32(std::bit_cast<__m128i>(wide), 16);
-  _mm_storel_epi64(static_cast<__m128i*>(to), _mm_packs_epi32(words, words));
-#else
-#if defined(EIGEN_VECTORIZE_AVX512)
-  const __m256i raw =
-      _mm512_maskz_cvtepi32_epi16(0xffff, std::bit_cast<__m512i>(float_bits(wide >> 16)));
-#elif defined(EIGEN_VECTORIZE_AVX2)
-  const __m256i words = std::bit_cast<__m256i>(float_bits(wide >> 16));
-  const __m128i raw =
-      _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-#else
-  const auto raw = convert_lanes<half_bits>(float_bits(wide >> 16));
-#endif
-  std::memcpy(to, &raw, sizeof raw);
-#endif
-}
-
-// A half in the high word of each lane, the rest zeros.
-EIGEN_ALWAYS_INLINE packet<float> widen_half(float_bits high) {
-  using signed_bits = words<std::int32_t, float_lanes>;
-  // Exponent and mantissa to their places in a float, the sign stays.
-  const auto moved = std::bit_cast<float_bits>(signed_bits(std::bit_cast<signed_bits>(high) >> 3));
-  // 2^112 moves the exponent bias from 15 to 127 and normalises subnormals on the way.
-  const auto value =
-      Eigen::internal::pmul(std::bit_cast<packet<float>>(float_bits(moved & 0x8fffe000u)),
-                            pset1<packet<float>>(0x1p112f));
-  const auto magnitude = std::bit_cast<signed_bits>(float_bits(high & 0x7fffffffu));
-  const float_bits special = mask(magnitude >= 0x7c000000) & 0x7f800000u;
-  return std::bit_cast<packet<float>>(std::bit_cast<float_bits>(value) | special);
-}
-
-// To the half in the high word of each lane; the low word is undefined.
-EIGEN_ALWAYS_INLINE float_bits round_to_half(packet<float> value) {
-  using signed_bits = words<std::int32_t, float_lanes>;
-  const auto bits = std::bit_cast<float_bits>(value);
-  const float_bits magnitude = bits & 0x7fffffffu;
-  const auto order = std::bit_cast<signed_bits>(magnitude);
-  // Exponent bias from 127 to 15, and half a unit (less the smallest bit, plus the last bit that
-  // stays) of rounding to nearest even.
-  const float_bits normal = magnitude - 0x37fff001u + ((magnitude >> 13) & 1u);
-  // Adding 1/2 lets the floating-point adder round to multiples of 2^-24.
-  const auto shifted =
-      Eigen::internal::padd(std::bit_cast<packet<float>>(magnitude), pset1<packet<float>>(0.5f));
-  const float_bits subnormal = (std::bit_cast<float_bits>(shifted) - 0x3f000000u) << 13;
-  const float_bits nan = mask(order > 0x7f800000) & 0x00400000u;
-  const float_bits small = mask(order < 0x38800000);
-  const float_bits large = mask(order >= 0x47800000);
-  const float_bits finite = (small & subnormal) | (~small & normal);
-  const float_bits unsigned_half = (large & (nan | 0x0f800000u)) | (~large & finite);
-  return (unsigned_half << 3) | (bits & 0x80000000u);
-}
-
-// To the bfloat16 in the high word of each lane; the low word is undefined.
-EIGEN_ALWAYS_INLINE float_bits round_to_bfloat16(packet<float> value) {
-  const auto bits = std::bit_cast<float_bits>(value);
-  // NaNs are made quiet, and not rounded to infinity or past it.
-  const float_bits nan = mask(value != value);
-  const float_bits half_unit = ((bits >> 16) & 1u) + 0x7fffu;
-  return (bits + (half_unit & ~nan)) | (nan & 0x00400000u);
-}
-
-EIGEN_ALWAYS_INLINE packet<float> load_half(const void* from) {
-#if defined(EIGEN_VECTORIZE_AVX512)
-  return _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(static_cast<const __m256i*>(from)));
-#elif defined(EIGEN_VECTORIZE_AVX) && defined(__F16C__)
-  return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(from)));
-#else
-  return widen_half(load_high_words(from));
-#endif
-}
-
-EIGEN_ALWAYS_INLINE void store_half(void* to, packet<float> value) {
-#if defined(EIGEN_VECTORIZE_AVX512)
-  _mm256_storeu_si256(
-      static_cast<__m256i*>(to),
-      _mm512_maskz_cvtps_ph(0xffff, value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-#elif defined(EIGEN_VECTORIZE_AVX) && defined(__F16C__)
-  _mm_storeu_si128(static_cast<__m128i*>(to), _mm256_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT));
-#else
-  store_high_words(to, round_to_half(value));
-#endif
 }
 
 EIGEN_ALWAYS_INLINE packet<double> widen_floats(words<float, lanes<double>> narrow) {
@@ -266,59 +153,6 @@ EIGEN_ALWAYS_INLINE packet<float> narrow(const packet<double> (&from)[double_par
 #endif
 }
 
-template <storage_scalar S>
-EIGEN_ALWAYS_INLINE packet<arithmetic_t<S>> load(const S* from) {
-  if constexpr (std::same_as<S, arithmetic_t<S>>) {
-    return Eigen::internal::ploadu<packet<S>>(from);
-  } else if constexpr (std::same_as<S, half>) {
-    return load_half(from);
-  } else {
-    return std::bit_cast<packet<float>>(load_high_words(from));
-  }
-}
-
-template <storage_scalar S>
-EIGEN_ALWAYS_INLINE void store(S* to, packet<arithmetic_t<S>> value) {
-  if constexpr (std::same_as<S, arithmetic_t<S>>) {
-    Eigen::internal::pstoreu(to, value);
-  } else if constexpr (std::same_as<S, half>) {
-    store_half(to, value);
-  } else {
-    store_high_words(to, round_to_bfloat16(value));
-  }
-}
-
-// Two packets of neighbouring elements, in an order of their own: bfloat16 in even and odd places are
-// parted with a shift and a mask. For work on each element by itself.
-template <storage_scalar S>
-struct packet_pair {
-  packet<arithmetic_t<S>> first, second;
-};
-
-template <storage_scalar S>
-EIGEN_ALWAYS_INLINE packet_pair<S> load_pair(const S* from) {
-  if constexpr (std::same_as<S, bfloat16>) {
-    float_bits both;
-    std::memcpy(&both, from, sizeof both);
-    return {std::bit_cast<packet<float>>(float_bits(both << 16)),
-            std::bit_cast<packet<float>>(float_bits(both & 0xffff0000u))};
-  } else {
-    return {load(from), load(from + lanes<arithmetic_t<S>>)};
-  }
-}
-
-template <storage_scalar S>
-EIGEN_ALWAYS_INLINE void store_pair(S* to, const packet_pair<S>& values) {
-  if constexpr (std::same_as<S, bfloat16>) {
-    const float_bits both =
-        (round_to_bfloat16(values.first) >> 16) | (round_to_bfloat16(values.second) & 0xffff0000u);
-    std::memcpy(static_cast<void*>(to), &both, sizeof both);
-  } else {
-    store(to, values.first);
-    store(to + lanes<arithmetic_t<S>>, values.second);
-  }
-}
-
 // One bit for each lane where a < b does not hold, a NaN included.
 template <std::floating_point A>
 EIGEN_ALWAYS_INLINE unsigned lanes_not_below(packet<A> a, packet<A> b) {
@@ -347,21 +181,6 @@ EIGEN_ALWAYS_INLINE unsigned lanes_not_below(packet<A> a, packet<A> b) {
   for (std::size_t i = 0; i < lanes<A>; ++i) bits |= (x[i] < y[i] ? 0u : 1u) << i;
   return bits;
 #endif
-}
-
-// The first count < lanes elements, zeros behind them.
-template <storage_scalar S>
-EIGEN_ALWAYS_INLINE packet<arithmetic_t<S>> load_partial(const S* from, std::size_t count) {
-  S padded[lanes<arithmetic_t<S>>] = {};
-  std::memcpy(static_cast<void*>(padded), from, count * sizeof(S));
-  return load(padded);
-}
-
-template <storage_scalar S>
-EIGEN_ALWAYS_INLINE void store_partial(S* to, packet<arithmetic_t<S>> value, std::size_t count) {
-  S padded[lanes<arithmetic_t<S>>];
-  store(padded, value);
-  std::memcpy(static_cast<void*>(to), padded, count * sizeof(S));
 }
 
 }  // namespace tweedie::detail

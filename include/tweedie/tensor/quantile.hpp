@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "tweedie/schedule/error.hpp"
+#include "tweedie/tensor/load_store.hpp"
 #include "tweedie/tensor/packet.hpp"
 #include "tweedie/tensor/storage.hpp"
 

@@ -13,6 +13,7 @@
 #include <span>
 #include <utility>
 
+#include "tweedie/tensor/load_store.hpp"
 #include "tweedie/tensor/packet.hpp"
 #include "tweedie/tensor/storage.hpp"
 
