@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -77,23 +78,51 @@ TYPED_TEST(rescaled, with_phi_one_each_item_has_the_conditional_deviation) {
 // Equation 16 in double on the plain guidance.
 TYPED_TEST(rescaled, equals_the_published_formula) {
   using S = TypeParam;
-  constexpr double w = 7.5, phi = 0.7;
-  guide_rescaled<S>(this->unconditional, this->conditional, w, phi, this->result, this->items);
-  for (std::size_t i = 0; i < this->items; ++i) {
-    const auto u = this->item(this->unconditional, i), c = this->item(this->conditional, i);
-    std::vector<double> guided(u.size());
-    for (std::size_t k = 0; k < u.size(); ++k) {
-      guided[k] = (1 - w) * static_cast<double>(u[k]) + w * static_cast<double>(c[k]);
+  constexpr double phi = 0.7;
+  for (const double w : {-1.0, 0.0, 1e-25, 0.25, 0.5, 2.0, 7.5}) {
+    guide_rescaled<S>(this->unconditional, this->conditional, w, phi, this->result, this->items);
+    for (std::size_t i = 0; i < this->items; ++i) {
+      const auto u = this->item(this->unconditional, i), c = this->item(this->conditional, i);
+      std::vector<double> guided(u.size());
+      for (std::size_t k = 0; k < u.size(); ++k) {
+        guided[k] = (1 - w) * static_cast<double>(u[k]) + w * static_cast<double>(c[k]);
+      }
+      const double ratio =
+          moments_of(c).deviation / moments_of(std::span<const double>(guided)).deviation;
+      for (std::size_t k = 0; k < u.size(); ++k) {
+        const double expected = phi * ratio * guided[k] + (1 - phi) * guided[k];
+        // The two terms of the sum may be larger than it.
+        const double term = std::abs(w * ratio * static_cast<double>(c[k]));
+        ASSERT_NEAR(static_cast<double>(this->item(this->result, i)[k]), expected,
+                    (unit<S> + sum_error<S>)*std::abs(expected) + sum_error<S> / 16 * term)
+            << w << ' ' << i << ' ' << k;
+      }
     }
-    const double ratio =
-        moments_of(c).deviation / moments_of(std::span<const double>(guided)).deviation;
-    for (std::size_t k = 0; k < u.size(); ++k) {
-      const double expected = phi * ratio * guided[k] + (1 - phi) * guided[k];
-      // The two terms of the sum are larger than it.
-      const double term = w * std::abs(ratio * static_cast<double>(c[k]));
-      ASSERT_NEAR(static_cast<double>(this->item(this->result, i)[k]), expected,
-                  (unit<S> + sum_error<S>)*std::abs(expected) + sum_error<S> / 16 * term)
-          << i << ' ' << k;
+  }
+}
+
+// Up to a mean of sqrt(3) deviations the variance is mean square - mean^2, beyond that it is taken
+// of deviations. The error of the difference is at most 4 times that of the sum, and half of that
+// in the deviation; rounding w (c - u) + u moves a deviation by no more than its own size.
+TYPED_TEST(rescaled, no_mean_does_harm) {
+  using S = TypeParam;
+  constexpr double w = 3;
+  constexpr std::size_t n = 4096;
+  std::vector<S> z(n), u(n), c(n), out(n);
+  fill_normal<S>({6, 0, 0}, 0, z);
+  for (const double mean : {-1.8, -1.7, 0.0, 1.0, 1.7, 1.8, 30.0}) {
+    for (const double difference : {0.0, 5.0}) {
+      for (std::size_t i = 0; i < n; ++i) {
+        const double around_zero = static_cast<double>(z[i]);
+        c[i] = static_cast<S>(mean + around_zero);
+        u[i] = static_cast<S>(mean + difference + 0.9 * around_zero);
+      }
+      guide_rescaled<S>(u, c, w, 1, out);
+      const double expected = moments_of(std::span<const S>(c)).deviation;
+      const double rounding = unit<S> * w * (std::abs(mean) + difference) / 2;
+      EXPECT_NEAR(moments_of(std::span<const S>(out)).deviation, expected,
+                  (unit<S> + 2 * sum_error<S>)*expected + rounding)
+          << mean << ' ' << difference;
     }
   }
 }
@@ -106,6 +135,18 @@ TYPED_TEST(rescaled, without_phi_or_guidance_nothing_is_rescaled) {
   EXPECT_EQ(this->result, plain);
   guide_rescaled<S>(this->unconditional, this->conditional, 1, 0.7, this->result, this->items);
   EXPECT_EQ(this->result, this->conditional);
+}
+
+TYPED_TEST(rescaled, an_item_is_the_same_alone_and_in_a_batch) {
+  using S = TypeParam;
+  guide_rescaled<S>(this->unconditional, this->conditional, 7.5, 0.7, this->result, this->items);
+  std::vector<S> alone(this->length);
+  for (std::size_t i = 0; i < this->items; ++i) {
+    guide_rescaled<S>(this->item(this->unconditional, i), this->item(this->conditional, i), 7.5,
+                      0.7, alone);
+    const auto batch = this->item(this->result, i);
+    EXPECT_TRUE(std::equal(alone.begin(), alone.end(), batch.begin())) << i;
+  }
 }
 
 TYPED_TEST(rescaled, may_write_over_either_input) {
@@ -124,6 +165,13 @@ TYPED_TEST(rescaled, constants_are_left_alone_and_large_means_do_no_harm) {
   std::vector<S> u(1000, S(2)), c(1000, S(3)), out(1000);
   guide_rescaled<S>(u, c, 4, 0.7, out);
   EXPECT_EQ(out, std::vector<S>(1000, S(6)));
+  // Sums of these are not exact.
+  std::fill(u.begin(), u.end(), S(0.1));
+  std::fill(c.begin(), c.end(), S(0.7));
+  std::vector<S> plain(1000);
+  guide<S>(u, c, 4, plain);
+  guide_rescaled<S>(u, c, 4, 0.7, out);
+  EXPECT_EQ(out, plain);
 
   std::vector<float> far_u(4096), far_c(4096), far_out(4096);
   for (std::size_t i = 0; i < far_u.size(); ++i) {
