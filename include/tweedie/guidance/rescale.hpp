@@ -8,7 +8,7 @@
 // that back. phi = 0 is plain guidance. A constant y, which has no spread, is left alone. One pass
 // reads both outputs, another reads them again and writes: the factor turns the guidance weights
 // into others, the guided output is never stored unscaled. Where y or y_c has a mean beyond
-// sqrt(3) deviations from 0 the reading is done twice.
+// sqrt(15) deviations from 0, but not so in its first block, the reading is done twice.
 #pragma once
 
 #include <algorithm>
@@ -131,18 +131,21 @@ output_pair<double> variances(const S* u, const S* c, double w, std::size_t n) {
   using A = arithmetic_t<S>;
   using Eigen::internal::pmul;
   using Eigen::internal::psub;
-  // Sums of the outputs as they are, the guided one divided by w, are fewest instructions: 5
-  // additions a packet, of which a core without fused multiply-add makes two a cycle. They serve
-  // where the mean square is at most 4 variances, so that the difference loses two bits. Smaller w
-  // would make the ratio larger than 1, without limit.
+  // Sums of the outputs as they are, the guided one divided by w, are fewest instructions. They
+  // serve where the mean square is at most 16 variances, so that the difference loses four bits;
+  // the first block mostly tells. Smaller w would make the ratio larger than 1, without limit.
   if (w >= 0.5) {
     const packet<A> ratio = pset1<packet<A>>(static_cast<A>((1 - w) / w));
-    const auto total = moments_of_outputs(u, c, n, [=](packet<A> from_u, packet<A> from_c) {
-      return output_packets<A>{pmadd(ratio, from_u, from_c), from_c};
-    });
-    const auto serves = [n](const moments<A>& m) { return m.mean_square(n) <= 4 * m.variance(n); };
-    if (serves(total.guided) && serves(total.conditional))
-      return {w * w * total.guided.variance(n), total.conditional.variance(n)};
+    for (const std::size_t count : {std::min(n, block_size), n}) {
+      const auto total = moments_of_outputs(u, c, count, [=](packet<A> from_u, packet<A> from_c) {
+        return output_packets<A>{pmadd(ratio, from_u, from_c), from_c};
+      });
+      const auto serves = [count](const moments<A>& m) {
+        return m.mean_square(count) <= 16 * m.variance(count);
+      };
+      if (!serves(total.guided) || !serves(total.conditional)) break;
+      if (count == n) return {w * w * total.guided.variance(n), total.conditional.variance(n)};
+    }
   }
   // Deviations from the first elements, which go through the same instructions as all others: a
   // large mean does no harm and constants have variance 0.
