@@ -114,6 +114,39 @@ TYPED_TEST(narrow_storage, pairs_of_packets_hold_and_round_the_same_elements) {
   }
 }
 
+// One NaN among numbers that are rounded: in every place, of the kind that rounding would carry past
+// the largest NaN, and a signalling one whose payload is all cut off.
+TYPED_TEST(narrow_storage, a_nan_in_a_pair_stays_and_changes_nothing_else) {
+  using S = TypeParam;
+  constexpr std::size_t n = 2 * float_lanes;
+  S ones[n];
+  std::fill_n(ones, n, S(1));
+  const packet_pair<S> one = load_pair(ones);
+  const auto next = static_cast<float>(from_bits<S>(bits_of(S(1)) + 1u));
+  const float up = 1 + 0.75f * (next - 1);  // is rounded up
+  for (const std::uint32_t bits : {0x7fffffffu, 0xffffffffu, 0x7f800001u, 0xff800001u}) {
+    for (std::size_t lane = 0; lane < n; ++lane) {
+      packet_pair<S> pair = {Eigen::internal::pmul(one.first, pset1<packet<float>>(up)),
+                             Eigen::internal::pmul(one.second, pset1<packet<float>>(up))};
+      packet<float>& part = lane < float_lanes ? pair.first : pair.second;
+      const float nan = std::bit_cast<float>(bits);
+      std::memcpy(reinterpret_cast<char*>(&part) + lane % float_lanes * sizeof nan, &nan,
+                  sizeof nan);
+      S to[n];
+      store_pair<S>(to, pair);
+      std::size_t nans = 0;
+      for (const S value : to) {
+        if (std::isnan(static_cast<float>(value))) {
+          ++nans;
+        } else {
+          EXPECT_EQ(static_cast<float>(value), next);
+        }
+      }
+      EXPECT_EQ(nans, 1u) << bits << ' ' << lane;
+    }
+  }
+}
+
 TYPED_TEST(narrow_storage, partial_packets_touch_only_their_elements) {
   using S = TypeParam;
   for (std::size_t count = 0; count < float_lanes; ++count) {

@@ -108,6 +108,21 @@ TEST(packets, lanes_not_below_has_a_bit_for_each_lane) {
   check(0.0);
 }
 
+TEST(packets, any_nan_finds_one_in_any_lane_of_either) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  const packet<float> clean = filled(infinity), other = filled(-infinity);
+  EXPECT_FALSE(any_nan(clean, other));
+  for (std::size_t lane = 0; lane < float_lanes; ++lane) {
+    float a[float_lanes] = {};
+    a[lane] = lane % 2 == 0 ? nan : -nan;
+    packet<float> p;
+    std::memcpy(&p, a, sizeof p);
+    EXPECT_TRUE(any_nan(p, clean)) << lane;
+    EXPECT_TRUE(any_nan(other, p)) << lane;
+  }
+}
+
 TEST(packets, floats_widen_to_doubles_in_order_and_narrow_back) {
   const std::vector<float> values = extremes<float>();
   for (std::size_t first = 0; first < values.size(); ++first) {

@@ -97,13 +97,17 @@ EIGEN_ALWAYS_INLINE float_bits round_to_half(packet<float> value) {
   return (unsigned_half << 3) | (bits & 0x80000000u);
 }
 
-// To the bfloat16 in the high word of each lane; the low word is undefined.
-EIGEN_ALWAYS_INLINE float_bits round_to_bfloat16(packet<float> value) {
+// A number to the bfloat16 in the high word of each lane; the low word is undefined.
+EIGEN_ALWAYS_INLINE float_bits round_number_to_bfloat16(packet<float> value) {
   const auto bits = std::bit_cast<float_bits>(value);
-  // NaNs are made quiet, and not rounded to infinity or past it.
+  return bits + (((bits >> 16) & 1u) + 0x7fffu);
+}
+
+// The same where NaNs may be: they are made quiet, and not rounded to infinity or past it.
+EIGEN_ALWAYS_INLINE float_bits round_to_bfloat16(packet<float> value) {
   const float_bits nan = mask(value != value);
-  const float_bits half_unit = ((bits >> 16) & 1u) + 0x7fffu;
-  return (bits + (half_unit & ~nan)) | (nan & 0x00400000u);
+  const float_bits quiet = std::bit_cast<float_bits>(value) | 0x00400000u;
+  return (nan & quiet) | (~nan & round_number_to_bfloat16(value));
 }
 
 EIGEN_ALWAYS_INLINE packet<float> load_half(const void* from) {
@@ -151,14 +155,23 @@ EIGEN_ALWAYS_INLINE void store(S* to, packet<arithmetic_t<S>> value) {
 }
 
 // Two packets of neighbouring elements, in an order of their own: bfloat16 in even and odd places are
-// parted with a shift and a mask. For work on each element by itself.
+// parted with a shift and a mask. For work on each element by itself, from the first to the last.
 template <storage_scalar S>
 struct packet_pair {
   packet<arithmetic_t<S>> first, second;
 };
 
+// Asks for memory a kilobyte further on, which may be past the end. Processors look ahead themselves,
+// but not far enough for 16-bit elements: without this a sum of three large streams takes a fifth
+// longer. Floats in AVX registers lose a tenth by it.
+template <storage_scalar S>
+EIGEN_ALWAYS_INLINE void look_ahead(const S* from) {
+  if constexpr (sizeof(S) == 2) __builtin_prefetch(from + 512);
+}
+
 template <storage_scalar S>
 EIGEN_ALWAYS_INLINE packet_pair<S> load_pair(const S* from) {
+  look_ahead(from);
   if constexpr (std::same_as<S, bfloat16>) {
     float_bits both;
     std::memcpy(&both, from, sizeof both);
@@ -172,9 +185,14 @@ EIGEN_ALWAYS_INLINE packet_pair<S> load_pair(const S* from) {
 template <storage_scalar S>
 EIGEN_ALWAYS_INLINE void store_pair(S* to, const packet_pair<S>& values) {
   if constexpr (std::same_as<S, bfloat16>) {
-    const float_bits both =
-        (round_to_bfloat16(values.first) >> 16) | (round_to_bfloat16(values.second) & 0xffff0000u);
-    std::memcpy(static_cast<void*>(to), &both, sizeof both);
+    const auto put = [to](float_bits first, float_bits second) {
+      const float_bits both = (first >> 16) | (second & 0xffff0000u);
+      std::memcpy(static_cast<void*>(to), &both, sizeof both);
+    };
+    if (any_nan(values.first, values.second)) [[unlikely]]
+      put(round_to_bfloat16(values.first), round_to_bfloat16(values.second));
+    else
+      put(round_number_to_bfloat16(values.first), round_number_to_bfloat16(values.second));
   } else {
     store(to, values.first);
     store(to + lanes<arithmetic_t<S>>, values.second);

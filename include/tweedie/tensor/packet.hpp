@@ -153,6 +153,21 @@ EIGEN_ALWAYS_INLINE packet<float> narrow(const packet<double> (&from)[double_par
 #endif
 }
 
+// Whether a lane of one of the two is not a number.
+EIGEN_ALWAYS_INLINE bool any_nan(packet<float> a, packet<float> b) {
+#if defined(EIGEN_VECTORIZE_AVX512)
+  return _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q) != 0;
+#elif defined(EIGEN_VECTORIZE_AVX)
+  return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_UNORD_Q)) != 0;
+#elif defined(EIGEN_VECTORIZE_SSE2)
+  return _mm_movemask_ps(_mm_cmpunord_ps(a, b)) != 0;
+#else
+  using Eigen::internal::pcmp_lt_or_nan;
+  return Eigen::internal::predux_any(
+      Eigen::internal::por(pcmp_lt_or_nan(a, a), pcmp_lt_or_nan(b, b)));
+#endif
+}
+
 // One bit for each lane where a < b does not hold, a NaN included.
 template <std::floating_point A>
 EIGEN_ALWAYS_INLINE unsigned lanes_not_below(packet<A> a, packet<A> b) {
