@@ -116,7 +116,7 @@ class execution {
   void pass(std::size_t stage) {
     loop_call& call = calls_[stage];
     if ((call.loop && call.memory == memory_.data()) || find_call(call, prepared_->pass(stage)))
-      call.loop(call.to, call.from, call.weights, size_);
+      call.loop(call.to, {call.from, nullptr, call.weights, call.streams, 0}, 0, size_);
     else
       fused(prepared_->pass(stage), prepared_->plan().stages[stage]);
   }
@@ -125,11 +125,14 @@ class execution {
   // Arguments of a pass that is a few sums of a few streams, once found. They hold as long as
   // `memory` is this run's: a copy has to find its own.
   struct loop_call {
-    decltype(weigh_rows_for<S>(1, 1)) loop = nullptr;
+    static constexpr std::size_t most_streams = 6;
+
+    weigh_loop<S, S> loop = nullptr;
     const S* memory = nullptr;
+    std::size_t streams = 0;
     S* to[outputs_at_once];
-    const S* from[shared_terms_at_once];
-    arithmetic_t<S> weights[shared_terms_at_once * outputs_at_once];
+    const S* from[most_streams];
+    arithmetic_t<S> weights[most_streams * outputs_at_once];
   };
 
   bool find_call(loop_call& call, const prepared_pass& p);
@@ -170,7 +173,7 @@ bool execution<S, Noise, Transform>::find_call(loop_call& call, const prepared_p
   const std::size_t columns = p.inputs.size();
   const std::size_t outputs = p.outputs.size();
   if (!p.sums_only || workers_ != nullptr || outputs == 0 || outputs > outputs_at_once ||
-      columns > shared_terms_at_once)
+      columns > loop_call::most_streams)
     return false;
   std::size_t streams = 0;
   for (std::size_t i = 0; i < columns; ++i) {
@@ -184,7 +187,8 @@ bool execution<S, Noise, Transform>::find_call(loop_call& call, const prepared_p
   }
   if (streams == 0) return false;
   for (std::size_t j = 0; j < outputs; ++j) call.to[j] = at(p.outputs[j]);
-  call.loop = weigh_rows_for<S>(outputs, streams);
+  call.streams = streams;
+  call.loop = weigh_loop_for<S, S>(outputs, streams, 0);
   call.memory = memory_.data();
   return true;
 }

@@ -33,163 +33,138 @@ namespace detail {
 // Elements of a stream that are kept in the first-level cache between the stages of a pass.
 inline constexpr std::size_t block_size = 1024;
 
-// One row of Y = C R over at most block_size elements (any number of elements while there are at
-// most terms_at_once terms, all of them streams).
+// Room for `Few` on the stack, which the usual passes need, or for more.
+template <class T, std::size_t Few>
+class few_or_many {
+ public:
+  explicit few_or_many(std::size_t count) {
+    if (count > Few) many_.resize(count);
+  }
+  T* data() { return many_.empty() ? few_ : many_.data(); }
+
+ private:
+  T few_[Few];
+  std::vector<T> many_;
+};
+
+// Arguments of one loop over memory: the columns that rows [first, first + rows) of C read, row-major
+// in doubles. `inputs` start at the first element to be read.
 template <storage_scalar S>
-class row_sum {
+class read_columns {
  public:
   using A = arithmetic_t<S>;
 
-  explicit row_sum(std::size_t n) : n_(n) {}
+  explicit read_columns(std::size_t columns)
+      : streams_(columns), blocks_(columns), weights_(outputs_at_once * columns) {}
 
-  void add(const S* stream, double weight) {
-    if (weight == 0) return;
-    if (stream_count_ == terms_at_once) spill();
-    streams_[stream_count_++] = {stream, static_cast<A>(weight)};
+  void add(const S* stream, const double* weight, std::size_t columns, std::size_t rows) {
+    if (put(weight, columns, rows)) streams_.data()[stream_count_++] = stream;
   }
-
   // A block in the cache, already of the arithmetic type.
-  void add_block(const A* values, double weight) {
-    if constexpr (std::same_as<S, A>) {
-      add(values, weight);
-    } else if (weight != 0) {
-      if (block_count_ == terms_at_once - 1) spill_blocks();
-      blocks_[block_count_++] = {values, static_cast<A>(weight)};
-    }
+  void add_block(const A* block, const double* weight, std::size_t columns, std::size_t rows) {
+    if constexpr (std::same_as<S, A>)
+      add(block, weight, columns, rows);
+    else if (put(weight, columns, rows))
+      blocks_.data()[block_count_++] = block;
   }
 
+  weighed_columns<S> columns() {
+    return {streams_.data(), blocks_.data(), weights_.data(), stream_count_, block_count_};
+  }
+
+  // Sums of the elements [0, n) of the columns; 0 if there are none.
   template <storage_scalar D>
-  void write(D* to) {
-    if (!spilled_ && block_count_ == 0) {
-      return weigh(to, std::span<const term<S>>(streams_, stream_count_), n_);
+  void write(D* const* to, std::size_t rows, std::size_t n) {
+    if (stream_count_ + block_count_ == 0) {
+      for (std::size_t j = 0; j < rows; ++j) std::fill_n(to[j], n, D(0));
+      return;
     }
-    if (stream_count_ > 0) spill();
-    if (spilled_) blocks_[block_count_++] = {partial_, A(1)};
-    weigh(to, std::span<const term<A>>(blocks_, block_count_), n_);
+    weigh_loop_for<D, S>(rows, stream_count_, block_count_)(to, columns(), 0, n);
   }
 
  private:
-  void spill() {
-    spill_terms(std::span<const term<S>>(streams_, stream_count_));
-    stream_count_ = 0;
-  }
-  void spill_blocks() {
-    spill_terms(std::span<const term<A>>(blocks_, block_count_));
-    block_count_ = 0;
-  }
-  template <class T>
-  void spill_terms(std::span<const term<T>> terms) {
-    if (spilled_) {
-      weigh<into::accumulate>(partial_, terms, n_);
-    } else {
-      weigh(partial_, terms, n_);
+  // Takes over the column's weights, unless no row reads it.
+  bool put(const double* weight, std::size_t columns, std::size_t rows) {
+    bool read = false;
+    A* const to = weights_.data() + (stream_count_ + block_count_) * rows;
+    for (std::size_t j = 0; j < rows; ++j) {
+      read = read || weight[j * columns] != 0;
+      to[j] = static_cast<A>(weight[j * columns]);
     }
-    spilled_ = true;
+    return read;
   }
 
-  std::size_t n_;
+  static constexpr std::size_t few = 16;
+  few_or_many<const S*, few> streams_;
+  few_or_many<const A*, few> blocks_;
+  few_or_many<A, outputs_at_once * few> weights_;
   std::size_t stream_count_ = 0;
   std::size_t block_count_ = 0;
-  bool spilled_ = false;
-  term<S> streams_[terms_at_once];
-  term<A> blocks_[terms_at_once];
-  A partial_[block_size];
 };
 
-// Whether an output later in the order of writing still reads the memory of output j. Outputs are
-// written last to first, since the state usually comes first and is what the others read.
+// Whether rows [0, first) still read the memory of output j >= first. Outputs are written last to
+// first, since the state usually comes first and is what the others read.
 template <storage_scalar S>
-bool read_later(std::size_t j, std::span<S* const> outputs, std::span<const S* const> inputs,
-                std::span<const double> weights, std::size_t columns) {
+bool read_later(std::size_t j, std::size_t first, std::span<S* const> outputs,
+                std::span<const S* const> inputs, const double* weights, std::size_t columns) {
   for (std::size_t k = 0; k < inputs.size(); ++k) {
     if (inputs[k] != outputs[j]) continue;
-    for (std::size_t row = 0; row < j; ++row) {
+    for (std::size_t row = 0; row < first; ++row)
       if (weights[row * columns + k] != 0) return true;
-    }
   }
   return false;
 }
 
-// Writes rows [offset, offset + n) of a few outputs that share a few streams in one sweep; tells
-// whether it could.
+// Blocks of outputs behind the first outputs_at_once that wait for others to be written.
 template <storage_scalar S>
-bool combine_at_once(std::span<S* const> outputs, std::span<const S* const> inputs,
-                     std::span<const arithmetic_t<S>* const> blocks,
-                     std::span<const double> weights, std::size_t offset, std::size_t n) {
-  if (outputs.size() < 2 || outputs.size() > outputs_at_once) return false;
-  if (!std::same_as<S, arithmetic_t<S>> && !blocks.empty()) return false;
-  const std::size_t columns = inputs.size() + blocks.size();
-  const S* from[shared_terms_at_once];
-  S* to[outputs_at_once];
-  arithmetic_t<S> shared[shared_terms_at_once * outputs_at_once];
-  std::size_t streams = 0;
-  for (std::size_t k = 0; k < columns; ++k) {
-    bool read = false;
-    for (std::size_t j = 0; j < outputs.size(); ++j) read |= weights[j * columns + k] != 0;
-    if (!read) continue;
-    if (streams == shared_terms_at_once) return false;
-    if (k < inputs.size()) {
-      from[streams] = inputs[k] + offset;
-    } else if constexpr (std::same_as<S, arithmetic_t<S>>) {
-      from[streams] = blocks[k - inputs.size()];
-    }
-    for (std::size_t j = 0; j < outputs.size(); ++j)
-      shared[streams * outputs.size() + j] = static_cast<arithmetic_t<S>>(weights[j * columns + k]);
-    ++streams;
-  }
-  if (streams == 0) return false;
-  for (std::size_t j = 0; j < outputs.size(); ++j) to[j] = outputs[j] + offset;
-  weigh_rows_for<S>(outputs.size(), streams)(to, from, shared, n);
-  return true;
-}
+struct held_blocks : few_or_many<S, 3 * block_size> {
+  explicit held_blocks(std::size_t outputs)
+      : few_or_many<S, 3 * block_size>(
+            outputs > outputs_at_once ? (outputs - outputs_at_once) * block_size : 0) {}
+};
 
-// Rows [offset, offset + n) of Y = C (R, blocks), n <= block_size; blocks are columns behind the
-// streams and start at the first element. `held` has room for outputs.size() - 1 blocks.
+// Elements [offset, offset + n) of Y = C (R, blocks); blocks are columns behind the streams and start
+// at the first element. With more than outputs_at_once outputs, n <= block_size.
 template <storage_scalar S>
 void combine_block(std::span<S* const> outputs, std::span<const S* const> inputs,
                    std::span<const arithmetic_t<S>* const> blocks, std::span<const double> weights,
-                   std::size_t offset, std::size_t n, S* held) {
-  if (combine_at_once(outputs, inputs, blocks, weights, offset, n)) return;
+                   std::size_t offset, std::size_t n, held_blocks<S>& waiting) {
+  S* const held = waiting.data();
   const std::size_t columns = inputs.size() + blocks.size();
-  S* next_held = held;
-  for (std::size_t j = outputs.size(); j-- > 0;) {
-    const double* row = weights.data() + j * columns;
-    row_sum<S> sum(n);
-    for (std::size_t k = 0; k < inputs.size(); ++k) {
-      if (row[k] != 0) sum.add(inputs[k] + offset, row[k]);
+  for (std::size_t end = outputs.size(); end > 0;) {
+    const std::size_t rows = (end - 1) % outputs_at_once + 1;
+    const std::size_t first = end - rows;
+    const double* const weight = weights.data() + first * columns;
+    read_columns<S> read(columns);
+    for (std::size_t k = 0; k < inputs.size(); ++k)
+      read.add(inputs[k] + offset, weight + k, columns, rows);
+    for (std::size_t k = 0; k < blocks.size(); ++k)
+      read.add_block(blocks[k], weight + inputs.size() + k, columns, rows);
+    S* to[outputs_at_once];
+    for (std::size_t j = 0; j < rows; ++j) {
+      const bool waits = read_later(first + j, first, outputs, inputs, weights.data(), columns);
+      to[j] =
+          waits ? held + (first + j - outputs_at_once) * block_size : outputs[first + j] + offset;
     }
-    for (std::size_t k = 0; k < blocks.size(); ++k) {
-      sum.add_block(blocks[k], row[inputs.size() + k]);
-    }
-    if (j > 0 && read_later(j, outputs, inputs, weights, columns)) {
-      sum.write(next_held);
-      next_held += block_size;
-    } else {
-      sum.write(outputs[j] + offset);
-    }
+    read.write(to, rows, n);
+    end = first;
   }
-  next_held = held;
-  for (std::size_t j = outputs.size(); j-- > 1;) {
-    if (!read_later(j, outputs, inputs, weights, columns)) continue;
-    std::copy_n(next_held, n, outputs[j] + offset);
-    next_held += block_size;
+  for (std::size_t j = outputs_at_once; j < outputs.size(); ++j) {
+    const std::size_t first = j - j % outputs_at_once;
+    if (read_later(j, first, outputs, inputs, weights.data(), columns))
+      std::copy_n(held + (j - outputs_at_once) * block_size, n, outputs[j] + offset);
   }
 }
 
-// Room for the outputs of a block that have to wait; on the stack for the usual few.
+// Elements [begin, end) of Y = C R.
 template <storage_scalar S>
-class held_blocks {
- public:
-  explicit held_blocks(std::size_t outputs) {
-    if (outputs > few) many_.resize((outputs - 1) * block_size);
-  }
-  S* data() { return many_.empty() ? few_ : many_.data(); }
-
- private:
-  static constexpr std::size_t few = 4;
-  S few_[(few - 1) * block_size];
-  std::vector<S> many_;
-};
+void combine_range(std::span<S* const> outputs, std::span<const S* const> inputs,
+                   std::span<const double> weights, std::size_t begin, std::size_t end) {
+  held_blocks<S> held(outputs.size());
+  const std::size_t size = outputs.size() <= outputs_at_once ? end - begin : block_size;
+  for (std::size_t i = begin; i < end; i += size)
+    combine_block<S>(outputs, inputs, {}, weights, i, std::min(end - i, size), held);
+}
 
 inline void check_weights(const char* function, std::size_t outputs, std::size_t columns,
                           std::size_t weights) {
@@ -205,17 +180,7 @@ template <storage_scalar S>
 void combine(std::span<S* const> outputs, std::span<const S* const> inputs,
              std::span<const double> weights, std::size_t n) {
   detail::check_weights("combine", outputs.size(), inputs.size(), weights.size());
-  if (outputs.size() == 1 && inputs.size() <= detail::terms_at_once) {
-    detail::row_sum<S> sum(n);
-    for (std::size_t k = 0; k < inputs.size(); ++k) sum.add(inputs[k], weights[k]);
-    return sum.write(outputs[0]);
-  }
-  if (detail::combine_at_once<S>(outputs, inputs, {}, weights, 0, n)) return;
-  detail::held_blocks<S> held(outputs.size());
-  for (std::size_t i = 0; i < n; i += detail::block_size) {
-    detail::combine_block<S>(outputs, inputs, {}, weights, i, std::min(n - i, detail::block_size),
-                             held.data());
-  }
+  detail::combine_range(outputs, inputs, weights, 0, n);
 }
 
 }  // namespace tweedie

@@ -113,80 +113,44 @@ void scale_block(arithmetic_t<S>* to, const S* scale, std::size_t n) {
   for (; i < n; ++i) to[i] *= static_cast<A>(scale[i]);
 }
 
-// to = sum_k own_k r_k + weight clamp(sum_k head_k r_k) in one sweep.
-template <std::size_t Head, std::size_t Own, storage_scalar S>
-EIGEN_DONT_INLINE void weigh_clamped_terms(S* to, const term<S>* head, const term<S>* own,
-                                           arithmetic_t<S> weight, double low, double high,
-                                           std::size_t n) {
+// to = sum_k own_k r_k + weight clamp(sum_k head_k r_k) in one sweep over streams; no blocks.
+template <storage_scalar S>
+EIGEN_DONT_INLINE void weigh_clamped(S* to, const weighed_columns<S>& own,
+                                     const weighed_columns<S>& head, double weight, double low,
+                                     double high, std::size_t n) {
   using A = arithmetic_t<S>;
+  constexpr std::size_t step = lanes<A>;
   const packet<A> lower = pset1<packet<A>>(static_cast<A>(low));
   const packet<A> upper = pset1<packet<A>>(static_cast<A>(high));
-  const packet<A> clamped_weight = pset1<packet<A>>(weight);
-  [&]<std::size_t... h, std::size_t... k>(std::index_sequence<h...>, std::index_sequence<k...>) {
-    const S* const head_stream[Head] = {head[h].stream...};
-    const S* const own_stream[Own + 1] = {own[k].stream...};
-    const packet<A> head_weight[Head] = {pset1<packet<A>>(head[h].weight)...};
-    const packet<A> own_weight[Own + 1] = {pset1<packet<A>>(own[k].weight)...};
-    const auto at = [&](auto loaded) {
-      packet<A> clean = Eigen::internal::pmul(head_weight[0], loaded(head_stream[0]));
-      ((h == 0 ? void() : void(clean = pmadd(head_weight[h], loaded(head_stream[h]), clean))), ...);
-      packet<A> sum = Eigen::internal::pmul(clamped_weight, clamp(clean, lower, upper));
-      ((sum = pmadd(own_weight[k], loaded(own_stream[k]), sum)), ...);
-      return sum;
-    };
-    constexpr std::size_t step = lanes<A>;
-    std::size_t i = 0;
-    for (; i + 2 * step <= n; i += 2 * step) {
-      const packet<A> a = at([i](const S* s) { return load(s + i); });
-      const packet<A> b = at([i](const S* s) { return load(s + i + lanes<A>); });
-      store(to + i, a);
-      store(to + i + step, b);
+  const packet<A> factor = pset1<packet<A>>(static_cast<A>(weight));
+  const auto clamped = [&](packet<A> clean, packet<A> sum) {
+    return pmadd(factor, clamp(clean, lower, upper), sum);
+  };
+  const auto quad_at = [](const weighed_columns<S>& columns, std::size_t i) {
+    auto sum = packet_quad<A>::nothing();
+    for (std::size_t k = 0; k < columns.stream_count; ++k) {
+      const S* const from = columns.streams[k] + i;
+      sum.add(pset1<packet<A>>(columns.weights[k]), load_pair(from), load_pair(from + 2 * step));
     }
-    for (; i < n; i += step) {
-      const std::size_t count = n - i;
-      if (count >= step) {
-        store(to + i, at([i](const S* s) { return load(s + i); }));
-      } else {
-        store_partial(to + i, at([=](const S* s) { return load_partial(s + i, count); }), count);
-      }
-    }
+    return sum;
+  };
+  const auto packet_at = [](const weighed_columns<S>& columns, std::size_t i, std::size_t count) {
+    packet<A> sum = pset1<packet<A>>(A(-0.0));
+    for (std::size_t k = 0; k < columns.stream_count; ++k)
+      sum = pmadd(pset1<packet<A>>(columns.weights[k]), load_partial(columns.streams[k] + i, count),
+                  sum);
+    return sum;
+  };
+  std::size_t i = 0;
+  for (; i + 4 * step <= n; i += 4 * step) {
+    const auto clean = quad_at(head, i), sum = quad_at(own, i);
+    store_pair<S>(to + i, {clamped(clean.a, sum.a), clamped(clean.b, sum.b)});
+    store_pair<S>(to + i + 2 * step, {clamped(clean.c, sum.c), clamped(clean.d, sum.d)});
   }
-  (std::make_index_sequence<Head>(), std::make_index_sequence<Own>());
-}
-
-// Does a pass with a head, one output, no draws and up to three terms each in one sweep; tells
-// whether it did.
-template <storage_scalar S>
-bool apply_clamped(const fused_pass<S>& pass, element_range range) {
-  constexpr std::size_t most = 3;
-  const std::size_t inputs = pass.inputs.size();
-  if (pass.outputs.size() != 1 || !pass.draws.empty() || pass.weights[inputs] == 0) return false;
-  const auto used = [&](std::span<const double> weights) {
-    return static_cast<std::size_t>(
-        std::count_if(weights.begin(), weights.end(), [](double w) { return w != 0; }));
-  };
-  const std::size_t heads = used(pass.head.weights), owns = used(pass.weights.first(inputs));
-  if (heads == 0 || heads > most || owns > most) return false;
-  const auto collect = [&](term<S>* to, std::span<const double> weights) {
-    for (std::size_t k = 0; k < inputs; ++k) {
-      if (weights[k] == 0) continue;
-      *to++ = {pass.inputs[k] + range.begin, static_cast<arithmetic_t<S>>(weights[k])};
-    }
-  };
-  term<S> head[most], own[most];
-  collect(head, pass.head.weights);
-  collect(own, pass.weights);
-  const auto weight = static_cast<arithmetic_t<S>>(pass.weights[inputs]);
-  const auto call = [&]<std::size_t... c>(std::index_sequence<c...>) {
-    ((heads == c / (most + 1) + 1 && owns == c % (most + 1)
-          ? weigh_clamped_terms<c / (most + 1) + 1, c % (most + 1)>(
-                pass.outputs[0] + range.begin, head, own, weight, pass.head.low, pass.head.high,
-                range.end - range.begin)
-          : void()),
-     ...);
-  };
-  call(std::make_index_sequence<most*(most + 1)>());
-  return true;
+  for (std::size_t count; i < n; i += count) {
+    count = std::min(n - i, step);
+    store_partial(to + i, clamped(packet_at(head, i, count), packet_at(own, i, count)), count);
+  }
 }
 
 // Has the elements of a pass that a tile of normals is for brought to the cache while the normals are
@@ -245,16 +209,21 @@ void apply(const fused_pass<S>& pass, element_range range) {
   detail::check_pass(pass, range);
   const bool has_head = !pass.head.weights.empty();
   const std::size_t block_columns = (has_head ? 1 : 0) + pass.draws.size();
-  if (block_columns == 0 && pass.outputs.size() == 1 &&
-      pass.inputs.size() <= detail::terms_at_once) {
-    detail::row_sum<S> sum(range.end - range.begin);
-    for (std::size_t k = 0; k < pass.inputs.size(); ++k) {
-      if (pass.weights[k] != 0) sum.add(pass.inputs[k] + range.begin, pass.weights[k]);
-    }
-    return sum.write(pass.outputs[0] + range.begin);
-  }
-
-  if (has_head && detail::apply_clamped(pass, range)) return;
+  const std::size_t inputs = pass.inputs.size();
+  // What a sum with these weights, of one output or the head, reads from element `at` on.
+  const auto columns_at = [&](std::size_t at, const double* weights) {
+    detail::read_columns<S> read(inputs);
+    for (std::size_t k = 0; k < inputs; ++k) read.add(pass.inputs[k] + at, weights + k, 1, 1);
+    return read;
+  };
+  if (block_columns == 0)
+    return detail::combine_range<S>(pass.outputs, pass.inputs, pass.weights, range.begin,
+                                    range.end);
+  if (has_head && pass.draws.empty() && pass.outputs.size() == 1 && pass.weights[inputs] != 0)
+    return detail::weigh_clamped(
+        pass.outputs[0] + range.begin, columns_at(range.begin, pass.weights.data()).columns(),
+        columns_at(range.begin, pass.head.weights.data()).columns(), pass.weights[inputs],
+        pass.head.low, pass.head.high, range.end - range.begin);
 
   A scratch[(1 + fused_pass<S>::most_draws) * detail::block_size];
   const A* columns[1 + fused_pass<S>::most_draws];
@@ -278,16 +247,13 @@ void apply(const fused_pass<S>& pass, element_range range) {
       }
     }
     if (has_head) {
-      detail::row_sum<S> sum(n);
-      for (std::size_t k = 0; k < pass.inputs.size(); ++k) {
-        if (pass.head.weights[k] != 0) sum.add(pass.inputs[k] + at, pass.head.weights[k]);
-      }
-      sum.write(scratch);
+      A* const clean = scratch;
+      columns_at(at, pass.head.weights.data()).write(&clean, 1, n);
       detail::clamp_block(scratch, pass.head.low, pass.head.high, 1, n);
     }
     detail::combine_block<S>(pass.outputs, pass.inputs,
                              std::span<const A* const>(columns, block_columns), pass.weights, at, n,
-                             held.data());
+                             held);
   }
 }
 

@@ -1,16 +1,14 @@
-// The loops over memory: sums of a few weighted streams, one output or several.
+// The loops over memory: sums of weighted streams, one output or several.
 //
 //   to_j[i] = sum_k C(j, k) stream_k[i]
 //
 // Every stream is read once and every output written once, at the speed of memory. `to` may be any
-// of the streams. The number of terms is fixed at compile time, so that weights stay in registers.
+// of the streams. Sums of the usual few streams have loops of their own, whose weights stay in
+// registers; one loop with the number of streams as a variable does all others and what is left
+// over at the end. All give the same bits: products are added in the order of the streams.
 #pragma once
 
-#include <algorithm>
-#include <array>
-#include <concepts>
 #include <cstddef>
-#include <span>
 #include <utility>
 
 #include "tweedie/tensor/load_store.hpp"
@@ -19,136 +17,150 @@
 
 namespace tweedie::detail {
 
+// What a loop reads: streams, then blocks that are of the arithmetic type already. The weight of
+// column k for output j of J is weights[k J + j].
 template <storage_scalar S>
-struct term {
-  const S* stream;
-  arithmetic_t<S> weight;
+struct weighed_columns {
+  const S* const* streams;
+  const arithmetic_t<S>* const* blocks;
+  const arithmetic_t<S>* weights;
+  std::size_t stream_count;
+  std::size_t block_count;
 };
 
-enum class into { assign, accumulate };
+template <storage_scalar D, storage_scalar S>
+using weigh_loop = void (*)(D* const* to, const weighed_columns<S>& columns, std::size_t begin,
+                            std::size_t end);
 
-// to[i] = sum_k weight_k stream_k[i], or += that, for K terms. `to` may be any of the streams.
-template <into Mode, std::size_t K, storage_scalar D, storage_scalar S>
-EIGEN_DONT_INLINE void weigh_terms(D* to, const term<S>* terms, std::size_t n) {
+// Four packets, so that the search for the next stream's address and weight is shared by them.
+template <class A>
+struct packet_quad {
+  packet<A> a, b, c, d;
+
+  // -0, the number that changes no other by being added, not even 0.
+  static EIGEN_ALWAYS_INLINE packet_quad nothing() {
+    const packet<A> zero = pset1<packet<A>>(A(-0.0));
+    return {zero, zero, zero, zero};
+  }
+  template <class S>
+  EIGEN_ALWAYS_INLINE void add(packet<A> weight, const packet_pair<S>& one,
+                               const packet_pair<S>& two) {
+    a = pmadd(weight, one.first, a);
+    b = pmadd(weight, one.second, b);
+    c = pmadd(weight, two.first, c);
+    d = pmadd(weight, two.second, d);
+  }
+};
+
+// Any number of columns, at least one, for 1 to 3 outputs.
+template <std::size_t J, storage_scalar D, storage_scalar S>
+EIGEN_DONT_INLINE void weigh_any(D* const* to, const weighed_columns<S>& columns, std::size_t begin,
+                                 std::size_t end) {
   using A = arithmetic_t<S>;
   constexpr std::size_t step = lanes<A>;
-  [&]<std::size_t... k>(std::index_sequence<k...>) {
-    const S* const stream[K] = {terms[k].stream...};
-    const packet<A> weight[K] = {pset1<packet<A>>(terms[k].weight)...};
-    const auto sum = [&](auto loaded) {
-      packet<A> total;
-      if constexpr (Mode == into::accumulate) {
-        total = pmadd(weight[0], loaded(stream[0]), loaded(to));
-      } else {
-        total = Eigen::internal::pmul(weight[0], loaded(stream[0]));
-      }
-      ((k == 0 ? void() : void(total = pmadd(weight[k], loaded(stream[k]), total))), ...);
-      return total;
-    };
-    std::size_t i = 0;
-    if constexpr (Mode == into::assign && std::same_as<D, S>) {
-      for (; i + 2 * step <= n; i += 2 * step) {
-        packet_pair<S> total = load_pair(stream[0] + i);
-        total = {Eigen::internal::pmul(weight[0], total.first),
-                 Eigen::internal::pmul(weight[0], total.second)};
-        const auto add = [&](packet<A> w, const packet_pair<S>& from) {
-          total = {pmadd(w, from.first, total.first), pmadd(w, from.second, total.second)};
-        };
-        ((k == 0 ? void() : add(weight[k], load_pair(stream[k] + i))), ...);
-        store_pair(to + i, total);
-      }
-    }
-    for (; i < n; i += step) {
-      const std::size_t count = n - i;
-      if (count >= step) {
-        store(to + i, sum([i](const auto* s) { return load(s + i); }));
-      } else {
-        store_partial(to + i, sum([=](const auto* s) { return load_partial(s + i, count); }),
-                      count);
-      }
+  std::size_t i = begin;
+  const auto for_each_column = [&](const auto& add) {
+    const A* weights = columns.weights;
+    for (std::size_t k = 0; k < columns.stream_count; ++k, weights += J)
+      add(columns.streams[k] + i, weights);
+    if constexpr (!std::same_as<S, A>)
+      for (std::size_t k = 0; k < columns.block_count; ++k, weights += J)
+        add(columns.blocks[k] + i, weights);
+  };
+  // Pairs of packets keep an order of their own, which has to be that of all columns and outputs.
+  if constexpr (std::same_as<D, S>) {
+    for (; columns.block_count == 0 && i + 4 * step <= end; i += 4 * step) {
+      auto first = packet_quad<A>::nothing(), second = first, third = first;
+      for_each_column([&](const auto* from, const A* weight) {
+        const auto one = load_pair(from), two = load_pair(from + 2 * step);
+        first.add(pset1<packet<A>>(weight[0]), one, two);
+        if constexpr (J > 1) second.add(pset1<packet<A>>(weight[1]), one, two);
+        if constexpr (J > 2) third.add(pset1<packet<A>>(weight[2]), one, two);
+      });
+      const auto write = [i](D* output, const packet_quad<A>& sum) {
+        store_pair<D>(output + i, {sum.a, sum.b});
+        store_pair<D>(output + i + 2 * step, {sum.c, sum.d});
+      };
+      write(to[0], first);
+      if constexpr (J > 1) write(to[1], second);
+      if constexpr (J > 2) write(to[2], third);
     }
   }
-  (std::make_index_sequence<K>());
-}
-
-inline constexpr std::size_t terms_at_once = 8;
-
-// Any number of terms up to terms_at_once. Partial sums of more, which are rare, stay in the cache:
-// what is left of them is added stream by stream.
-template <into Mode = into::assign, storage_scalar D, storage_scalar S>
-void weigh(D* to, std::span<const term<S>> terms, std::size_t n) {
-  if constexpr (Mode == into::accumulate) {
-    if (terms.size() == terms_at_once) return weigh_terms<Mode, terms_at_once>(to, terms.data(), n);
-    for (const term<S>& t : terms) weigh_terms<Mode, 1>(to, &t, n);
-  } else {
-    switch (terms.size()) {
-      case 0: std::fill_n(to, n, D(0)); return;
-      case 1: return weigh_terms<Mode, 1>(to, terms.data(), n);
-      case 2: return weigh_terms<Mode, 2>(to, terms.data(), n);
-      case 3: return weigh_terms<Mode, 3>(to, terms.data(), n);
-      case 4: return weigh_terms<Mode, 4>(to, terms.data(), n);
-      case 5: return weigh_terms<Mode, 5>(to, terms.data(), n);
-      case 6: return weigh_terms<Mode, 6>(to, terms.data(), n);
-      case 7: return weigh_terms<Mode, 7>(to, terms.data(), n);
-      default: return weigh_terms<Mode, terms_at_once>(to, terms.data(), n);
+  for (; i < end; i += step) {
+    const std::size_t count = end - i;
+    packet<A> sum[J];
+    for (std::size_t j = 0; j < J; ++j) sum[j] = pset1<packet<A>>(A(-0.0));
+    for_each_column([&](const auto* from, const A* weight) {
+      const packet<A> value = count >= step ? load(from) : load_partial(from, count);
+      for (std::size_t j = 0; j < J; ++j)
+        sum[j] = pmadd(pset1<packet<A>>(weight[j]), value, sum[j]);
+    });
+    for (std::size_t j = 0; j < J; ++j) {
+      if (count >= step)
+        store(to[j] + i, sum[j]);
+      else
+        store_partial(to[j] + i, sum[j], count);
     }
   }
 }
 
-// So few that their weights stay in registers, or nearly.
-inline constexpr std::size_t outputs_at_once = 3;
-inline constexpr std::size_t shared_terms_at_once = 6;
-
-// Several outputs of the same streams in one sweep: to_j[i] = sum_k weights[k J + j] stream_k[i].
+// K streams and no blocks.
 template <std::size_t J, std::size_t K, storage_scalar S>
-EIGEN_DONT_INLINE void weigh_rows(S* const* outputs, const S* const* streams,
-                                  const arithmetic_t<S>* weights, std::size_t n) {
+EIGEN_DONT_INLINE void weigh_few(S* const* outputs, const weighed_columns<S>& columns,
+                                 std::size_t begin, std::size_t end) {
   using A = arithmetic_t<S>;
+  constexpr std::size_t step = lanes<A>;
   struct row {
     packet<A> at[K];
   };
+  std::size_t i = begin;
   [&]<std::size_t... j, std::size_t... k>(std::index_sequence<j...>, std::index_sequence<k...>) {
     S* const to[J] = {outputs[j]...};
-    const S* const from[K] = {streams[k]...};
+    const S* const from[K] = {columns.streams[k]...};
     const auto row_of = [](const A* w) { return row{{pset1<packet<A>>(w[k * J])...}}; };
-    const row weight[J] = {row_of(weights + j)...};
-    const auto sum = [](const row& w, const row& values) {
-      packet<A> total = Eigen::internal::pmul(w.at[0], values.at[0]);
-      ((k == 0 ? void() : void(total = pmadd(w.at[k], values.at[k], total))), ...);
+    const row weight[J] = {row_of(columns.weights + j)...};
+    struct values {
+      packet_pair<S> at[K];
+    };
+    const auto sum = [](const row& w, const values& v) {
+      packet_pair<S> total{Eigen::internal::pmul(w.at[0], v.at[0].first),
+                           Eigen::internal::pmul(w.at[0], v.at[0].second)};
+      ((k == 0 ? void()
+               : void(total = {pmadd(w.at[k], v.at[k].first, total.first),
+                               pmadd(w.at[k], v.at[k].second, total.second)})),
+       ...);
       return total;
     };
-    const auto sweep = [&](std::size_t i) {
-      const row values = {{load(from[k] + i)...}};
-      (store(to[j] + i, sum(weight[j], values)), ...);
+    const auto sweep = [&](std::size_t at) {
+      const values v = {{load_pair(from[k] + at)...}};
+      (store_pair<S>(to[j] + at, sum(weight[j], v)), ...);
     };
-    constexpr std::size_t step = lanes<A>;
-    std::size_t i = 0;
-    for (; i + 4 * step <= n; i += 4 * step) {
+    for (; i + 4 * step <= end; i += 4 * step) {
       sweep(i);
-      sweep(i + step);
       sweep(i + 2 * step);
-      sweep(i + 3 * step);
-    }
-    for (; i + step <= n; i += step) sweep(i);
-    if (i < n) {
-      const row values = {{load_partial(from[k] + i, n - i)...}};
-      (store_partial(to[j] + i, sum(weight[j], values), n - i), ...);
     }
   }
   (std::make_index_sequence<J>(), std::make_index_sequence<K>());
+  if (i < end) weigh_any<J>(outputs, columns, i, end);
 }
 
-// The loop for 1 to outputs_at_once outputs of 1 to shared_terms_at_once streams.
-template <storage_scalar S>
-auto weigh_rows_for(std::size_t outputs, std::size_t streams) {
-  using loop = void (*)(S* const*, const S* const*, const arithmetic_t<S>*, std::size_t);
-  static constexpr auto loops = []<std::size_t... k>(std::index_sequence<k...>) {
-    return std::array{std::array<loop, sizeof...(k)>{weigh_rows<1, k + 1, S>...},
-                      std::array<loop, sizeof...(k)>{weigh_rows<2, k + 1, S>...},
-                      std::array<loop, sizeof...(k)>{weigh_rows<3, k + 1, S>...}};
+inline constexpr std::size_t outputs_at_once = 3;
+
+// The loop for 1 to outputs_at_once outputs of so many columns, at least one.
+template <storage_scalar D, storage_scalar S>
+weigh_loop<D, S> weigh_loop_for(std::size_t outputs, std::size_t streams, std::size_t blocks) {
+  if constexpr (std::same_as<D, S>) {
+    constexpr std::size_t most = 5;
+    static constexpr weigh_loop<S, S> few[outputs_at_once][most] = {
+        {weigh_few<1, 1, S>, weigh_few<1, 2, S>, weigh_few<1, 3, S>, weigh_few<1, 4, S>,
+         weigh_few<1, 5, S>},
+        {weigh_any<2, S, S>, weigh_few<2, 2, S>, weigh_few<2, 3, S>, weigh_few<2, 4, S>,
+         weigh_few<2, 5, S>},
+        {weigh_any<3, S, S>, weigh_any<3, S, S>, weigh_few<3, 3, S>, weigh_few<3, 4, S>,
+         weigh_any<3, S, S>}};
+    if (blocks == 0 && streams <= most) return few[outputs - 1][streams - 1];
   }
-  (std::make_index_sequence<shared_terms_at_once>());
-  return loops[outputs - 1][streams - 1];
+  return outputs == 1 ? weigh_any<1, D, S> : outputs == 2 ? weigh_any<2, D, S> : weigh_any<3, D, S>;
 }
 
 }  // namespace tweedie::detail
