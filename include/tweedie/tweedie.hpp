@@ -79,6 +79,7 @@
 #include "tweedie/solve/sampling.hpp"
 #include "tweedie/tensor/box_muller.hpp"
 #include "tweedie/tensor/brownian.hpp"
+#include "tweedie/tensor/clamp.hpp"
 #include "tweedie/tensor/combine.hpp"
 #include "tweedie/tensor/fused_pass.hpp"
 #include "tweedie/tensor/gram.hpp"

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "tweedie/schedule/schedule.hpp"
-#include "tweedie/tensor/fused_pass.hpp"
+#include "tweedie/tensor/clamp.hpp"
 #include "tweedie/tensor/quantile.hpp"
 
 namespace tweedie {

@@ -15,6 +15,7 @@
 #include <span>
 
 #include "tweedie/schedule/error.hpp"
+#include "tweedie/tensor/clamp.hpp"
 #include "tweedie/tensor/combine.hpp"
 #include "tweedie/tensor/load_store.hpp"
 #include "tweedie/tensor/normal.hpp"
@@ -67,41 +68,6 @@ void apply(const fused_pass<S>& pass) {
 
 namespace detail {
 
-// NaN stays: pmax and pmin give their first argument if they cannot tell, as std::max and std::min.
-template <class Packet>
-EIGEN_ALWAYS_INLINE Packet clamp(Packet value, Packet low, Packet high) {
-#if defined(EIGEN_VECTORIZE_AVX512)
-  // GCC warns of an undefined register inside them.
-  const Packet raised = value < low ? low : value;
-  return raised > high ? high : raised;
-#else
-  return Eigen::internal::pmin(Eigen::internal::pmax(value, low), high);
-#endif
-}
-
-// to[i] = scale min(max(to[i], low), high), NaN unchanged.
-template <storage_scalar S>
-void clamp_block(S* to, double low, double high, double scale, std::size_t n) {
-  using A = arithmetic_t<S>;
-  constexpr std::size_t step = lanes<A>;
-  const packet<A> lower = pset1<packet<A>>(static_cast<A>(low));
-  const packet<A> upper = pset1<packet<A>>(static_cast<A>(high));
-  const packet<A> factor = pset1<packet<A>>(static_cast<A>(scale));
-  const auto clamped = [&](packet<A> value) {
-    return Eigen::internal::pmul(clamp(value, lower, upper), factor);
-  };
-  std::size_t i = 0;
-  for (; i + 2 * step <= n; i += 2 * step) {
-    const packet<A> a = clamped(load(to + i)), b = clamped(load(to + i + step));
-    store(to + i, a);
-    store(to + i + step, b);
-  }
-  for (std::size_t count; i < n; i += count) {
-    count = std::min(n - i, step);
-    store_partial(to + i, clamped(load_partial(to + i, count)), count);
-  }
-}
-
 // to[i] *= scale[i]
 template <storage_scalar S>
 void scale_block(arithmetic_t<S>* to, const S* scale, std::size_t n) {
@@ -111,46 +77,6 @@ void scale_block(arithmetic_t<S>* to, const S* scale, std::size_t n) {
     store(to + i, Eigen::internal::pmul(load(to + i), load(scale + i)));
   }
   for (; i < n; ++i) to[i] *= static_cast<A>(scale[i]);
-}
-
-// to = sum_k own_k r_k + weight clamp(sum_k head_k r_k) in one sweep over streams; no blocks.
-template <storage_scalar S>
-EIGEN_DONT_INLINE void weigh_clamped(S* to, const weighed_columns<S>& own,
-                                     const weighed_columns<S>& head, double weight, double low,
-                                     double high, std::size_t n) {
-  using A = arithmetic_t<S>;
-  constexpr std::size_t step = lanes<A>;
-  const packet<A> lower = pset1<packet<A>>(static_cast<A>(low));
-  const packet<A> upper = pset1<packet<A>>(static_cast<A>(high));
-  const packet<A> factor = pset1<packet<A>>(static_cast<A>(weight));
-  const auto clamped = [&](packet<A> clean, packet<A> sum) {
-    return pmadd(factor, clamp(clean, lower, upper), sum);
-  };
-  const auto quad_at = [](const weighed_columns<S>& columns, std::size_t i) {
-    auto sum = packet_quad<A>::nothing();
-    for (std::size_t k = 0; k < columns.stream_count; ++k) {
-      const S* const from = columns.streams[k] + i;
-      sum.add(pset1<packet<A>>(columns.weights[k]), load_pair(from), load_pair(from + 2 * step));
-    }
-    return sum;
-  };
-  const auto packet_at = [](const weighed_columns<S>& columns, std::size_t i, std::size_t count) {
-    packet<A> sum = pset1<packet<A>>(A(-0.0));
-    for (std::size_t k = 0; k < columns.stream_count; ++k)
-      sum = pmadd(pset1<packet<A>>(columns.weights[k]), load_partial(columns.streams[k] + i, count),
-                  sum);
-    return sum;
-  };
-  std::size_t i = 0;
-  for (; i + 4 * step <= n; i += 4 * step) {
-    const auto clean = quad_at(head, i), sum = quad_at(own, i);
-    store_pair<S>(to + i, {clamped(clean.a, sum.a), clamped(clean.b, sum.b)});
-    store_pair<S>(to + i + 2 * step, {clamped(clean.c, sum.c), clamped(clean.d, sum.d)});
-  }
-  for (std::size_t count; i < n; i += count) {
-    count = std::min(n - i, step);
-    store_partial(to + i, clamped(packet_at(head, i, count), packet_at(own, i, count)), count);
-  }
 }
 
 // Has the elements of a pass that a tile of normals is for brought to the cache while the normals are
@@ -222,8 +148,9 @@ void apply(const fused_pass<S>& pass, element_range range) {
   if (has_head && pass.draws.empty() && pass.outputs.size() == 1 && pass.weights[inputs] != 0)
     return detail::weigh_clamped(
         pass.outputs[0] + range.begin, columns_at(range.begin, pass.weights.data()).columns(),
-        columns_at(range.begin, pass.head.weights.data()).columns(), pass.weights[inputs],
-        pass.head.low, pass.head.high, range.end - range.begin);
+        columns_at(range.begin, pass.head.weights.data()).columns(),
+        detail::clamped_sum<S>(pass.weights[inputs], pass.head.low, pass.head.high),
+        range.end - range.begin);
 
   A scratch[(1 + fused_pass<S>::most_draws) * detail::block_size];
   const A* columns[1 + fused_pass<S>::most_draws];
