@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -127,22 +128,31 @@ TYPED_TEST(combine_of, input_of_weight_zero_is_not_read) {
   }
 }
 
+// To the bit, whether the loop for so many streams does the elements or the one for any number.
 TYPED_TEST(combine_of, result_does_not_depend_on_cuts_or_alignment) {
   using S = TypeParam;
-  const std::size_t n = 3001;
-  const std::vector<S> a = this->random(n), b = this->random(n), c = this->random(n);
-  const std::vector<double> weights{0.3, -1.7, 0.01};
-  std::vector<S> whole(n), cut(n);
-  const S* in[] = {a.data(), b.data(), c.data()};
-  S* out[] = {whole.data()};
-  combine<S>(out, in, weights, n);
-  for (std::size_t i = 0, step = 1; i < n; i += step, step = step % 37 + 1) {
-    const std::size_t count = std::min(step, n - i);
-    const S* part[] = {a.data() + i, b.data() + i, c.data() + i};
-    S* part_out[] = {cut.data() + i};
-    combine<S>(part_out, part, weights, count);
-  }
-  for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(whole[i], cut[i]) << i;
+  const std::size_t n = 1801;
+  std::vector<std::vector<S>> in(7);
+  for (auto& v : in) v = this->random(n);
+  for (std::size_t inputs = 1; inputs <= in.size(); ++inputs)
+    for (std::size_t outputs = 1; outputs <= 4; ++outputs) {
+      std::vector<double> weights(inputs * outputs);
+      for (double& w : weights) w = this->distribution_(this->generator_);
+      const auto run = [&](std::size_t begin, std::size_t end, std::vector<std::vector<S>>& out) {
+        std::vector<const S*> from;
+        std::vector<S*> to;
+        for (std::size_t k = 0; k < inputs; ++k) from.push_back(in[k].data() + begin);
+        for (std::size_t j = 0; j < outputs; ++j) to.push_back(out[j].data() + begin);
+        combine<S>(to, from, weights, end - begin);
+      };
+      std::vector<std::vector<S>> whole(outputs, std::vector<S>(n)), cut = whole;
+      run(0, n, whole);
+      for (std::size_t i = 0, step = 1; i < n; i += step, step = step % 37 + 1)
+        run(i, std::min(i + step, n), cut);
+      for (std::size_t j = 0; j < outputs; ++j)
+        for (std::size_t i = 0; i < n; ++i)
+          ASSERT_EQ(whole[j][i], cut[j][i]) << inputs << " -> " << outputs << " at " << i;
+    }
 }
 
 TYPED_TEST(combine_of, storage_round_trip_is_exact) {

@@ -104,7 +104,8 @@ TYPED_TEST(fused_pass_of, any_cut_and_any_batch_split_gives_the_same_bits) {
   }
 }
 
-// One output over the first input, every pattern of zero weights of head and output.
+// One output over the first input, every pattern of zero weights of head and output; cut in two
+// anywhere, the same bits.
 TYPED_TEST(fused_pass_of, clamped_estimate_with_any_zeros) {
   using S = TypeParam;
   const std::size_t n = 1301;
@@ -127,6 +128,15 @@ TYPED_TEST(fused_pass_of, clamped_estimate_with_any_zeros) {
     pass.weights = weights;
     pass.head = {head, -0.8, 0.9};
     apply(pass);
+    std::vector<S> cut = before[0];
+    S* const cut_outputs[] = {cut.data()};
+    const S* const cut_inputs[] = {cut.data(), before[1].data(), before[2].data()};
+    fused_pass<S> parts = pass;
+    parts.outputs = cut_outputs;
+    parts.inputs = cut_inputs;
+    apply(parts, {0, 100 + pattern});
+    apply(parts, {100 + pattern, n});
+    for (std::size_t i = 0; i < n; ++i) ASSERT_EQ(cut[i], first[i]) << pattern << " at " << i;
     for (std::size_t i = 0; i < n; ++i) {
       double clean = 0, sum = 0;
       for (std::size_t k = 0; k < 3; ++k) clean += head[k] * static_cast<double>(before[k][i]);
