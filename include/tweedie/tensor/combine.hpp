@@ -47,24 +47,28 @@ class few_or_many {
   std::vector<T> many_;
 };
 
-// Arguments of one loop over memory: the columns that rows [first, first + rows) of C read, row-major
-// in doubles. `inputs` start at the first element to be read.
+// Arguments of one loop over memory: the columns that some rows of C read. A column's weights are
+// `columns` apart, as in C.
 template <storage_scalar S>
 class read_columns {
  public:
   using A = arithmetic_t<S>;
 
-  explicit read_columns(std::size_t columns)
-      : streams_(columns), blocks_(columns), weights_(outputs_at_once * columns) {}
+  read_columns(std::size_t rows, std::size_t columns)
+      : rows_(rows),
+        columns_(columns),
+        streams_(columns),
+        blocks_(columns),
+        weights_(rows * columns) {}
 
-  void add(const S* stream, const double* weight, std::size_t columns, std::size_t rows) {
-    if (put(weight, columns, rows)) streams_.data()[stream_count_++] = stream;
+  void add(const S* stream, std::size_t offset, const double* weight) {
+    if (put(weight)) streams_.data()[stream_count_++] = stream + offset;
   }
-  // A block in the cache, already of the arithmetic type.
-  void add_block(const A* block, const double* weight, std::size_t columns, std::size_t rows) {
+  // A block in the cache, already of the arithmetic type; behind all streams.
+  void add_block(const A* block, const double* weight) {
     if constexpr (std::same_as<S, A>)
-      add(block, weight, columns, rows);
-    else if (put(weight, columns, rows))
+      add(block, 0, weight);
+    else if (put(weight))
       blocks_.data()[block_count_++] = block;
   }
 
@@ -72,29 +76,31 @@ class read_columns {
     return {streams_.data(), blocks_.data(), weights_.data(), stream_count_, block_count_};
   }
 
-  // Sums of the elements [0, n) of the columns; 0 if there are none.
+  // Sums of n elements of the columns, one for each row; 0 if there are no columns.
   template <storage_scalar D>
-  void write(D* const* to, std::size_t rows, std::size_t n) {
+  void write(D* const* to, std::size_t n) {
     if (stream_count_ + block_count_ == 0) {
-      for (std::size_t j = 0; j < rows; ++j) std::fill_n(to[j], n, D(0));
+      for (std::size_t j = 0; j < rows_; ++j) std::fill_n(to[j], n, D(0));
       return;
     }
-    weigh_loop_for<D, S>(rows, stream_count_, block_count_)(to, columns(), 0, n);
+    weigh_loop_for<D, S>(rows_, stream_count_, block_count_)(to, columns(), 0, n);
   }
 
  private:
   // Takes over the column's weights, unless no row reads it.
-  bool put(const double* weight, std::size_t columns, std::size_t rows) {
+  bool put(const double* weight) {
     bool read = false;
-    A* const to = weights_.data() + (stream_count_ + block_count_) * rows;
-    for (std::size_t j = 0; j < rows; ++j) {
-      read = read || weight[j * columns] != 0;
-      to[j] = static_cast<A>(weight[j * columns]);
+    A* const to = weights_.data() + (stream_count_ + block_count_) * rows_;
+    for (std::size_t j = 0; j < rows_; ++j) {
+      read = read || weight[j * columns_] != 0;
+      to[j] = static_cast<A>(weight[j * columns_]);
     }
     return read;
   }
 
   static constexpr std::size_t few = 16;
+  std::size_t rows_;
+  std::size_t columns_;
   few_or_many<const S*, few> streams_;
   few_or_many<const A*, few> blocks_;
   few_or_many<A, outputs_at_once * few> weights_;
@@ -135,18 +141,17 @@ void combine_block(std::span<S* const> outputs, std::span<const S* const> inputs
     const std::size_t rows = (end - 1) % outputs_at_once + 1;
     const std::size_t first = end - rows;
     const double* const weight = weights.data() + first * columns;
-    read_columns<S> read(columns);
-    for (std::size_t k = 0; k < inputs.size(); ++k)
-      read.add(inputs[k] + offset, weight + k, columns, rows);
+    read_columns<S> read(rows, columns);
+    for (std::size_t k = 0; k < inputs.size(); ++k) read.add(inputs[k], offset, weight + k);
     for (std::size_t k = 0; k < blocks.size(); ++k)
-      read.add_block(blocks[k], weight + inputs.size() + k, columns, rows);
+      read.add_block(blocks[k], weight + inputs.size() + k);
     S* to[outputs_at_once];
     for (std::size_t j = 0; j < rows; ++j) {
       const bool waits = read_later(first + j, first, outputs, inputs, weights.data(), columns);
       to[j] =
           waits ? held + (first + j - outputs_at_once) * block_size : outputs[first + j] + offset;
     }
-    read.write(to, rows, n);
+    read.write(to, n);
     end = first;
   }
   for (std::size_t j = outputs_at_once; j < outputs.size(); ++j) {

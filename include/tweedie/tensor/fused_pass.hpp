@@ -89,14 +89,16 @@ struct fetch_tile {
 
   // Inlined by force: GCC takes functions that only prefetch for such as do nothing and drops calls.
   EIGEN_ALWAYS_INLINE void operator()(std::size_t i) const {
-    for (const S* stream : inputs) fetch(stream + begin + i);
-    for (const S* stream : outputs) fetch(stream + begin + i);
+    for (const S* stream : inputs) fetch(stream, begin + i);
+    for (const S* stream : outputs) fetch(stream, begin + i);
   }
 
  private:
-  static EIGEN_ALWAYS_INLINE void fetch(const S* from) {
+  static EIGEN_ALWAYS_INLINE void fetch(const S* stream, std::size_t at) {
     constexpr std::size_t line = 64 / sizeof(S);
-    for (std::size_t i = 0; i < tile_size<arithmetic_t<S>>; i += line) __builtin_prefetch(from + i);
+    if (stream == nullptr) return;  // an input that no output reads
+    for (std::size_t i = 0; i < tile_size<arithmetic_t<S>>; i += line)
+      __builtin_prefetch(stream + at + i);
   }
 };
 
@@ -138,8 +140,8 @@ void apply(const fused_pass<S>& pass, element_range range) {
   const std::size_t inputs = pass.inputs.size();
   // What a sum with these weights, of one output or the head, reads from element `at` on.
   const auto columns_at = [&](std::size_t at, const double* weights) {
-    detail::read_columns<S> read(inputs);
-    for (std::size_t k = 0; k < inputs; ++k) read.add(pass.inputs[k] + at, weights + k, 1, 1);
+    detail::read_columns<S> read(1, inputs);
+    for (std::size_t k = 0; k < inputs; ++k) read.add(pass.inputs[k], at, weights + k);
     return read;
   };
   if (block_columns == 0)
@@ -175,7 +177,7 @@ void apply(const fused_pass<S>& pass, element_range range) {
     }
     if (has_head) {
       A* const clean = scratch;
-      columns_at(at, pass.head.weights.data()).write(&clean, 1, n);
+      columns_at(at, pass.head.weights.data()).write(&clean, n);
       detail::clamp_block(scratch, pass.head.low, pass.head.high, 1, n);
     }
     detail::combine_block<S>(pass.outputs, pass.inputs,
