@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "tweedie/schedule/error.hpp"
 #include "tweedie/tensor/clamp.hpp"

@@ -8,6 +8,7 @@
 // over at the end. All give the same bits: products are added in the order of the streams.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <utility>
 
