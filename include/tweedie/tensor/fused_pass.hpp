@@ -86,7 +86,7 @@ template <storage_scalar S>
 struct fetch_tile {
   std::span<const S* const> inputs;
   std::span<S* const> outputs;
-  std::size_t begin;
+  std::size_t begin = 0;
 
   // Inlined by force: GCC takes functions that only prefetch for such as do nothing and drops calls.
   EIGEN_ALWAYS_INLINE void operator()(std::size_t i) const {
@@ -167,11 +167,12 @@ void apply(const fused_pass<S>& pass, element_range range) {
       const std::size_t item = at / pass.item_size;
       const std::size_t position = at % pass.item_size;
       n = std::min(n, pass.item_size - position);
+      detail::fetch_tile<S> fetch{pass.inputs, pass.outputs, at};
       for (const pass_draw<S>& draw : pass.draws) {
         noise_key key = pass.item_keys[item];
         key.draw = draw.number;
-        detail::fill_normal(key, position, std::span<A>(block, n),
-                            detail::fetch_tile<S>{pass.inputs, pass.outputs, at});
+        detail::fill_normal(key, position, std::span<A>(block, n), fetch);
+        fetch = {};  // once is enough
         if (draw.scale != nullptr) detail::scale_block<S>(block, draw.scale + at, n);
         block += detail::block_size;
       }
