@@ -71,17 +71,15 @@ EIGEN_DONT_INLINE void weigh_clamped_any(S* to, const weighed_columns<S>& own,
                                          std::size_t end) {
   using A = arithmetic_t<S>;
   const auto sum_at = [](const weighed_columns<S>& columns, std::size_t i, std::size_t count) {
-    packet<A> sum = pset1<packet<A>>(A(-0.0));
-    for (std::size_t k = 0; k < columns.stream_count; ++k) {
-      const S* const from = columns.streams[k] + i;
-      sum = pmadd(pset1<packet<A>>(columns.weights[k]),
-                  count == lanes<A> ? load(from) : load_partial(from, count), sum);
-    }
+    packet<A> sum = nothing<A>();
+    for (std::size_t k = 0; k < columns.stream_count; ++k)
+      sum = pmadd(pset1<packet<A>>(columns.weights[k]), load_up_to(columns.streams[k] + i, count),
+                  sum);
     return sum;
   };
-  for (std::size_t i = begin, count; i < end; i += count) {
-    count = std::min(end - i, lanes<A>);
-    store_partial(to + i, result(sum_at(own, i, count), sum_at(head, i, count)), count);
+  for (std::size_t i = begin; i < end; i += lanes<A>) {
+    const std::size_t count = end - i;
+    store_up_to(to + i, result(sum_at(own, i, count), sum_at(head, i, count)), count);
   }
 }
 
@@ -99,14 +97,10 @@ EIGEN_DONT_INLINE void weigh_clamped_few(S* to, const weighed_columns<S>& own,
     const S* const head_stream[Head] = {head.streams[h]...};
     const packet<A> own_weight[Own] = {pset1<packet<A>>(own.weights[k])...};
     const packet<A> head_weight[Head] = {pset1<packet<A>>(head.weights[h])...};
-    const auto add = [](packet<A> weight, const packet_pair<S>& from, packet_pair<S>& sum) {
-      sum = {pmadd(weight, from.first, sum.first), pmadd(weight, from.second, sum.second)};
-    };
-    const packet<A> zero = pset1<packet<A>>(A(-0.0));
     for (; i + 2 * lanes<A> <= end; i += 2 * lanes<A>) {
-      packet_pair<S> sum{zero, zero}, clean = sum;
-      (add(own_weight[k], load_pair(own_stream[k] + i), sum), ...);
-      (add(head_weight[h], load_pair(head_stream[h] + i), clean), ...);
+      packet_pair<S> sum{nothing<A>(), nothing<A>()}, clean = sum;
+      (add_weighed(sum, own_weight[k], load_pair(own_stream[k] + i)), ...);
+      (add_weighed(clean, head_weight[h], load_pair(head_stream[h] + i)), ...);
       store_pair<S>(to + i, {result(sum.first, clean.first), result(sum.second, clean.second)});
     }
   }

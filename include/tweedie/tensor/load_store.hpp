@@ -214,4 +214,18 @@ EIGEN_ALWAYS_INLINE void store_partial(S* to, packet<arithmetic_t<S>> value, std
   std::memcpy(static_cast<void*>(to), padded, count * sizeof(S));
 }
 
+// The first `count` elements, or a whole packet if there are as many.
+template <storage_scalar S>
+EIGEN_ALWAYS_INLINE packet<arithmetic_t<S>> load_up_to(const S* from, std::size_t count) {
+  return count >= lanes<arithmetic_t<S>> ? load(from) : load_partial(from, count);
+}
+
+template <storage_scalar S>
+EIGEN_ALWAYS_INLINE void store_up_to(S* to, packet<arithmetic_t<S>> value, std::size_t count) {
+  if (count >= lanes<arithmetic_t<S>>)
+    store(to, value);
+  else
+    store_partial(to, value, count);
+}
+
 }  // namespace tweedie::detail

@@ -33,25 +33,17 @@ template <storage_scalar D, storage_scalar S>
 using weigh_loop = void (*)(D* const* to, const weighed_columns<S>& columns, std::size_t begin,
                             std::size_t end);
 
-// Four packets, so that the search for the next stream's address and weight is shared by them.
+// A sum before anything is added: -0, which changes no number by being added to it, not even 0.
 template <class A>
-struct packet_quad {
-  packet<A> a, b, c, d;
+EIGEN_ALWAYS_INLINE packet<A> nothing() {
+  return pset1<packet<A>>(A(-0.0));
+}
 
-  // -0, the number that changes no other by being added, not even 0.
-  static EIGEN_ALWAYS_INLINE packet_quad nothing() {
-    const packet<A> zero = pset1<packet<A>>(A(-0.0));
-    return {zero, zero, zero, zero};
-  }
-  template <class S>
-  EIGEN_ALWAYS_INLINE void add(packet<A> weight, const packet_pair<S>& one,
-                               const packet_pair<S>& two) {
-    a = pmadd(weight, one.first, a);
-    b = pmadd(weight, one.second, b);
-    c = pmadd(weight, two.first, c);
-    d = pmadd(weight, two.second, d);
-  }
-};
+template <storage_scalar S, storage_scalar From>
+EIGEN_ALWAYS_INLINE void add_weighed(packet_pair<S>& sum, packet<arithmetic_t<S>> weight,
+                                     const packet_pair<From>& from) {
+  sum = {pmadd(weight, from.first, sum.first), pmadd(weight, from.second, sum.second)};
+}
 
 // Any number of columns, at least one, for 1 to 3 outputs.
 template <std::size_t J, storage_scalar D, storage_scalar S>
@@ -68,19 +60,27 @@ EIGEN_DONT_INLINE void weigh_any(D* const* to, const weighed_columns<S>& columns
       for (std::size_t k = 0; k < columns.block_count; ++k, weights += J)
         add(columns.blocks[k] + i, weights);
   };
-  // Pairs of packets keep an order of their own, which has to be that of all columns and outputs.
+  // Four packets share the search for the next stream's address and weight. Pairs of them keep an
+  // order of their own, which has to be that of all columns and outputs.
   if constexpr (std::same_as<D, S>) {
+    struct packet_quad {
+      packet_pair<S> low{nothing<A>(), nothing<A>()}, high = low;
+    };
     for (; columns.block_count == 0 && i + 4 * step <= end; i += 4 * step) {
-      auto first = packet_quad<A>::nothing(), second = first, third = first;
+      packet_quad first, second, third;
       for_each_column([&](const auto* from, const A* weight) {
-        const auto one = load_pair(from), two = load_pair(from + 2 * step);
-        first.add(pset1<packet<A>>(weight[0]), one, two);
-        if constexpr (J > 1) second.add(pset1<packet<A>>(weight[1]), one, two);
-        if constexpr (J > 2) third.add(pset1<packet<A>>(weight[2]), one, two);
+        const auto low = load_pair(from), high = load_pair(from + 2 * step);
+        const auto add = [&](packet_quad& sum, A w) {
+          add_weighed(sum.low, pset1<packet<A>>(w), low);
+          add_weighed(sum.high, pset1<packet<A>>(w), high);
+        };
+        add(first, weight[0]);
+        if constexpr (J > 1) add(second, weight[1]);
+        if constexpr (J > 2) add(third, weight[2]);
       });
-      const auto write = [i](D* output, const packet_quad<A>& sum) {
-        store_pair<D>(output + i, {sum.a, sum.b});
-        store_pair<D>(output + i + 2 * step, {sum.c, sum.d});
+      const auto write = [i](D* output, const packet_quad& sum) {
+        store_pair(output + i, sum.low);
+        store_pair(output + i + 2 * step, sum.high);
       };
       write(to[0], first);
       if constexpr (J > 1) write(to[1], second);
@@ -90,18 +90,13 @@ EIGEN_DONT_INLINE void weigh_any(D* const* to, const weighed_columns<S>& columns
   for (; i < end; i += step) {
     const std::size_t count = end - i;
     packet<A> sum[J];
-    for (std::size_t j = 0; j < J; ++j) sum[j] = pset1<packet<A>>(A(-0.0));
+    for (std::size_t j = 0; j < J; ++j) sum[j] = nothing<A>();
     for_each_column([&](const auto* from, const A* weight) {
-      const packet<A> value = count >= step ? load(from) : load_partial(from, count);
+      const packet<A> value = load_up_to(from, count);
       for (std::size_t j = 0; j < J; ++j)
         sum[j] = pmadd(pset1<packet<A>>(weight[j]), value, sum[j]);
     });
-    for (std::size_t j = 0; j < J; ++j) {
-      if (count >= step)
-        store(to[j] + i, sum[j]);
-      else
-        store_partial(to[j] + i, sum[j], count);
-    }
+    for (std::size_t j = 0; j < J; ++j) store_up_to(to[j] + i, sum[j], count);
   }
 }
 
@@ -126,10 +121,7 @@ EIGEN_DONT_INLINE void weigh_few(S* const* outputs, const weighed_columns<S>& co
     const auto sum = [](const row& w, const values& v) {
       packet_pair<S> total{Eigen::internal::pmul(w.at[0], v.at[0].first),
                            Eigen::internal::pmul(w.at[0], v.at[0].second)};
-      ((k == 0 ? void()
-               : void(total = {pmadd(w.at[k], v.at[k].first, total.first),
-                               pmadd(w.at[k], v.at[k].second, total.second)})),
-       ...);
+      ((k == 0 ? void() : add_weighed(total, w.at[k], v.at[k])), ...);
       return total;
     };
     const auto sweep = [&](std::size_t at) {
