@@ -24,35 +24,26 @@ void ancestral_step(streams<float>& m, std::size_t n, workers* threads = nullptr
   noisy_step(m[0], in, weights, n, threads);
 }
 
+template <class S>
+void normals_row(const char* work, double target) {
+  comparison::add({work, "std::normal_distribution on std::mt19937", reach::at_least, target}, [] {
+    auto m = make_streams<S>(1, 1 << 16);
+    auto generator = std::make_shared<std::mt19937>(1);
+    auto law = std::make_shared<std::normal_distribution<S>>();
+    return pair{[=] {
+                  fill_normal<S>({1, 0, 0}, 0, m->tensors[0]);
+                },
+                [=] {
+                  for (S& z : m->tensors[0]) z = (*law)(*generator);
+                }};
+  });
+}
+
 }  // namespace
 
 void register_noise() {
-  constexpr std::size_t n = 1 << 16;
-  comparison::add({"normals, float", "std::normal_distribution on std::mt19937", reach::at_least,
-                   over_standard},
-                  [] {
-                    auto m = make_streams<float>(1, n);
-                    auto generator = std::make_shared<std::mt19937>(1);
-                    auto law = std::make_shared<std::normal_distribution<float>>();
-                    return pair{[=] {
-                                  fill_normal<float>({1, 0, 0}, 0, m->tensors[0]);
-                                },
-                                [=] {
-                                  for (float& z : m->tensors[0]) z = (*law)(*generator);
-                                }};
-                  });
-  comparison::add(
-      {"normals, double", "std::normal_distribution on std::mt19937", reach::at_least, 1}, [] {
-        auto m = make_streams<double>(1, n);
-        auto generator = std::make_shared<std::mt19937>(1);
-        auto law = std::make_shared<std::normal_distribution<double>>();
-        return pair{[=] {
-                      fill_normal<double>({1, 0, 0}, 0, m->tensors[0]);
-                    },
-                    [=] {
-                      for (double& z : m->tensors[0]) z = (*law)(*generator);
-                    }};
-      });
+  normals_row<float>("normals, float", over_standard);
+  normals_row<double>("normals, double", 1);
   for (const std::size_t size : {std::size_t{1} << 16, std::size_t{1} << 24}) {
     comparison::add({"ancestral step, " + std::to_string(size >> 10) + " K", "noise alone",
                      reach::at_most, 1.10},
