@@ -199,6 +199,39 @@ TYPED_TEST(combine_of, storage_rounds_to_nearest_even) {
   }
 }
 
+TEST(summed_pass, ranges_give_the_bits_of_combine) {
+  std::vector<float> whole(303), next(303), cut;
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    whole[i] = std::sin(static_cast<float>(i));
+    next[i] = std::cos(static_cast<float>(i));
+  }
+  cut = whole;
+  const std::vector<double> weights{0.3, -1.7};
+  const auto pass_over = [&](std::vector<float>& state, const auto& work) {
+    float* const outputs[] = {state.data()};
+    const float* const inputs[] = {state.data(), next.data()};
+    summed_pass<float> pass;
+    pass.items = 3;
+    pass.item_size = 101;
+    pass.outputs = outputs;
+    pass.inputs = inputs;
+    pass.weights = weights;
+    EXPECT_EQ(pass.size(), 303u);
+    work(pass);
+  };
+  pass_over(whole, [](const auto& pass) { combine(pass.outputs, pass.inputs, pass.weights, 303); });
+  pass_over(cut, [](auto pass) {
+    for (const auto& [begin, end] :
+         std::vector<element_range>{{0, 0}, {0, 7}, {7, 150}, {150, 303}, {303, 303}})
+      apply(pass, {begin, end});
+    EXPECT_THROW(apply(pass, {4, 3}), std::invalid_argument);
+    EXPECT_THROW(apply(pass, {0, 304}), std::invalid_argument);
+    pass.weights = pass.weights.first(1);
+    EXPECT_THROW(apply(pass, {0, 303}), std::invalid_argument);
+  });
+  EXPECT_EQ(whole, cut);
+}
+
 TEST(combine, wrong_number_of_weights_is_refused) {
   std::vector<float> x(4, 1.0f), y(4, 2.0f);
   const float* in[] = {x.data()};

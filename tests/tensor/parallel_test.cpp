@@ -43,6 +43,31 @@ TEST(workers, exceptions_reach_the_caller_and_work_goes_on) {
   EXPECT_THROW(workers(0), std::invalid_argument);
 }
 
+TEST(workers, a_sum_has_the_same_bits_on_any_number_of_threads) {
+  const std::size_t size = 100'003;
+  std::vector<float> x(size), y(size), expected(size);
+  for (std::size_t i = 0; i < size; ++i) {
+    x[i] = static_cast<float>(i) / 7;
+    y[i] = 1 / (1 + x[i]);
+  }
+  const float* const inputs[] = {x.data(), y.data()};
+  const std::vector<double> weights{0.9, 0.1};
+  float* const alone[] = {expected.data()};
+  combine<float>(alone, inputs, weights, size);
+  for (const unsigned count : {1u, 2u, 7u}) {
+    std::vector<float> result(size);
+    float* const outputs[] = {result.data()};
+    summed_pass<float> pass;
+    pass.item_size = size;
+    pass.outputs = outputs;
+    pass.inputs = inputs;
+    pass.weights = weights;
+    workers threads(count);
+    apply(pass, threads);
+    EXPECT_EQ(result, expected);
+  }
+}
+
 TEST(workers, a_stochastic_pass_has_the_same_bits_on_any_number_of_threads) {
   const std::size_t items = 3, item_size = 50'001;
   std::vector<float> x(items * item_size, 0.5f);

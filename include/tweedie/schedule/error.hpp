@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace tweedie::detail {
 
@@ -13,20 +14,22 @@ inline std::string number(double value) {
   return text;
 }
 
-inline std::string describe(const char* function, const std::string& argument, double value,
-                            const std::string& valid) {
-  return std::string(function) + ": " + argument + " = " + number(value) + "; " + valid;
+inline std::string describe(const char* function, std::string_view argument, double value,
+                            std::string_view valid) {
+  std::string text = std::string(function) + ": ";
+  text.append(argument).append(" = ").append(number(value)).append("; ").append(valid);
+  return text;
 }
 
 /// Throws std::invalid_argument "function: argument = value; valid".
-[[noreturn]] inline void fail(const char* function, const std::string& argument, double value,
-                              const std::string& valid) {
+[[noreturn]] inline void fail(const char* function, std::string_view argument, double value,
+                              std::string_view valid) {
   throw std::invalid_argument(describe(function, argument, value, valid));
 }
 
 /// Throws std::invalid_argument "function: message", where no single number is at fault.
-[[noreturn]] inline void fail(const char* function, const std::string& message) {
-  throw std::invalid_argument(std::string(function) + ": " + message);
+[[noreturn]] inline void fail(const char* function, std::string_view message) {
+  throw std::invalid_argument(std::string(function).append(": ").append(message));
 }
 
 /// Throws std::invalid_argument unless `condition`; a NaN makes any comparison in it false.

@@ -97,9 +97,7 @@ class execution {
   template <class Workers>
   void use(Workers& threads) {
     workers_ = &threads;
-    apply_ = [](const fused_pass<S>& work, void* with) {
-      apply(work, *static_cast<Workers*>(with));
-    };
+    apply_ = [](const pass_type& work, void* with) { apply(work, *static_cast<Workers*>(with)); };
     forget_calls();
   }
 
@@ -122,6 +120,11 @@ class execution {
   }
 
  private:
+  // Runs that neither clip nor make noise do not compile what does.
+  using pass_type =
+      std::conditional_t<clean_from == clean_source::head || draws_from == draw_source::inside,
+                         fused_pass<S>, summed_pass<S>>;
+
   // Arguments of a pass that is a few sums of a few streams, once found. They hold as long as
   // `memory` is this run's: a copy has to find its own.
   struct loop_call {
@@ -151,8 +154,8 @@ class execution {
   std::vector<S, Eigen::aligned_allocator<S>> memory_;
 
   void* workers_ = nullptr;
-  void (*apply_)(const fused_pass<S>&, void*) = [](const fused_pass<S>& work, void*) {
-    apply(work);
+  void (*apply_)(const pass_type&, void*) = [](const pass_type& work, void*) {
+    apply(work, {0, work.size()});
   };
 
   std::vector<loop_call> calls_;  // one per stage
@@ -253,7 +256,7 @@ void execution<S, Noise, Transform>::fused(const prepared_pass& p, const bound_s
   }
   for (std::size_t j = 0; j < outputs; ++j) outputs_[j] = at(p.outputs[j]);
 
-  fused_pass<S> work;
+  pass_type work;
   work.items = items_;
   work.item_size = items_ == 0 ? 0 : size_ / items_;
   work.outputs = std::span<S* const>(outputs_).first(outputs);

@@ -27,6 +27,29 @@ template <storage_scalar S>
 void combine(std::span<S* const> outputs, std::span<const S* const> inputs,
              std::span<const double> weights, std::size_t n);
 
+// The same as a value, for a batch of items that follow each other.
+template <storage_scalar S>
+struct summed_pass {
+  std::size_t items = 1;
+  std::size_t item_size = 0;
+  std::span<S* const> outputs;
+  std::span<const S* const> inputs;
+  std::span<const double> weights;
+
+  std::size_t size() const { return items * item_size; }
+};
+
+// Elements [begin, end) of the items, one after the other.
+struct element_range {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+// Any cut of the elements into ranges gives the same bits, as long as an input that is also an
+// output is cut the same way.
+template <storage_scalar S>
+void apply(const summed_pass<S>& pass, element_range range);
+
 namespace detail {
 
 // Elements of a stream that are kept in the first-level cache between the stages of a pass.
@@ -178,6 +201,13 @@ inline void check_weights(const char* function, std::size_t outputs, std::size_t
   }
 }
 
+inline void check_range(const char* function, element_range range, std::size_t size) {
+  if (range.begin > range.end || range.end > size) {
+    fail(function, "range.end", static_cast<double>(range.end),
+         "valid is begin to items x item_size = " + std::to_string(size));
+  }
+}
+
 }  // namespace detail
 
 template <storage_scalar S>
@@ -185,6 +215,13 @@ void combine(std::span<S* const> outputs, std::span<const S* const> inputs,
              std::span<const double> weights, std::size_t n) {
   detail::check_weights("combine", outputs.size(), inputs.size(), weights.size());
   detail::combine_range(outputs, inputs, weights, 0, n);
+}
+
+template <storage_scalar S>
+void apply(const summed_pass<S>& pass, element_range range) {
+  detail::check_weights("apply", pass.outputs.size(), pass.inputs.size(), pass.weights.size());
+  detail::check_range("apply", range, pass.size());
+  detail::combine_range(pass.outputs, pass.inputs, pass.weights, range.begin, range.end);
 }
 
 }  // namespace tweedie

@@ -39,13 +39,9 @@ struct pass_draw {
   const S* scale = nullptr;
 };
 
+// Weights are row-major: outputs x (inputs, the head if any, draws).
 template <storage_scalar S>
-struct fused_pass {
-  std::size_t items = 1;
-  std::size_t item_size = 0;
-  std::span<S* const> outputs;
-  std::span<const S* const> inputs;
-  std::span<const double> weights;  // row-major, outputs x (inputs, the head if any, draws)
+struct fused_pass : summed_pass<S> {
   clamped_head head;
   std::span<const pass_draw<S>> draws;   // at most most_draws
   std::span<const noise_key> item_keys;  // one per item if there are draws; their draw is ignored
@@ -53,18 +49,12 @@ struct fused_pass {
   static constexpr std::size_t most_draws = 4;
 };
 
-// Elements [begin, end) of the items, one after the other.
-struct element_range {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-};
-
 template <storage_scalar S>
 void apply(const fused_pass<S>& pass, element_range range);
 
 template <storage_scalar S>
 void apply(const fused_pass<S>& pass) {
-  apply(pass, {0, pass.items * pass.item_size});
+  apply(pass, {0, pass.size()});
 }
 
 namespace detail {
@@ -124,10 +114,7 @@ void check_pass(const fused_pass<S>& pass, element_range range) {
     fail("fused_pass", "item_keys.size()", static_cast<double>(pass.item_keys.size()),
          "must be the number of items, " + std::to_string(pass.items));
   }
-  if (range.begin > range.end || range.end > pass.items * pass.item_size) {
-    fail("fused_pass", "range.end", static_cast<double>(range.end),
-         "valid is begin to items x item_size = " + std::to_string(pass.items * pass.item_size));
-  }
+  check_range("fused_pass", range, pass.size());
 }
 
 }  // namespace detail

@@ -119,11 +119,11 @@ void for_each_range(workers& threads, std::size_t size, std::size_t grain, Work&
 }
 
 // One pass, shared out in pieces of 16384 elements.
-template <storage_scalar S>
-void apply(const fused_pass<S>& pass, workers& threads) {
-  for_each_range(threads, pass.items * pass.item_size, 16 * detail::block_size,
+template <class Pass>
+void apply(const Pass& pass, workers& threads) {
+  for_each_range(threads, pass.size(), 16 * detail::block_size,
                  [&](std::size_t begin, std::size_t end) {
-                   apply(pass, {begin, end});
+                   apply(pass, element_range{begin, end});
                  });
 }
 
