@@ -317,15 +317,15 @@ TEST(sampling, a_copy_and_a_resumed_run_give_the_same_bits) {
   }
 }
 
-template <class Transform>
-void expect_threads_change_no_bit(const program& plan, Transform transform) {
+template <class Noise, class Transform>
+void expect_threads_change_no_bit(const program& plan, Noise noise, Transform transform) {
   const std::vector<float> x(40003, 0.3f);
   const network_description network{predicts_v, variance_preserving_input};
-  sampling alone(plan, network, x, gaussian_noise{5}, transform);
+  sampling alone(plan, network, x, noise, transform);
   finish(alone, network);
   for (const unsigned count : {1u, 2u, 5u}) {
     workers threads(count);
-    sampling shared(plan, network, x, gaussian_noise{5}, transform);
+    sampling shared(plan, network, x, noise, transform);
     shared.use(threads);
     finish(shared, network);
     EXPECT_TRUE(std::equal(shared.state().begin(), shared.state().end(), alone.state().begin()));
@@ -333,10 +333,17 @@ void expect_threads_change_no_bit(const program& plan, Transform transform) {
 }
 
 TEST(sampling, threads_change_no_bit) {
-  expect_threads_change_no_bit(ddpm(test_grid()), clip{});
-  expect_threads_change_no_bit(ddim(test_grid()), unchanged{});
-  expect_threads_change_no_bit(dpm_solver_plus_plus(variance_exploding(test_grid()), 3),
-                               unchanged{});
+  const gaussian_noise noise{5};
+  const auto halve = [](std::span<float> clean, std::size_t, const node&) {
+    for (float& value : clean) value /= 2;
+  };
+  const program third_order = dpm_solver_plus_plus(variance_exploding(test_grid()), 3);
+  expect_threads_change_no_bit(ddpm(test_grid()), noise, clip{});
+  expect_threads_change_no_bit(ddim(test_grid(), 1), noise, halve);
+  expect_threads_change_no_bit(ddim(test_grid()), no_noise{}, clip{});
+  expect_threads_change_no_bit(third_order, noise, unchanged{});
+  expect_threads_change_no_bit(third_order, no_noise{}, unchanged{});
+  expect_threads_change_no_bit(third_order, no_noise{}, halve);
 }
 
 // Runs that share a program share no memory, whichever way they came to be.
