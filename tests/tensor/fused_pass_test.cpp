@@ -104,6 +104,57 @@ TYPED_TEST(fused_pass_of, any_cut_and_any_batch_split_gives_the_same_bits) {
   }
 }
 
+// Draws beyond most_draws are added in sweeps of their own.
+TYPED_TEST(fused_pass_of, any_number_of_draws) {
+  using S = TypeParam;
+  using A = arithmetic_t<S>;
+  const std::size_t n = 1501;
+  const double tolerance = std::same_as<S, double>  ? 1e-15
+                           : std::same_as<S, float> ? 1e-6
+                           : std::same_as<S, half>  ? 0x1p-9
+                                                    : 0x1p-6;
+  const noise_key key{7, 2, 0};
+  const std::vector<S> start = this->normal(1, n), scale = this->normal(2, n);
+  for (const std::size_t count : {1u, 4u, 5u, 9u, 20u}) {
+    std::vector<pass_draw<S>> draws(count);
+    std::vector<double> weights{0.5, 0.25};  // two rows: the state and the clamped head
+    for (std::size_t d = 0; d < count; ++d) {
+      draws[d] = {static_cast<std::uint32_t>(3 * d), d % 3 == 1 ? scale.data() : nullptr};
+      weights.push_back(0.1 + 0.05 * static_cast<double>(d));
+    }
+    for (std::size_t k = 0; k < count + 2; ++k) weights.push_back(-2 * weights[k]);
+    std::vector<S> x = start, y(n);
+    S* const outputs[] = {x.data(), y.data()};
+    const S* const inputs[] = {x.data()};
+    const std::vector<double> head{1.5};
+    fused_pass<S> pass;
+    pass.item_size = n;
+    pass.outputs = outputs;
+    pass.inputs = inputs;
+    pass.weights = weights;
+    pass.head = {head, -1, 1};
+    pass.draws = draws;
+    pass.item_keys = std::span(&key, 1);
+    apply(pass, {0, 700});
+    apply(pass, {700, n});
+    for (std::size_t i = 0; i < n; ++i) {
+      const double before = static_cast<double>(start[i]);
+      double sum = 0.5 * before + 0.25 * std::clamp(1.5 * before, -1.0, 1.0);
+      double size = std::abs(sum);
+      for (std::size_t d = 0; d < count; ++d) {
+        noise_key now = key;
+        now.draw = draws[d].number;
+        const double z = static_cast<double>(normal_at<A>(now, i)) *
+                         (draws[d].scale ? static_cast<double>(scale[i]) : 1);
+        sum += weights[2 + d] * z;
+        size += std::abs(weights[2 + d] * z);
+      }
+      ASSERT_NEAR(static_cast<double>(x[i]), sum, tolerance * (1 + size)) << count;
+      ASSERT_NEAR(static_cast<double>(y[i]), -2 * sum, 2 * tolerance * (1 + size)) << count;
+    }
+  }
+}
+
 // One output over the first input, every pattern of zero weights of head and output; cut in two
 // anywhere, the same bits.
 TYPED_TEST(fused_pass_of, clamped_estimate_with_any_zeros) {

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "tweedie/schedule/error.hpp"
 #include "tweedie/tensor/clamp.hpp"
@@ -43,9 +44,10 @@ struct pass_draw {
 template <storage_scalar S>
 struct fused_pass : summed_pass<S> {
   clamped_head head;
-  std::span<const pass_draw<S>> draws;   // at most most_draws
+  std::span<const pass_draw<S>> draws;
   std::span<const noise_key> item_keys;  // one per item if there are draws; their draw is ignored
 
+  // More draws than these are added in further sweeps over the outputs, rounded to S after each.
   static constexpr std::size_t most_draws = 4;
 };
 
@@ -106,15 +108,39 @@ void check_pass(const fused_pass<S>& pass, element_range range) {
     fail("fused_pass", "head.low", pass.head.low,
          "must not exceed head.high = " + number(pass.head.high));
   }
-  if (pass.draws.size() > fused_pass<S>::most_draws) {
-    fail("fused_pass", "draws.size()", static_cast<double>(pass.draws.size()),
-         "at most " + std::to_string(fused_pass<S>::most_draws) + " in one pass");
-  }
   if (!pass.draws.empty() && pass.item_keys.size() != pass.items) {
     fail("fused_pass", "item_keys.size()", static_cast<double>(pass.item_keys.size()),
          "must be the number of items, " + std::to_string(pass.items));
   }
   check_range("fused_pass", range, pass.size());
+}
+
+// A pass of more than most_draws draws: the first of them with all else, then the others in groups.
+template <storage_scalar S>
+void apply_in_groups(const fused_pass<S>& pass, element_range range) {
+  const std::size_t outputs = pass.outputs.size(), draws = pass.draws.size();
+  const std::size_t before = pass.inputs.size() + (pass.head.weights.empty() ? 0 : 1);
+  std::vector<double> weights;
+  for (std::size_t first = 0, count = 0; first < draws; first += count) {
+    count = std::min(draws - first, fused_pass<S>::most_draws);
+    fused_pass<S> group = pass;
+    group.draws = pass.draws.subspan(first, count);
+    if (first > 0) {
+      group.inputs = std::span<const S* const>(pass.outputs.data(), outputs);
+      group.head = {};
+    }
+    weights.clear();
+    for (std::size_t j = 0; j < outputs; ++j) {
+      const double* const row = pass.weights.data() + j * (before + draws);
+      if (first == 0)
+        weights.insert(weights.end(), row, row + before);
+      else
+        for (std::size_t i = 0; i < outputs; ++i) weights.push_back(i == j ? 1 : 0);
+      weights.insert(weights.end(), row + before + first, row + before + first + count);
+    }
+    group.weights = weights;
+    apply(group, range);
+  }
 }
 
 }  // namespace detail
@@ -123,6 +149,7 @@ template <storage_scalar S>
 void apply(const fused_pass<S>& pass, element_range range) {
   using A = arithmetic_t<S>;
   detail::check_pass(pass, range);
+  if (pass.draws.size() > fused_pass<S>::most_draws) return detail::apply_in_groups(pass, range);
   const bool has_head = !pass.head.weights.empty();
   const std::size_t block_columns = (has_head ? 1 : 0) + pass.draws.size();
   const std::size_t inputs = pass.inputs.size();
