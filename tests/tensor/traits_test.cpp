@@ -106,4 +106,17 @@ TEST(tensor_traits, empty_batch) {
   EXPECT_EQ(item_size(t), 0u);
 }
 
+TEST(tensor_traits, views_with_gaps_are_refused) {
+  Eigen::ArrayXXf big = Eigen::ArrayXXf::Random(4, 3);
+  Eigen::Ref<Eigen::ArrayXXf> row(big.block(0, 0, 1, 3)), corner(big.block(0, 0, 2, 2));
+  EXPECT_THROW(elements(row), std::invalid_argument);
+  EXPECT_THROW(elements(corner), std::invalid_argument);
+  Eigen::Ref<Eigen::ArrayXXf> columns(big.middleCols(1, 2)), column(big.col(1)), whole(big);
+  EXPECT_EQ(elements(columns).size(), 8u);
+  EXPECT_EQ(elements(column).size(), 4u);
+  EXPECT_EQ(elements(whole).data(), big.data());
+  Eigen::Ref<Eigen::ArrayXXf> nothing(big.block(0, 0, 0, 3));
+  EXPECT_TRUE(elements(nothing).empty());
+}
+
 }  // namespace

@@ -122,7 +122,7 @@ struct dense_traits {
 
   template <class T>
   static auto data(T& t) {
-    if (t.innerSize() > 1 && t.outerSize() > 1 && t.outerStride() != t.innerSize()) {
+    if (t.size() > 0 && t.outerSize() > 1 && t.outerStride() != t.innerSize()) {
       throw std::invalid_argument(
           "tensor_traits: outer stride = " + std::to_string(t.outerStride()) +
           "; storage must be contiguous, stride = inner size = " + std::to_string(t.innerSize()));
