@@ -108,5 +108,60 @@ TEST(adaptive, refuses_bad_settings) {
   EXPECT_THROW(make({1, -1, {}, 1}), std::invalid_argument);
 }
 
+// A network that fails, or a tolerance below the precision of the state, ends in an exception.
+TEST(adaptive, steps_that_cannot_succeed_are_refused) {
+  const node_maker at = noise_levels_by_half_log_snr();
+  const auto finish = [&](auto controller, const adaptive_range& range, auto answer) {
+    adaptive_sampling s(dpm_solver_12(at), at, denoiser, std::vector<float>{0.7f, -3}, range,
+                        controller);
+    while (s.next())
+      for (std::size_t i = 0; i < 2; ++i)
+        s.output()[i] = answer(s.evaluations()) *
+                        static_cast<float>(mixture_denoiser(s.input()[i], s.at().level));
+  };
+  const auto fails_later = [](std::size_t calls) { return calls > 20 ? std::nanf("") : 1.0f; };
+  const auto right = [](std::size_t) { return 1.0f; };
+  const adaptive_range range{-3, 3, {1e-3, 1e-3, error_norm::whole_batch}};
+  EXPECT_THROW(finish(pid_controller{.order = 2}, range, fails_later), std::domain_error);
+  EXPECT_THROW(finish(elementary_controller{.order = 2}, range, fails_later), std::domain_error);
+  const adaptive_range too_exact{-3, 3, {1e-14, 0, error_norm::worst_item}};
+  EXPECT_THROW(finish(pid_controller{.order = 2}, too_exact, right), std::domain_error);
+  EXPECT_NO_THROW(finish(pid_controller{.order = 2}, range, right));
+}
+
+// One bad answer costs a rejected step and nothing else.
+TEST(adaptive, a_step_that_is_not_finite_is_tried_again_shorter) {
+  const node_maker at = noise_levels_by_half_log_snr();
+  const adaptive_range range{-3, 3, {1e-5, 1e-5, error_norm::whole_batch}};
+  adaptive_sampling s(dpm_solver_12(at), at, denoiser, std::vector<double>{4.0}, range,
+                      elementary_controller{.order = 2});
+  while (s.next())
+    s.output()[0] = s.evaluations() == 12 ? std::numeric_limits<double>::infinity()
+                                          : mixture_denoiser(s.input()[0], s.at().level);
+  EXPECT_GE(s.rejected(), 1u);
+  EXPECT_NEAR(s.state()[0], exact_end(4.0, -3, 3), 1e-3);
+}
+
+TEST(adaptive, parameters_that_are_not_valid_are_refused) {
+  const node_maker at = noise_levels_by_half_log_snr();
+  const auto make = [&](adaptive_range range, auto controller) {
+    adaptive_sampling s(dpm_solver_12(at), at, denoiser, std::vector<double>{1}, range, controller);
+  };
+  const double nan = std::nan("");
+  const adaptive_range range{-3, 3};
+  EXPECT_THROW(make({-3, 3, {}, 0, 1, nan}, pid_controller{}), std::invalid_argument);
+  EXPECT_THROW(make({-3, 3, {}, 0, nan}, pid_controller{}), std::invalid_argument);
+  EXPECT_THROW(make(range, pid_controller{.order = 0}), std::invalid_argument);
+  EXPECT_THROW(make(range, pid_controller{.integral = nan}), std::invalid_argument);
+  EXPECT_THROW(make(range, pid_controller{.step = 0}), std::invalid_argument);
+  EXPECT_THROW(make(range, elementary_controller{.theta = -1}), std::invalid_argument);
+  EXPECT_NO_THROW(make(range, elementary_controller{}));
+  adaptive_sampling s(dpm_solver_12(at), at, denoiser, std::vector<double>{1}, range,
+                      pid_controller{});
+  EXPECT_THROW(s.network_time(), std::invalid_argument);
+  EXPECT_THROW(s.input(), std::invalid_argument);
+  EXPECT_THROW(s.output(), std::invalid_argument);
+}
+
 }  // namespace
 }  // namespace tweedie

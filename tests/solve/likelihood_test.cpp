@@ -104,5 +104,30 @@ TEST(likelihood, refuses_an_empty_range) {
   EXPECT_THROW(log_likelihood(denoise, MatrixXd::Zero(1, 1), {0, 1}), std::invalid_argument);
 }
 
+// dy/dt = 1 up to t = 1/2, not a number beyond.
+TEST(integrate, ends_where_the_equation_does) {
+  const auto f = [](double t, const Eigen::VectorXd& y) {
+    return Eigen::VectorXd::Constant(y.size(), t > 0.5 ? std::nan("") : 1.0).eval();
+  };
+  const Eigen::VectorXd start = Eigen::VectorXd::Zero(2);
+  EXPECT_THROW(integrate(f, start, 0, 1), std::domain_error);
+  EXPECT_THROW(integrate(f, start, 0.6, 1), std::domain_error);
+  EXPECT_NEAR(integrate(f, start, 0, 0.25).state[1], 0.25, 1e-14);
+}
+
+TEST(log_likelihood, refuses_answers_of_another_size) {
+  const Eigen::MatrixXd x = Eigen::MatrixXd::Zero(3, 2);
+  const auto clean = [](const Eigen::MatrixXd& at, double) { return Eigen::MatrixXd(0 * at); };
+  const auto product = [](const Eigen::MatrixXd&, double, const Eigen::MatrixXd& v) {
+    return Eigen::MatrixXd(0 * v);
+  };
+  EXPECT_THROW(log_likelihood(hutchinson_trace(clean, product, Eigen::MatrixXd::Ones(2, 2)), x),
+               std::invalid_argument);
+  const auto short_trace = [](const Eigen::MatrixXd& at, double) {
+    return denoised_with_trace{0 * at, Eigen::VectorXd::Zero(1)};
+  };
+  EXPECT_THROW(log_likelihood(short_trace, x), std::invalid_argument);
+}
+
 }  // namespace
 }  // namespace tweedie

@@ -1,6 +1,7 @@
 // The one form of error message: function, argument, value, what would be valid.
 #pragma once
 
+#include <cstddef>
 #include <cstdio>
 #include <stdexcept>
 #include <string>
@@ -30,6 +31,13 @@ inline std::string describe(const char* function, std::string_view argument, dou
 /// Throws std::invalid_argument "function: message", where no single number is at fault.
 [[noreturn]] inline void fail(const char* function, std::string_view message) {
   throw std::invalid_argument(std::string(function).append(": ").append(message));
+}
+
+/// Throws std::invalid_argument unless `count` is `wanted`.
+inline void require_equal(const char* function, const char* argument, std::size_t count,
+                          std::size_t wanted) {
+  if (count != wanted)
+    fail(function, argument, static_cast<double>(count), "valid: " + std::to_string(wanted));
 }
 
 /// Throws std::invalid_argument unless `condition`; a NaN makes any comparison in it false.

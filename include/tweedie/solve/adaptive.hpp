@@ -15,15 +15,18 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
 #include "tweedie/sampler/dpm_solver.hpp"
 #include "tweedie/sampler/runge_kutta.hpp"
 #include "tweedie/solve/sampling.hpp"
+#include "tweedie/solve/step_control.hpp"
 
 namespace tweedie {
 
@@ -52,55 +55,6 @@ struct tolerance {
   double absolute = 0.0078;  ///< in units of the data
   double relative = 0.05;
   error_norm norm = error_norm::whole_batch;
-};
-
-/// Proportional-integral-derivative control as k-diffusion's dpm_adaptive does it: with
-/// e = 1/error, the step is multiplied by 1 + atan(e^b1 e_1^b2 e_2^b3 - 1), where e_1 and e_2
-/// belong to the last two accepted steps, and accepted if that factor is at least `safety`.
-struct pid_controller {
-  double step = 0.05;  ///< first attempt, in half log-SNR
-  double proportional = 0;
-  double integral = 1;
-  double derivative = 0;
-  double order = 3;
-  double safety = 0.81;
-  std::vector<double> inverse_errors{};
-
-  double attempt(double remaining) const { return std::min(step, remaining); }
-
-  bool accepts(double error) {
-    const double inverse = 1 / (error + 1e-8);
-    if (inverse_errors.empty()) inverse_errors.assign(3, inverse);
-    inverse_errors[0] = inverse;
-    const double b1 = (proportional + integral + derivative) / order;
-    const double b2 = -(proportional + 2 * derivative) / order;
-    const double b3 = derivative / order;
-    const double raw = std::pow(inverse_errors[0], b1) * std::pow(inverse_errors[1], b2) *
-                       std::pow(inverse_errors[2], b3);
-    const double factor = 1 + std::atan(raw - 1);
-    const bool accept = factor >= safety;
-    if (accept) {
-      inverse_errors[2] = inverse_errors[1];
-      inverse_errors[1] = inverse_errors[0];
-    }
-    step *= factor;
-    return accept;
-  }
-};
-
-/// Accept if error <= 1; next step = theta * step * error^(-1/order) (Lu et al. 2022a, algorithm
-/// 3).
-struct elementary_controller {
-  double step = 0.05;
-  double theta = 0.9;
-  double order = 3;
-
-  double attempt(double remaining) { return step = std::min(step, remaining); }
-
-  bool accepts(double error) {
-    step *= theta * std::pow(error, -1 / order);
-    return error <= 1;
-  }
 };
 
 /// Where to integrate, how exactly, and how much noise to add on the way (0: the ODE).
@@ -165,13 +119,14 @@ inline embedded_method embedded_runge_kutta(const butcher_tableau& method, node_
 }
 
 /// A run whose steps are chosen as it goes. Same protocol as `sampling`.
-template <tensor_like T, class Controller, class Noise = no_noise, class Transform = unchanged>
+template <tensor_like T, step_controller Controller, class Noise = no_noise,
+          class Transform = unchanged>
 class adaptive_sampling {
  public:
   using scalar = scalar_t<T>;
 
-  /// \throws std::invalid_argument for an empty range, a tolerance that is not positive, or noise
-  ///   on a range that does not fall.
+  /// \throws std::invalid_argument for an empty range, a tolerance or slack that is not valid, noise
+  ///   on a range that does not fall, or a controller with such parameters.
   adaptive_sampling(embedded_method method, node_maker at, network_description network, const T& x,
                     const adaptive_range& range, Controller controller, Noise noise = {},
                     Transform transform = {})
@@ -196,10 +151,17 @@ class adaptive_sampling {
                     "valid: >= 0");
     detail::require(range.eta == 0 || (range.eta > 0 && range.to > range.from), name, "eta",
                     range.eta, "valid: 0, or positive while the noise falls");
+    detail::require(std::isfinite(range.noise_scale), name, "noise_scale", range.noise_scale,
+                    "valid: finite");
+    detail::require(range.slack >= 0 && std::isfinite(range.slack), name, "slack", range.slack,
+                    "valid: 0 <= slack < inf");
     detail::require(controller_.step > 0, name, "first step", controller_.step, "valid: > 0");
+    controller_.check(name);
   }
 
   /// Runs to the next network call; false at the end of the range.
+  /// \throws std::domain_error if steps of a millionth of the range are still too long: the network
+  ///   does not answer with finite numbers, or the tolerance is beyond the precision of the state.
   bool next() {
     for (;;) {
       if (!attempt_) {
@@ -218,10 +180,15 @@ class adaptive_sampling {
     }
   }
 
-  auto input() const { return std::as_const(*attempt_).input(); }
-  double network_time() const { return attempt_->network_time(); }
-  const node& at() const { return attempt_->at(); }
-  auto output() { return attempt_->output(); }
+  /// As in `sampling`, while an evaluation is pending.
+  /// \throws std::invalid_argument if none is.
+  auto input() const { return pending().input(); }
+  double network_time() const { return pending().network_time(); }
+  const node& at() const { return pending().at(); }
+  auto output() {
+    static_cast<void>(pending());
+    return attempt_->output();
+  }
 
   /// The sample at `reached()`.
   view_t<T> state() { return traits_of<T>::make_view(x_.data(), shape_); }
@@ -240,8 +207,16 @@ class adaptive_sampling {
   double direction() const { return range_.to > range_.from ? 1 : -1; }
   double remaining() const { return direction() * (range_.to - reached_); }
 
+  const attempted& pending() const {
+    if (!attempt_) detail::fail("adaptive_sampling", "no evaluation is pending");
+    return *attempt_;
+  }
+
   void begin() {
     const double step = controller_.attempt(remaining());
+    if (!(step >= std::min(remaining(), 1e-6 * std::abs(range_.to - range_.from))))
+      throw std::domain_error(detail::describe("adaptive_sampling", "step", step,
+                                               "the error does not fall below the tolerance"));
     target_ = step >= remaining() ? range_.to : reached_ + direction() * step;
     target_node_ = ancestral_end(at_(reached_), at_(target_), range_.to, range_.eta, at_);
     attempt_.emplace(method_(at_(reached_), target_node_.down), network_,
@@ -287,6 +262,7 @@ class adaptive_sampling {
         const double scaled = (low - static_cast<double>(high[i])) / delta;
         sum += scaled * scaled;
       }
+      if (std::isnan(sum)) return std::numeric_limits<double>::infinity();
       worst = std::max(worst, std::sqrt(sum / static_cast<double>(length)));
     }
     return worst;

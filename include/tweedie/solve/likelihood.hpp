@@ -43,6 +43,8 @@ struct denoised_with_trace {
 };
 
 /// Log-likelihood of each column of x. `denoise(x, u)` returns denoised_with_trace.
+/// \throws std::invalid_argument for levels out of order, or answers of another size than x;
+///   std::domain_error as `integrate`.
 template <class Denoiser>
 requires requires(const Denoiser& d, const Eigen::MatrixXd& x) {
   { d(x, 1.0) } -> std::convertible_to<denoised_with_trace>;
@@ -62,6 +64,12 @@ flow_likelihood log_likelihood(const Denoiser& denoise, const Eigen::MatrixXd& x
   const auto rate = [&](double u, const Eigen::VectorXd& y) {
     const Eigen::MatrixXd at = y.head(d * n).reshaped(d, n);
     const denoised_with_trace e = denoise(at, u);
+    detail::require_equal(name, "rows of the denoised", static_cast<std::size_t>(e.clean.rows()),
+                          static_cast<std::size_t>(d));
+    detail::require_equal(name, "columns of the denoised", static_cast<std::size_t>(e.clean.cols()),
+                          static_cast<std::size_t>(n));
+    detail::require_equal(name, "traces", static_cast<std::size_t>(e.trace.size()),
+                          static_cast<std::size_t>(n));
     Eigen::VectorXd out(d * n + n);
     out.head(d * n) = ((at - e.clean) / u).reshaped();
     out.tail(n) = ((static_cast<double>(d) - e.trace.array()) / u).matrix();
@@ -90,6 +98,11 @@ template <class Clean, class Product>
 auto hutchinson_trace(Clean clean, Product product, Eigen::MatrixXd probes) {
   return [clean = std::move(clean), product = std::move(product), v = std::move(probes)](
              const Eigen::MatrixXd& x, double u) {
+    constexpr const char* name = "hutchinson_trace";
+    detail::require_equal(name, "rows of the probes", static_cast<std::size_t>(v.rows()),
+                          static_cast<std::size_t>(x.rows()));
+    detail::require_equal(name, "columns of the probes", static_cast<std::size_t>(v.cols()),
+                          static_cast<std::size_t>(x.cols()));
     denoised_with_trace e;
     e.clean = clean(x, u);
     e.trace = v.cwiseProduct(product(x, u, v)).colwise().sum().transpose();

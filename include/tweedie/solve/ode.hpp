@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
+#include <stdexcept>
 
 #include "tweedie/sampler/runge_kutta.hpp"
 
@@ -56,7 +58,7 @@ inline constexpr std::array<double, 7> dormand_prince_middle = {
 /// Integrates from `start` at time `from` to time `to`, in either direction. `f(t, y)` returns
 /// dy/dt; `norm` measures scaled errors.
 /// \throws std::invalid_argument for a tolerance that is not positive; std::domain_error if the
-///   step size falls below the resolution of time.
+///   step size falls below the resolution of time, as where f or the start is not finite.
 template <class Function, class Norm = decltype(root_mean_square)>
 ode_result integrate(const Function& f, const Eigen::VectorXd& start, double from, double to,
                      const ode_tolerance& allowed = {}, const Norm& norm = root_mean_square) {
@@ -96,7 +98,8 @@ ode_result integrate(const Function& f, const Eigen::VectorXd& start, double fro
   double passed = 0;
   for (;;) {
     if (!(passed + h > passed))
-      throw std::domain_error(detail::describe(name, "step", h, "the equation is too stiff here"));
+      throw std::domain_error(
+          detail::describe(name, "step", h, "the equation is too stiff here, or not finite"));
     Eigen::VectorXd ahead = y;
     for (std::size_t i = 1; i < 7; ++i) {
       ahead = y;
@@ -107,7 +110,9 @@ ode_result integrate(const Function& f, const Eigen::VectorXd& start, double fro
     for (std::size_t i = 0; i < 7; ++i) error += h * detail::dormand_prince_error[i] * k[i];
     const Eigen::VectorXd scale =
         (allowed.absolute + allowed.relative * y.array().abs().max(ahead.array().abs())).matrix();
-    const double ratio = norm(error.cwiseQuotient(scale));
+    const double measured = norm(error.cwiseQuotient(scale));
+    // A step to where f is not finite is too long.
+    const double ratio = std::isnan(measured) ? std::numeric_limits<double>::infinity() : measured;
     const bool accept = ratio <= 1;
     if (accept) {
       ++out.accepted;
