@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -61,6 +63,27 @@ TEST(langevin, refuses_a_vanishing_score_and_wrong_sizes) {
   EXPECT_THROW(langevin(x, three, one, 1, 0.1), std::invalid_argument);
   EXPECT_THROW(langevin(x, one, one, 0, 0.1), std::invalid_argument);
   EXPECT_EQ(x, (std::vector<double>{1, 2}));
+}
+
+// The second item's score vanishes: the first item is as it was, too.
+TEST(langevin, changes_nothing_where_it_throws) {
+  std::vector<double> x{1, 2, 3, 4};
+  const std::vector<double> before = x;
+  const std::vector<double> half_zero{3, 4, 0, 0};
+  const std::vector<double> noise{1, 1, 1, 1};
+  const double nan = std::nan("");
+  const double infinity = std::numeric_limits<double>::infinity();
+  EXPECT_THROW(langevin(x, half_zero, noise, 2, 0.1, norm_of::each_item), std::invalid_argument);
+  EXPECT_THROW(langevin(x, noise, std::vector<double>{1, nan, 1, 1}, 2, 0.1),
+               std::invalid_argument);
+  EXPECT_THROW(langevin(x, std::vector<double>{1, infinity, 1, 1}, noise, 1, 0.1),
+               std::invalid_argument);
+  EXPECT_THROW(langevin(x, noise, noise, 1, nan), std::invalid_argument);
+  EXPECT_THROW(langevin(x, noise, noise, 1, -0.1), std::invalid_argument);
+  EXPECT_THROW(langevin(x, noise, noise, 1, 0.1, norm_of::batch_mean, -1), std::invalid_argument);
+  EXPECT_EQ(x, before);
+  langevin(x, noise, noise, 1, 0);
+  EXPECT_EQ(x, before);
 }
 
 }  // namespace

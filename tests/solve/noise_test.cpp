@@ -60,5 +60,12 @@ TEST(no_noise, names_the_draw_it_is_asked_for) {
   }
 }
 
+TEST(seeded_items, nothing_is_written_if_seeds_are_missing) {
+  const seeded_items source{{7, 5}};
+  std::vector<float> z(6, 1.5f);
+  EXPECT_THROW(source.fill(noise_request{0, {}, 3}, std::span<float>(z)), std::out_of_range);
+  EXPECT_EQ(z, std::vector<float>(6, 1.5f));
+}
+
 }  // namespace
 }  // namespace tweedie

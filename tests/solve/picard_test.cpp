@@ -56,10 +56,19 @@ TEST(picard, takes_fewer_rounds_than_steps) {
   for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(x[i], expected[i], 1e-4);
 }
 
-TEST(picard, refuses_an_empty_window) {
-  std::vector<double> x{0};
-  EXPECT_THROW(picard(ddim(geometric_grid(3)), x, denoiser, evaluate_all, {.window = 0}),
+TEST(picard, refuses_what_it_cannot_do) {
+  const grid nodes = geometric_grid(4);
+  std::vector<double> x{1, 2};
+  EXPECT_THROW(picard(ddim(nodes), x, denoiser, evaluate_all, {.window = 0}),
                std::invalid_argument);
+  EXPECT_THROW(picard(ddim(nodes), x, denoiser, evaluate_all, {.tolerance = -1}),
+               std::invalid_argument);
+  recorder r(nodes.front());
+  linear drawn = r.state();
+  drawn += r.draw({.learned = true});
+  EXPECT_THROW(picard(r.finish(drawn), x, denoiser, evaluate_all, {}, gaussian_noise{}),
+               std::invalid_argument);
+  EXPECT_EQ(x, (std::vector<double>{1, 2}));
 }
 
 }  // namespace

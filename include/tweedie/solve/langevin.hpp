@@ -6,18 +6,21 @@
 // exploding) or alpha_t^2/alpha_(t-1)^2 (variance preserving). It leaves the marginal at
 // the present level unchanged up to O(e), so it is applied between steps of any program:
 //
-//   while (s.next()) {
-//     for (each correction) {
-//       score(s.input(), s.network_time(), g);
-//       langevin(s.state(), g, z, items, snr);
-//     }
-//     network(s.input(), s.network_time(), s.output());
+//   for (auto now = s.advance(); now != sampling_event::finished; now = s.advance()) {
+//     if (now == sampling_event::evaluate)
+//       network(s.input(), s.network_time(), s.output());
+//     else
+//       for (each correction) {
+//         score(s.state(), s.reached(), g);
+//         langevin(s.state(), g, z, items, snr);
+//       }
 //   }
 #pragma once
 
 #include <cmath>
 #include <cstddef>
 #include <type_traits>
+#include <vector>
 
 #include "tweedie/schedule/error.hpp"
 
@@ -30,15 +33,23 @@ enum class norm_of {
 };
 
 /// e = 2 a (snr |z|/|g|)^2.
-/// \throws std::invalid_argument if the score vanishes: no finite step has the wanted ratio.
+/// \throws std::invalid_argument if the score vanishes, since no finite step has the wanted ratio, or
+///   is not finite; for noise that is not finite, snr outside [0, inf) or a outside (0, inf).
 inline double langevin_step_size(double snr, double noise_norm, double score_norm, double a = 1) {
-  detail::require(score_norm > 0, "langevin_step_size", "score norm", score_norm, "valid: > 0");
+  constexpr const char* name = "langevin_step_size";
+  detail::require(score_norm > 0 && std::isfinite(score_norm), name, "score norm", score_norm,
+                  "valid: 0 < norm < inf");
+  detail::require(std::isfinite(noise_norm), name, "noise norm", noise_norm, "valid: finite");
+  detail::require(snr >= 0 && std::isfinite(snr), name, "snr", snr, "valid: 0 <= snr < inf");
+  detail::require(a > 0 && std::isfinite(a), name, "a", a, "valid: 0 < a < inf");
   const double ratio = snr * noise_norm / score_norm;
   return 2 * a * ratio * ratio;
 }
 
 /// One correction of x in place; x, score and noise hold `items` tensors one after the other.
 /// Reads 5n, writes n.
+/// \throws std::invalid_argument for sizes that do not fit, and as langevin_step_size; x is then as
+///   it was.
 template <class X, class Score, class Noise>
 void langevin(X&& x, const Score& score, const Noise& noise, std::size_t items, double snr,
               norm_of how = norm_of::batch_mean, double a = 1) {
@@ -53,16 +64,21 @@ void langevin(X&& x, const Score& score, const Noise& noise, std::size_t items, 
       sum += static_cast<double>(v[i]) * static_cast<double>(v[i]);
     return std::sqrt(sum);
   };
-  double mean_score = 0;
-  double mean_noise = 0;
-  for (std::size_t item = 0; item < items; ++item) {
-    mean_score += norm(score, item) / static_cast<double>(items);
-    mean_noise += norm(noise, item) / static_cast<double>(items);
+  std::vector<double> steps(items);
+  if (how == norm_of::batch_mean) {
+    double mean_score = 0;
+    double mean_noise = 0;
+    for (std::size_t item = 0; item < items; ++item) {
+      mean_score += norm(score, item) / static_cast<double>(items);
+      mean_noise += norm(noise, item) / static_cast<double>(items);
+    }
+    steps.assign(items, langevin_step_size(snr, mean_noise, mean_score, a));
+  } else {
+    for (std::size_t item = 0; item < items; ++item)
+      steps[item] = langevin_step_size(snr, norm(noise, item), norm(score, item), a);
   }
   for (std::size_t item = 0; item < items; ++item) {
-    const double e = how == norm_of::batch_mean
-                         ? langevin_step_size(snr, mean_noise, mean_score, a)
-                         : langevin_step_size(snr, norm(noise, item), norm(score, item), a);
+    const double e = steps[item];
     const double spread = std::sqrt(2 * e);
     for (std::size_t i = item * length; i < (item + 1) * length; ++i)
       x[i] = static_cast<std::remove_cvref_t<decltype(x[i])>>(

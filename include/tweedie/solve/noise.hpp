@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "tweedie/program/program.hpp"
@@ -41,7 +43,9 @@ namespace detail {
 
 template <counter_noise Source, class S>
 void fill_items(const Source& source, const noise_request& request, std::span<S> out) {
-  const std::size_t length = request.items == 0 ? 0 : out.size() / request.items;
+  if (request.items == 0) return;
+  const std::size_t length = out.size() / request.items;
+  static_cast<void>(source.key(request.items - 1));  // refuses before anything is written
   for (std::size_t item = 0; item < request.items; ++item) {
     noise_key key = source.key(item);
     key.draw = static_cast<std::uint32_t>(request.draw);
@@ -64,11 +68,17 @@ struct gaussian_noise {
 };
 
 /// One seed per item: item i gets the values it would get alone with `gaussian_noise{seeds[i]}`.
-/// Asking for an item beyond the seeds throws std::out_of_range.
 struct seeded_items {
   std::vector<std::uint64_t> seeds;
 
-  noise_key key(std::size_t item) const { return {seeds.at(item), 0, 0}; }
+  /// \throws std::out_of_range for an item beyond the seeds.
+  noise_key key(std::size_t item) const {
+    if (item >= seeds.size())
+      throw std::out_of_range(
+          detail::describe("seeded_items", "item", static_cast<double>(item),
+                           "valid: below the number of seeds, " + std::to_string(seeds.size())));
+    return {seeds[item], 0, 0};
+  }
 
   template <class S>
   void fill(const noise_request& request, std::span<S> out) const {

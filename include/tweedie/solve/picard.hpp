@@ -40,7 +40,7 @@ struct picard_cost {
 };
 
 /// Runs `plan` from x and leaves the result in x. `evaluate(span<const picard_request<S>>)` writes
-/// every output. Memory: 2 * window + registers tensors.
+/// every output. Memory: 3 * window + 2 * registers tensors, and those of one pass.
 /// \throws std::invalid_argument for a window of none, a negative tolerance, or a program that
 ///   draws with a variance the network chooses.
 template <writable_tensor T, class EvaluateAll, class Noise = no_noise>
