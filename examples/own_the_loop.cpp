@@ -64,7 +64,6 @@ int main() {
   std::printf("guided w = 2 from call 6 on: mean %.3f\n", static_cast<double>(run.state().mean()));
 
   run.resume(saved);
-  run.set_branch_weights(tweedie::guidance_scale(1));
   while (run.next()) ask();
   std::printf("resumed there, w still 1:    mean %.3f\n", static_cast<double>(run.state().mean()));
 }

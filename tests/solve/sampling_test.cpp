@@ -506,6 +506,63 @@ TEST(sampling, refuses_what_does_not_fit) {
                std::invalid_argument);
   const auto linear = std::make_shared<const bound_program>(bind(plan, {predicts_noise}));
   EXPECT_THROW(sampling(linear, start(3), gaussian_noise{1}, clip{}), std::invalid_argument);
+  const std::shared_ptr<const bound_program> none;
+  EXPECT_THROW(sampling(none, start(3), gaussian_noise{1}), std::invalid_argument);
+  EXPECT_THROW(s.output(1), std::invalid_argument);
+  EXPECT_THROW(s.variance_output(), std::invalid_argument);
+  for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
+    const std::vector<double> weights{bad};
+    EXPECT_THROW(
+        sampling(plan, {predicts_noise}, start(3), gaussian_noise{1}, unchanged{}, weights),
+        std::invalid_argument);
+    EXPECT_THROW(s.set_branch_weights(weights), std::invalid_argument);
+  }
+  EXPECT_THROW(s.set_branch_weights(std::vector<double>{1, 2}), std::invalid_argument);
+  sampling still(program{}, {predicts_noise}, start(3), no_noise{});
+  EXPECT_THROW(still.network_time(), std::invalid_argument);
+  EXPECT_FALSE(still.next());
+  EXPECT_EQ(still.state()[2], start(3)[2]);
+  std::vector<double> x = start(3);
+  const auto zero = [](auto, double, auto out) { std::fill(out.begin(), out.end(), 0.0); };
+  EXPECT_THROW(run(ddpm(test_grid(), learned_range{}), x, {}, zero, gaussian_noise{1}),
+               std::invalid_argument);
+  EXPECT_EQ(x, start(3));
+}
+
+// Items as well as elements must be those of the first start.
+TEST(sampling, restart_refuses_swapped_extents) {
+  Eigen::MatrixXd tall(6, 2), wide(2, 6);
+  tall.setOnes();
+  wide.setOnes();
+  sampling s(ddim(test_grid()), {predicts_noise}, tall, no_noise{});
+  EXPECT_THROW(s.restart(wide), std::invalid_argument);
+}
+
+// A resumed run goes on with the weights of when it was saved, whatever it was made with.
+TEST(sampling, saved_runs_keep_their_branch_weights) {
+  const program plan = dpm_solver_plus_plus(test_grid(), 2);
+  const auto answer = [](auto& s) {
+    for (std::size_t i = 0; i < 5; ++i) {
+      s.output(0)[i] = std::sin(s.input()[i] + s.network_time());
+      s.output(1)[i] = std::cos(s.input()[i]);
+    }
+  };
+  const auto made = [&] {
+    return sampling(plan, {predicts_noise}, start(5), no_noise{}, unchanged{}, {-1, 2});
+  };
+  sampling whole = made();
+  std::optional<saved_sampling<double>> saved;
+  while (whole.next()) {
+    if (whole.steps_done() == 2) whole.set_branch_weights(std::vector<double>{0.25, 0.5});
+    if (whole.steps_done() == 3) saved = whole.saved();
+    answer(whole);
+  }
+  sampling again = made();
+  again.resume(*saved);
+  while (again.next()) answer(again);
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(again.state()[i], whole.state()[i]);
+  saved->branch_weights = {1};
+  EXPECT_THROW(again.resume(*saved), std::invalid_argument);
 }
 
 TEST(sampling, empty_and_single_elements) {

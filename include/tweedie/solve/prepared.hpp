@@ -81,6 +81,7 @@ class prepared_program {
   std::size_t output(std::size_t branch) const { return output_ + branch * stride_; }
   std::size_t clean() const { return clean_; }
   std::size_t variance() const { return variance_; }
+  bool has_variance() const { return has_variance_; }
   std::size_t draw(std::size_t k) const { return draw_ + k * stride_; }
   /// Where the network reads: the state itself unless it is scaled.
   std::size_t input_of(const bound_stage& s) const {
@@ -92,9 +93,8 @@ class prepared_program {
  private:
   void lay_out(std::size_t branches) {
     std::size_t most_draws = 0;
-    bool learned = false;
     bool scales = false;
-    for (const draw_kind& d : plan_->draws) learned = learned || d.learned;
+    for (const draw_kind& d : plan_->draws) has_variance_ = has_variance_ || d.learned;
     for (const bound_stage& s : plan_->stages) {
       scales = scales || (s.evaluates && s.input_scale != 1);
       std::size_t draws = 0;
@@ -111,7 +111,7 @@ class prepared_program {
     input_ = take(scales ? 1 : 0);
     output_ = take(branches);
     clean_ = take(clean_source_ == clean_source::buffer ? 1 : 0);
-    variance_ = take(learned ? 1 : 0);
+    variance_ = take(has_variance_ ? 1 : 0);
     draw_ = take(most_draws);
   }
 
@@ -205,6 +205,7 @@ class prepared_program {
   std::size_t output_ = 0;
   std::size_t clean_ = 0;
   std::size_t variance_ = 0;
+  bool has_variance_ = false;
   std::size_t draw_ = 0;
   std::vector<prepared_pass> passes_;
 };

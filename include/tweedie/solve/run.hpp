@@ -23,11 +23,17 @@ struct unobserved {
 /// \param transform unchanged{}, clip{low, high} or a callable on the x0 estimate
 /// \param on_step called with the `sampling` after every step; returns nothing, or false to stop
 ///   there (x then holds the state of that step)
-/// \throws whatever the callables throw; x is then as it was.
+/// \throws std::invalid_argument for a program with learned variance, whose network answers in
+///   `sampling::variance_output`, and whatever the callables throw; x is then as it was.
 template <writable_tensor T, class Evaluate, class Noise = no_noise, class Transform = unchanged,
           class OnStep = unobserved>
 void run(const program& plan, T& x, const network_description& network, Evaluate&& evaluate,
          Noise noise = {}, Transform transform = {}, OnStep&& on_step = {}) {
+  for (const draw_kind& d : plan.draws)
+    if (d.learned)
+      detail::fail("run",
+                   "the program draws with learned variance; use sampling, whose "
+                   "variance_output the network writes");
   sampling<std::remove_cvref_t<T>, Noise, Transform> s(plan, network, x, std::move(noise),
                                                        std::move(transform));
   for (bool going = true; going;) {

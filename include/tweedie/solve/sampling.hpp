@@ -36,12 +36,13 @@ enum class sampling_event {
   finished   ///< state() is the result
 };
 
-/// Position and registers of a run between two network calls, enough to resume it.
+/// Position, registers and branch weights of a run between two network calls, enough to resume it.
 template <class S>
 struct saved_sampling {
   std::size_t stage = 0;
   bool input_ready = false;
   std::vector<S> memory;
+  std::vector<double> branch_weights;
 };
 
 /// \tparam T a tensor type (tensor/traits.hpp); \tparam Noise a noise_source;
@@ -56,13 +57,15 @@ class sampling {
 
   /// Starts `plan` from the sample x, which stands at plan.start. Network outputs are mixed with
   /// `branch_weights` (one output by default).
+  /// \throws std::invalid_argument for no branch weights or one that is not finite.
   sampling(const program& plan, const network_description& network, const T& x, Noise noise = {},
            Transform transform = {}, std::vector<double> branch_weights = {1})
       : sampling(std::make_shared<const bound_program>(bind(plan, network, estimate_used)), x,
                  std::move(noise), std::move(transform), std::move(branch_weights)) {}
 
   /// Starts an already bound program, shared with other runs.
-  /// \throws std::invalid_argument if the program was bound for another use of the x0 estimate.
+  /// \throws std::invalid_argument for such weights, no program, or one that was bound for another
+  ///   use of the x0 estimate.
   sampling(std::shared_ptr<const bound_program> plan, const T& x, Noise noise = {},
            Transform transform = {}, std::vector<double> branch_weights = {1})
       : run_(checked(std::move(plan), branch_weights), traits_of<T>::size(x),
@@ -71,12 +74,11 @@ class sampling {
     restart(x);
   }
 
-  /// Begins again from x, of the same shape, without allocating.
-  /// \throws std::invalid_argument if the size differs.
+  /// Begins again from x, of the same shape, with the branch weights of now, without allocating.
+  /// \throws std::invalid_argument if the number of elements or items differs.
   void restart(const T& x) {
-    if (traits_of<T>::size(x) != run_.size() || traits_of<T>::items(x) != run_.items())
-      detail::fail("sampling::restart", "size", static_cast<double>(traits_of<T>::size(x)),
-                   "valid: the shape the run was made with, " + std::to_string(run_.size()));
+    detail::require_equal("sampling::restart", "size", traits_of<T>::size(x), run_.size());
+    detail::require_equal("sampling::restart", "items", traits_of<T>::items(x), run_.items());
     std::copy_n(traits_of<T>::data(x), run_.size(), run_.at(0));
     go_to(0, false);
   }
@@ -125,13 +127,25 @@ class sampling {
   /// Level of the state the network is asked about.
   const node& at() const { return current().at; }
   /// Where the network writes; one view per branch weight.
-  view output(std::size_t branch = 0) { return make_view(run_.at(prepared().output(branch))); }
+  /// \throws std::invalid_argument if there is no such branch.
+  view output(std::size_t branch = 0) {
+    const std::size_t branches = run_.branch_weights().size();
+    if (branch >= branches)
+      detail::fail("sampling::output", "branch", static_cast<double>(branch),
+                   "valid: below the number of branch weights, " + std::to_string(branches));
+    return make_view(run_.at(prepared().output(branch)));
+  }
   /// Where a network that also predicts variances writes its interpolation values v in [-1, 1].
-  /// Present only if the program draws with learned variance.
-  view variance_output() { return make_view(run_.at(prepared().variance())); }
+  /// \throws std::invalid_argument unless the program draws with learned variance.
+  view variance_output() {
+    if (!prepared().has_variance())
+      detail::fail("sampling::variance_output", "the program draws with no learned variance");
+    return make_view(run_.at(prepared().variance()));
+  }
 
   /// The sample: after `step` the finished step's, else the state being evaluated, at the end the
-  /// result. Changing it after `step` is allowed and is what the next step starts from.
+  /// result. Changing it after `step` is allowed and is what the next step starts from; while an
+  /// evaluation is pending, only where input() is the state itself, unscaled.
   view state() {
     input_ready_ = input_ready_ && waiting_;
     return make_view(run_.at(prepared().reg(state_register())));
@@ -153,17 +167,16 @@ class sampling {
     if (!waiting_) detail::fail("sampling::estimate", "no evaluation is pending");
     detail::require(!std::isnan(current().clean.x), "sampling::estimate", "alpha",
                     current().at.level.alpha, "x0 is undefined from this prediction at this level");
-    if (traits_of<Out>::size(out) != run_.size())
-      detail::fail("sampling::estimate", "size", static_cast<double>(traits_of<Out>::size(out)),
-                   "valid: the size of the state, " + std::to_string(run_.size()));
+    detail::require_equal("sampling::estimate", "size", traits_of<Out>::size(out), run_.size());
     run_.write_clean(current(), traits_of<Out>::data(out));
   }
 
   /// Changes how the branches are mixed from here on, for example another guidance scale.
+  /// \throws std::invalid_argument unless there are as many as at construction, all finite.
   void set_branch_weights(std::span<const double> weights) {
-    if (weights.size() != run_.branch_weights().size())
-      detail::fail("sampling::set_branch_weights", "weights", static_cast<double>(weights.size()),
-                   "valid: as many as at construction");
+    detail::require_equal("sampling::set_branch_weights", "branch_weights", weights.size(),
+                          run_.branch_weights().size());
+    check_finite("sampling::set_branch_weights", weights);
     run_.set_branch_weights(weights);
   }
 
@@ -181,17 +194,25 @@ class sampling {
   }
   const bound_program& plan() const { return prepared().plan(); }
 
-  /// Position and registers. If an evaluation is pending it will be asked for again.
+  /// Position, registers and branch weights. If an evaluation is pending it will be asked for again.
   saved_sampling<scalar> saved() const {
     const scalar* const from = run_.at(0);
-    return {stage_, input_ready_, {from, from + prepared().resumable()}};
+    const std::span<const double> weights = run_.branch_weights();
+    return {stage_,
+            input_ready_,
+            {from, from + prepared().resumable()},
+            {weights.begin(), weights.end()}};
   }
-  /// Continues from `from`, taken from a run of the same program and shape.
+  /// Continues from `from`, taken from a run of the same program, shape and number of branches.
+  /// \throws std::invalid_argument if it comes from another kind of run.
   void resume(const saved_sampling<scalar>& from) {
-    if (from.memory.size() != prepared().resumable() || from.stage > plan().stages.size())
-      detail::fail("sampling::resume", "memory", static_cast<double>(from.memory.size()),
-                   "valid: saved from a run of the same program and shape, " +
-                       std::to_string(prepared().resumable()));
+    constexpr const char* name = "sampling::resume";
+    detail::require_equal(name, "memory", from.memory.size(), prepared().resumable());
+    if (from.stage > plan().stages.size())
+      detail::fail(
+          name, "stage", static_cast<double>(from.stage),
+          "valid: at most that of the program's end, " + std::to_string(plan().stages.size()));
+    set_branch_weights(from.branch_weights);
     std::copy(from.memory.begin(), from.memory.end(), run_.at(0));
     go_to(from.stage, from.input_ready);
   }
@@ -204,13 +225,21 @@ class sampling {
                                                       std::span<const double> branch_weights) {
     if (branch_weights.empty())
       detail::fail("sampling", "branch_weights", 0, "valid: at least one network output");
+    check_finite("sampling", branch_weights);
+    if (!plan) detail::fail("sampling", "there is no program");
     if (plan->estimate != estimate_used)
       detail::fail("sampling", "the program was bound with the other clean_estimate");
     return plan;
   }
 
   const prepared_program& prepared() const { return run_.prepared(); }
+  static void check_finite(const char* function, std::span<const double> weights) {
+    for (const double w : weights)
+      detail::require(std::isfinite(w), function, "branch weight", w, "valid: finite");
+  }
+
   const bound_stage& current() const {
+    if (plan().stages.empty()) detail::fail("sampling", "the program evaluates nothing");
     return plan().stages[std::min(stage_, plan().stages.size() - 1)];
   }
   int state_register() const {
