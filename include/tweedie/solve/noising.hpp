@@ -31,10 +31,8 @@ void require_levels_per_item(const char* function, const T& t, std::size_t level
 
 template <class A, class B>
 void require_same_shape(const char* function, const A& a, const B& b) {
-  if (traits_of<A>::size(a) != traits_of<B>::size(b) ||
-      traits_of<A>::items(a) != traits_of<B>::items(b))
-    fail(function, "size", static_cast<double>(traits_of<B>::size(b)),
-         "valid: the same shape as the first tensor, " + std::to_string(traits_of<A>::size(a)));
+  require_equal(function, "size", traits_of<B>::size(b), traits_of<A>::size(a));
+  require_equal(function, "items", traits_of<B>::items(b), traits_of<A>::items(a));
 }
 
 // out_i = first_i a_i + second_i b_i per item.

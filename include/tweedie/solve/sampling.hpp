@@ -6,7 +6,7 @@
 //
 // Everything that changes during a run lives in this one value: copy it to fork a run, keep
 // `saved()` to resume it elsewhere with identical bits. The program is immutable and shared by any
-// number of runs and threads. After construction a run allocates nothing.
+// number of runs and threads. After construction a run allocates nothing, unless its transform does.
 //
 // input() is already scaled as the network wants it; output() is read in place, whatever the
 // prediction kind; several outputs (branches) are mixed with weights in the same pass, which is
