@@ -77,6 +77,7 @@
 #include "tweedie/solve/prepared.hpp"
 #include "tweedie/solve/run.hpp"
 #include "tweedie/solve/sampling.hpp"
+#include "tweedie/solve/step_control.hpp"
 #include "tweedie/tensor/box_muller.hpp"
 #include "tweedie/tensor/brownian.hpp"
 #include "tweedie/tensor/clamp.hpp"
