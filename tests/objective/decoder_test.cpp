@@ -47,8 +47,70 @@ TEST(decoder, far_bins_keep_their_logarithm) {
   // Mean 50 s below the lower edge of the bin: log(Phi(-50) - Phi(-70)).
   EXPECT_NEAR(gaussian(x, -50 * s, std::log(s)).log_probability, log_normal_cdf(-50.0), 1e-8);
   EXPECT_NEAR(discretised_logistic()(x, -50 * s, std::log(s)).log_probability, -50, 1e-7);
-  EXPECT_TRUE(std::isfinite(gaussian(1, -1, -15).log_probability));
-  EXPECT_TRUE(std::isfinite(gaussian(1, -1, -15).mean_slope));
+}
+
+TEST(decoder, far_bins_keep_their_slopes) {
+  struct recorded {
+    int k;
+    double mean, log_scale;
+    bin_likelihood exact;
+  };
+  // mpmath, 60 digits, from the numbers of double that `bin` and 1/255.0 are.
+  const recorded list[] = {
+      {255,
+       -1.0,
+       -15.0,
+       {-21289215848197.61110459177, 21331041419592.46660179456, 42578431696363.00196317434}},
+      {255,
+       0.3,
+       -20.0,
+       {-57025044700375731.07557225, 163846607308121758.6113677, 114050089400751422.0378533}},
+      {0,
+       4.0,
+       -10.0,
+       {-6055055642.707836078179745, -2423923368.639658217757334, 12110111261.36048850767248}},
+      {127,
+       0.3,
+       -4.0,
+       {-137.8625683732519061219131, -897.5776866911297330107512, 269.2675257163567840057475}},
+      {127,
+       0.3,
+       -10.0,
+       {-21832443.50840631065322148, -145549561.9562702519266017, 43664868.58688107194214982}},
+      {127,
+       0.3,
+       -20.0,
+       {-10592337007665917.29434276, -70615580051105993.07577509, 21184674015331796.15875406}},
+      {127,
+       0.3,
+       -30.0,
+       {-5139033254170578420662381.0, -3.42602216944705256571522e+25,
+        1.02780665083411568413247e+25}},
+      {200,
+       -0.25,
+       -7.0,
+       {-399119.4100310480568127882, 979770.0118856393449426206, 798224.3920362414450455308}},
+      {128,
+       0.0,
+       -6.0,
+       {-0.6947037714259012460177824, 320.2316021417742303859009, -0.01693681691901605672310402}},
+      {100,
+       0.5,
+       -30.0,
+       {-2.892756088977756766616904e+25, -8.128405539276341202760099e+25,
+        5.785512177955513533233803e+25}},
+      {100,
+       -1.0,
+       -2.0,
+       {-20.55547164534221108303872, 42.81011709795796534171544, 32.56746187241557099559955}}};
+  for (const auto& [k, mean, log_scale, exact] : list) {
+    const bin_likelihood p = discretised_gaussian()(bin(k), mean, log_scale);
+    EXPECT_LT(relative_error(p.log_probability, exact.log_probability), 1e-13)
+        << k << " " << log_scale;
+    EXPECT_LT(relative_error(p.mean_slope, exact.mean_slope), 1e-13) << k << " " << log_scale;
+    EXPECT_LT(relative_error(p.log_scale_slope, exact.log_scale_slope), 1e-12)
+        << k << " " << log_scale;
+  }
 }
 
 template <bin_decoder Decoder>

@@ -108,11 +108,12 @@ inline interval_likelihood normal_interval(double m, double h) {
     const interval_likelihood mirrored = normal_interval(-m, h);
     return {mirrored.log_probability, -mirrored.centre_slope, mirrored.half_width_slope};
   }
-  const double upper = log_normal_cdf(m + h), lower = log_normal_cdf(m - h);
-  const double log_p = upper + std::log(-std::expm1(lower - upper));
-  const double at_upper = std::exp(normal_log_density(m + h) - log_p);
-  const double at_lower = std::exp(normal_log_density(m - h) - log_p);
-  return {log_p, at_upper - at_lower, at_upper + at_lower};
+  // phi(m - h)/phi(m + h) = e^(2 m h), and of hazards phi/Phi Phi(m - h)/Phi(m + h) = e^gap.
+  const double near = normal_hazard(m + h), far = normal_hazard(m - h);
+  const double gap = 2 * m * h - std::log(far / near);
+  const double share = -std::expm1(gap);
+  const double at_upper = near / share, at_lower = at_upper * std::exp(2 * m * h);
+  return {log_normal_cdf(m + h) + std::log(share), at_upper - at_lower, at_upper + at_lower};
 }
 
 }  // namespace detail
