@@ -58,6 +58,7 @@ sampling<T, Noise, estimate_transform> start(const loaded_sampler& sampler, cons
 /// Pastes the known part of a picture after the step that ended in mark number `mark`:
 /// x <- m (alpha original + sigma z) + (1 - m) x, z the draw of that step; `noise` is the source
 /// of the run. Marks without a paste are left alone.
+/// \throws std::invalid_argument unless original and mask have the size of the state.
 template <class Run, class Noise, class S>
 void paste_known(const loaded_sampler& sampler, std::size_t mark, Run& run, Noise& noise,
                  std::span<const S> original, std::span<const S> mask, std::size_t items) {
@@ -66,10 +67,9 @@ void paste_known(const loaded_sampler& sampler, std::size_t mark, Run& run, Nois
     auto view = run.state();
     S* const x = view.data();
     const auto size = static_cast<std::size_t>(view.size());
-    if (original.size() != size || mask.size() != size)
-      tweedie::detail::fail("huggingface::paste_known", "original.size()",
-                            static_cast<double>(original.size()),
-                            "valid: original and mask of the size of the state");
+    constexpr const char* name = "huggingface::paste_known";
+    tweedie::detail::require_equal(name, "original.size()", original.size(), size);
+    tweedie::detail::require_equal(name, "mask.size()", mask.size(), size);
     std::vector<S> z(size);
     noise.fill(noise_request{m.draw_index,
                              sampler.plan.draws[static_cast<std::size_t>(m.draw_index)], items},
