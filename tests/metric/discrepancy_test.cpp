@@ -60,4 +60,22 @@ TEST(sliced_wasserstein, of_a_shift_is_its_mean_squared_projection) {
   EXPECT_THROW(sliced_wasserstein(x, y, MatrixXd::Zero(2, 1)), std::invalid_argument);
 }
 
+TEST(discrepancy, refuses_what_is_not_finite) {
+  const MatrixXd x = MatrixXd::Ones(1, 3), direction = MatrixXd::Ones(1, 1);
+  MatrixXd bad = x;
+  bad(0, 1) = NAN;
+  EXPECT_THROW(squared_mmd(x, bad, gaussian_kernel(), pair_estimate::biased),
+               std::invalid_argument);
+  EXPECT_THROW(energy_distance(bad, x), std::invalid_argument);
+  EXPECT_THROW(sliced_wasserstein(x, bad, direction), std::invalid_argument);
+  EXPECT_THROW(sliced_wasserstein(x, x, direction * INFINITY), std::invalid_argument);
+  EXPECT_THROW(sliced_wasserstein(x, x, direction, INFINITY), std::invalid_argument);
+  EXPECT_THROW(wasserstein_power({0, NAN}, {0}, 2), std::invalid_argument);
+  EXPECT_THROW(wasserstein_power({0}, {-INFINITY}, 2), std::invalid_argument);
+  EXPECT_THROW(wasserstein_power({0}, {1}, INFINITY), std::invalid_argument);
+  EXPECT_THROW(gaussian_kernel{0}, std::invalid_argument);
+  EXPECT_THROW(gaussian_kernel{NAN}, std::invalid_argument);
+  EXPECT_EQ(squared_mmd(x, x, gaussian_kernel{1e-200}, pair_estimate::biased), 0);
+}
+
 }  // namespace

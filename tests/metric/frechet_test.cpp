@@ -41,4 +41,33 @@ TEST(frechet, of_point_sets) {
   EXPECT_THROW(frechet_distance(x, Eigen::MatrixXf::Random(2, 9)), std::invalid_argument);
 }
 
+TEST(frechet, of_fewer_points_than_dimensions_keeps_its_digits) {
+  std::srand(6);
+  const MatrixXd x = MatrixXd::Random(60, 10);
+  const double trace = moments_of(x).covariance.trace();
+  EXPECT_GE(frechet_distance(x, x), 0);
+  EXPECT_LE(frechet_distance(x, x), 1e-13 * trace);
+  // Scaling about the mean by c: (c - 1)^2 tr S.
+  const VectorXd mean = x.rowwise().mean();
+  const MatrixXd wider = (1.5 * (x.colwise() - mean)).colwise() + mean;
+  EXPECT_NEAR(frechet_distance(x, wider), 0.25 * trace, 1e-13 * trace);
+  // The transport distance of objective/gaussian.hpp, for singular covariances in general position.
+  const point_moments p = moments_of(x), q = moments_of(MatrixXd(MatrixXd::Random(60, 7)));
+  EXPECT_NEAR(frechet_distance(p, q),
+              squared_transport_distance(multivariate_normal<>(p.mean, p.covariance),
+                                         multivariate_normal<>(q.mean, q.covariance)),
+              1e-12 * trace);
+  const point_moments point{p.mean, MatrixXd::Zero(60, 60)};
+  EXPECT_NEAR(frechet_distance(p, point), trace, 1e-13 * trace);
+}
+
+TEST(frechet, refuses_what_are_no_moments) {
+  const VectorXd m = VectorXd::Zero(2);
+  const MatrixXd one = MatrixXd::Identity(2, 2);
+  EXPECT_THROW(frechet_distance({m, one}, {m, one * NAN}), std::invalid_argument);
+  EXPECT_THROW(frechet_distance({m, one}, {m, MatrixXd::Identity(3, 3)}), std::invalid_argument);
+  EXPECT_THROW(frechet_distance({m, one}, {m * NAN, one}), std::invalid_argument);
+  EXPECT_THROW(frechet_distance({m, -one}, {m, one}), std::invalid_argument);
+}
+
 }  // namespace

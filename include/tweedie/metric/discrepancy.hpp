@@ -5,8 +5,8 @@
 //   energy      2 E|x - y| - E|x - x'| - E|y - y'|               Szekely and Rizzo 2013
 //   sliced W_p  mean over directions of the distance of sorted projections   Bonneel et al. 2015
 //
-// Columns are points. Cost n^2 d, for sliced distances n d per direction. Sums are in double, in the
-// order of the points.
+// Columns are points, which must be finite. Cost n^2 d, for sliced distances n d per direction. Sums
+// are in double, in the order of the points.
 #pragma once
 
 #include <Eigen/Core>
@@ -29,13 +29,22 @@ struct cubic_kernel {
 };
 
 /// exp(-|x - y|^2 / (2 width^2)).
-struct gaussian_kernel {
-  double width = 1;
+class gaussian_kernel {
+ public:
+  /// \throws std::invalid_argument unless 0 < width < inf.
+  explicit gaussian_kernel(double width = 1) : width_(width) {
+    detail::require(width > 0 && std::isfinite(width), "gaussian_kernel", "width", width,
+                    "valid: 0 < width < inf");
+  }
 
   template <class X, class Y>
   double operator()(const X& x, const Y& y) const {
-    return std::exp((x - y).squaredNorm() * (-0.5 / (width * width)));
+    const double distance = (x - y).norm() / width_;
+    return std::exp(-distance * distance / 2);
   }
+
+ private:
+  double width_;
 };
 
 /// Which estimate: pairs of a point with itself left out (unbiased, may be negative) or not (biased,
@@ -64,13 +73,17 @@ double sliced_wasserstein(const Eigen::MatrixBase<First>& first,
 
 namespace detail {
 
-inline void require_points(const char* function, Eigen::Index rows, Eigen::Index other_rows,
-                           Eigen::Index least, Eigen::Index points) {
-  if (rows != other_rows)
-    fail(function, "rows of the second", static_cast<double>(other_rows),
-         "valid: the dimension of the first, " + std::to_string(rows));
+/// At least `least` finite points each, of one dimension.
+template <class First, class Second>
+void require_points(const char* function, const Eigen::MatrixBase<First>& first,
+                    const Eigen::MatrixBase<Second>& second, Eigen::Index least) {
+  if (first.rows() != second.rows())
+    fail(function, "rows of the second", static_cast<double>(second.rows()),
+         "valid: the dimension of the first, " + std::to_string(first.rows()));
+  const Eigen::Index points = std::min(first.cols(), second.cols());
   require(points >= least, function, "points", static_cast<double>(points),
           least == 1 ? "valid: at least one" : "valid: at least two");
+  if (!first.allFinite() || !second.allFinite()) fail(function, "points must be finite");
 }
 
 /// Mean of f over pairs of different points of one set, or over all pairs of two.
@@ -98,8 +111,7 @@ template <class First, class Second, class Kernel>
 double squared_mmd(const Eigen::MatrixBase<First>& first, const Eigen::MatrixBase<Second>& second,
                    const Kernel& kernel, pair_estimate estimate) {
   const bool biased = estimate == pair_estimate::biased;
-  detail::require_points("squared_mmd", first.rows(), second.rows(), biased ? 1 : 2,
-                         std::min(first.cols(), second.cols()));
+  detail::require_points("squared_mmd", first, second, biased ? 1 : 2);
   const Eigen::MatrixXd x = first.template cast<double>(), y = second.template cast<double>();
   return detail::mean_within(x, kernel, biased) + detail::mean_within(y, kernel, biased) -
          2 * detail::mean_between(x, y, kernel);
@@ -108,8 +120,7 @@ double squared_mmd(const Eigen::MatrixBase<First>& first, const Eigen::MatrixBas
 template <class First, class Second>
 double energy_distance(const Eigen::MatrixBase<First>& first,
                        const Eigen::MatrixBase<Second>& second) {
-  detail::require_points("energy_distance", first.rows(), second.rows(), 1,
-                         std::min(first.cols(), second.cols()));
+  detail::require_points("energy_distance", first, second, 1);
   const Eigen::MatrixXd x = first.template cast<double>(), y = second.template cast<double>();
   const auto distance = [](const auto& a, const auto& b) { return (a - b).norm(); };
   return 2 * detail::mean_between(x, y, distance) - detail::mean_within(x, distance, true) -
@@ -119,7 +130,10 @@ double energy_distance(const Eigen::MatrixBase<First>& first,
 inline double wasserstein_power(std::vector<double> first, std::vector<double> second, double p) {
   constexpr const char* name = "wasserstein_power";
   detail::require(!first.empty() && !second.empty(), name, "points", 0, "valid: at least one");
-  detail::require(p >= 1, name, "p", p, "valid: p >= 1");
+  detail::require(p >= 1 && std::isfinite(p), name, "p", p, "valid: 1 <= p < inf");
+  for (const std::vector<double>* points : {&first, &second})
+    for (const double x : *points)
+      detail::require(std::isfinite(x), name, "point", x, "valid: finite");
   std::sort(first.begin(), first.end());
   std::sort(second.begin(), second.end());
   const auto n = static_cast<double>(first.size()), m = static_cast<double>(second.size());
@@ -145,9 +159,8 @@ double sliced_wasserstein(const Eigen::MatrixBase<First>& first,
                           const Eigen::MatrixBase<Second>& second,
                           const Eigen::MatrixBase<Directions>& directions, double p) {
   constexpr const char* name = "sliced_wasserstein";
-  detail::require_points(name, first.rows(), second.rows(), 1,
-                         std::min(first.cols(), second.cols()));
-  detail::require_points(name, first.rows(), directions.rows(), 1, directions.cols());
+  detail::require_points(name, first, second, 1);
+  detail::require_points(name, first, directions, 1);
   const Eigen::MatrixXd x = first.template cast<double>(), y = second.template cast<double>();
   double sum = 0;
   for (Eigen::Index k = 0; k < directions.cols(); ++k) {

@@ -3,12 +3,18 @@
 //   |m_1 - m_2|^2 + tr(S_1 + S_2 - 2 (S_1^1/2 S_2 S_1^1/2)^1/2)       (Dowson and Landau 1982;
 //   Heusel et al. 2017: FID, on the features of an Inception network)
 //
+// The trace of the last root is the sum of the singular values of A_1^T A_2, S_i = A_i A_i^T: without
+// square roots of what rounding leaves of eigenvalues that are 0.
+//
 // It is the squared 2-Wasserstein distance of the Gaussians. Singular covariances, that is fewer
 // points than dimensions, are fine; the estimate is biased upwards by a term of order 1/n. Columns
 // are points.
 #pragma once
 
 #include <Eigen/Dense>
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <string>
 
 #include "tweedie/schedule/error.hpp"
@@ -33,7 +39,33 @@ point_moments moments_of(const Eigen::MatrixBase<Derived>& points) {
   return {mean, centred * centred.transpose() / static_cast<double>(n - 1)};
 }
 
-/// Squared Frechet distance of two Gaussians.
+namespace detail {
+
+/// A with S = A A^T, one column per eigenvalue that is not 0. The lower triangle of S is read.
+inline Eigen::MatrixXd covariance_factor(const char* function, const point_moments& moments) {
+  const Eigen::Index d = moments.mean.size();
+  if (moments.covariance.rows() != d || moments.covariance.cols() != d)
+    fail(function, "rows of covariance", static_cast<double>(moments.covariance.rows()),
+         "valid: the size of the mean, " + std::to_string(d));
+  if (!moments.mean.allFinite() || !moments.covariance.allFinite())
+    fail(function, "mean and covariance must be finite");
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(moments.covariance);
+  const Eigen::VectorXd& values = eigen.eigenvalues();  // increasing
+  const double largest = values.cwiseAbs().maxCoeff();
+  // Covariances may come from single precision.
+  require(values[0] >=
+              -std::numeric_limits<float>::epsilon() * std::sqrt(static_cast<double>(d)) * largest,
+          function, "eigenvalue of covariance", values[0], "valid: a positive semidefinite matrix");
+  const double rounding = std::numeric_limits<double>::epsilon() * static_cast<double>(d) * largest;
+  const Eigen::Index rank = (values.array() > rounding).count();
+  return eigen.eigenvectors().rightCols(rank) * values.tail(rank).cwiseSqrt().asDiagonal();
+}
+
+}  // namespace detail
+
+/// Squared Frechet distance of two Gaussians, >= 0.
+/// \throws std::invalid_argument for sizes that differ, and covariances that are not finite or not
+/// semidefinite.
 inline double frechet_distance(const point_moments& first, const point_moments& second) {
   constexpr const char* name = "frechet_distance";
   const Eigen::Index d = first.mean.size();
@@ -41,17 +73,15 @@ inline double frechet_distance(const point_moments& first, const point_moments& 
     detail::fail(name, "dimension of the second", static_cast<double>(second.mean.size()),
                  "valid: that of the first, " + std::to_string(d));
   if (d == 0) return 0;
-  using solver = Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>;
-  const Eigen::MatrixXd root = [&] {
-    const solver eigen(first.covariance);
-    const Eigen::VectorXd values = eigen.eigenvalues().cwiseMax(0).cwiseSqrt();
-    return Eigen::MatrixXd(eigen.eigenvectors() * values.asDiagonal() *
-                           eigen.eigenvectors().transpose());
-  }();
-  const solver product(root * second.covariance * root, Eigen::EigenvaluesOnly);
-  const double overlap = product.eigenvalues().cwiseMax(0).cwiseSqrt().sum();
-  return (first.mean - second.mean).squaredNorm() + first.covariance.trace() +
-         second.covariance.trace() - 2 * overlap;
+  const Eigen::MatrixXd a = detail::covariance_factor(name, first);
+  const Eigen::MatrixXd b = detail::covariance_factor(name, second);
+  const double overlap =
+      a.cols() == 0 || b.cols() == 0
+          ? 0
+          : Eigen::BDCSVD<Eigen::MatrixXd>(a.transpose() * b).singularValues().sum();
+  // Rounding may leave less than 0 of covariances that are equal.
+  const double spread = std::max(0.0, a.squaredNorm() + b.squaredNorm() - 2 * overlap);
+  return (first.mean - second.mean).squaredNorm() + spread;
 }
 
 /// Squared Frechet distance of two sets of points.
