@@ -36,11 +36,27 @@ grid ending_clean(const Schedule& schedule, grid nodes) {
   return nodes;
 }
 
-/// Throws unless there is at least one step and every step goes to a strictly lower noise level.
-inline void check_descending(const char* function, const grid& nodes) {
+/// Throws unless alpha and sigma of node `index` are finite, not negative and not both 0.
+inline void check_level(const char* function, std::size_t index, signal_noise level) {
+  const auto [alpha, sigma] = level;
+  if (alpha >= 0 && sigma >= 0 && alpha + sigma > 0 && std::isfinite(alpha + sigma)) return;
+  const bool bad_alpha = !(alpha >= 0 && std::isfinite(alpha));
+  detail::fail(function, (bad_alpha ? "alpha of node " : "sigma of node ") + std::to_string(index),
+               bad_alpha ? alpha : sigma, "valid: alpha, sigma finite, >= 0 and not both 0");
+}
+
+/// Throws unless there is at least one step and every level passes `check_level`; levels may rise
+/// and repeat.
+inline void check_levels(const char* function, const grid& nodes) {
   if (nodes.size() < 2)
     detail::fail(function, "nodes", static_cast<double>(nodes.size()),
                  "valid: at least 2, a start and an end");
+  for (std::size_t i = 0; i < nodes.size(); ++i) check_level(function, i, nodes[i].level);
+}
+
+/// The same; throws unless every step goes to a strictly lower noise level, too.
+inline void check_descending(const char* function, const grid& nodes) {
+  check_levels(function, nodes);
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
     const signal_noise a = nodes[i].level;
     const signal_noise b = nodes[i + 1].level;
@@ -52,20 +68,20 @@ inline void check_descending(const char* function, const grid& nodes) {
   }
 }
 
-/// Throws unless there is at least one step and every level is finite and not twice in a row.
+/// Throws unless there is at least one step and every level passes `check_level` and is not twice
+/// in a row.
 inline void check_walk(const char* function, const grid& nodes) {
-  if (nodes.size() < 2)
-    detail::fail(function, "nodes", static_cast<double>(nodes.size()),
-                 "valid: at least 2, a start and an end");
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    const auto [alpha, sigma] = nodes[i].level;
-    if (!(alpha >= 0 && sigma >= 0 && alpha + sigma > 0 && std::isfinite(alpha + sigma)))
-      detail::fail(function, "sigma of node " + std::to_string(i), sigma,
-                   "valid: alpha, sigma finite, >= 0 and not both 0");
-    if (i > 0 && nodes[i - 1].level == nodes[i].level)
-      detail::fail(function, "sigma of node " + std::to_string(i), sigma,
+  check_levels(function, nodes);
+  for (std::size_t i = 1; i < nodes.size(); ++i)
+    if (nodes[i - 1].level == nodes[i].level)
+      detail::fail(function, "sigma of node " + std::to_string(i), nodes[i].level.sigma,
                    "valid: different from the node before");
-  }
+}
+
+/// Throws if the first node is pure noise, which has no finite noise level sigma / alpha.
+inline void check_signal(const char* function, const grid& nodes) {
+  detail::require(nodes.front().level.alpha > 0, function, "alpha of node 0",
+                  nodes.front().level.alpha, "valid: alpha > 0; start from a level with signal");
 }
 
 /// The nodes in opposite order: a walk from data to noise.
@@ -78,7 +94,7 @@ inline grid reversed(const grid& nodes) {
 /// The last nodes from index `first` on: what image-to-image starts in the middle of.
 /// \throws std::invalid_argument if fewer than two nodes would remain.
 inline grid starting_at(const grid& nodes, std::size_t first) {
-  if (first + 2 > nodes.size())
+  if (nodes.size() < 2 || first > nodes.size() - 2)
     detail::fail("starting_at", "first", static_cast<double>(first),
                  "valid: at most number of nodes - 2 = " +
                      std::to_string(static_cast<long long>(nodes.size()) - 2));
