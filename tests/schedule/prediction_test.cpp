@@ -88,6 +88,8 @@ TEST(prediction, gain_is_the_square_of_the_numeric_derivative) {
 TEST(prediction, ends_are_exact_or_refused) {
   const node clean{0, {1, 0}};
   const node pure{0, {0, 1}};
+  EXPECT_EQ(sample_from(pure.level, {4, 0}).y, 0.25);
+  EXPECT_EQ(noise_from(clean.level, {0, 4}).y, 0.25);
   EXPECT_EQ(sample_from(pure.level, predicts_v(pure)).y, -1);
   EXPECT_EQ(sample_from(pure.level, predicts_v(pure)).x, 0);
   EXPECT_EQ(sample_from(clean.level, predicts_v(clean)).x, 1);
@@ -173,6 +175,55 @@ TEST(precondition, consistency_models_are_the_identity_at_the_least_level) {
   EXPECT_EQ(p.skip, 1);
   EXPECT_EQ(p.out, 0);
   EXPECT_THROW(consistency_preconditioning(0.001), std::invalid_argument);
+}
+
+TEST(precondition, f_at_pure_noise_is_x0_in_units_of_the_deviation) {
+  const node pure{0, {0, 1}};
+  const plane_row row = predicts_edm(0.5)(pure);
+  EXPECT_EQ(row.x0, 2);
+  EXPECT_EQ(row.z, 0);
+  EXPECT_EQ(sample_from(pure.level, row).x, 0);
+  EXPECT_EQ(sample_from(pure.level, row).y, 0.5);
+  const node near{0, {1e-9, 1}};
+  const state_output clean = sample_from(near.level, predicts_edm(0.5)(near));
+  EXPECT_NEAR(clean.x, 0, 1e-9);
+  EXPECT_NEAR(clean.y, 0.5, 1e-9);
+}
+
+TEST(precondition, rows_of_consistency_networks_agree_with_their_definition) {
+  constexpr double deviation = 0.7;
+  constexpr double least = 0.01;
+  for (const signal_noise level : {signal_noise{1, 0.05}, {0.6, 0.8}, {1, 80}}) {
+    const node n{0, level};
+    const preconditioning p = consistency_preconditioning(noise_level(level), deviation, least);
+    // f = skip x/alpha + out F.
+    const state_output clean = sample_from(level, predicts_consistency(deviation, least)(n));
+    EXPECT_NEAR(clean.x, p.skip / level.alpha, 1e-12);
+    EXPECT_NEAR(clean.y, p.out, 1e-12);
+  }
+  EXPECT_THROW(predicts_consistency(deviation, least)({0, {1, least}}), std::invalid_argument);
+  EXPECT_THROW(predicts_consistency(deviation, least)({0, {0, 1}}), std::invalid_argument);
+}
+
+TEST(precondition, refuses_deviations_that_are_none) {
+  for (const double deviation : {0.0, -1.0, std::nan(""), HUGE_VAL}) {
+    EXPECT_THROW(predicts_edm(deviation), std::invalid_argument);
+    EXPECT_THROW(predicts_consistency(deviation), std::invalid_argument);
+    EXPECT_THROW(edm_input(deviation), std::invalid_argument);
+    EXPECT_THROW(edm_preconditioning(1, deviation), std::invalid_argument);
+  }
+}
+
+TEST(prediction, refuses_rows_that_are_not_finite) {
+  const signal_noise level{0.6, 0.8};
+  for (const double bad : {std::nan(""), HUGE_VAL})
+    for (const plane_row row :
+         {plane_row{bad, 0}, plane_row{0, bad}, plane_row{bad, 1}, plane_row{1, bad}}) {
+      EXPECT_THROW(sample_from(level, row), std::invalid_argument);
+      EXPECT_THROW(noise_from(level, row), std::invalid_argument);
+      EXPECT_THROW(convert(level, row, {-0.8, 0.6}), std::invalid_argument);
+      EXPECT_THROW(convert(level, {-0.8, 0.6}, row), std::invalid_argument);
+    }
 }
 
 TEST(precondition, rows_of_f_agree_with_its_definition) {

@@ -24,12 +24,20 @@ struct preconditioning {
   double weight = 0;  ///< loss weight on |D - x0|^2; +inf at level 0
 };
 
+namespace detail {
+
+inline void require_deviation(const char* function, double data_deviation) {
+  require(data_deviation > 0 && std::isfinite(data_deviation), function, "data_deviation",
+          data_deviation, "valid: 0 < data_deviation < inf");
+}
+
+}  // namespace detail
+
 /// Coefficients at noise level `level` in [0, inf) for data deviation `data_deviation` > 0.
 inline preconditioning edm_preconditioning(double level, double data_deviation = 0.5) {
   detail::require(level >= 0 && std::isfinite(level), "edm_preconditioning", "level", level,
                   "valid: 0 <= level < inf");
-  detail::require(data_deviation > 0, "edm_preconditioning", "data_deviation", data_deviation,
-                  "valid: data_deviation > 0");
+  detail::require_deviation("edm_preconditioning", data_deviation);
   const double norm = std::hypot(level, data_deviation);
   const double ratio = data_deviation / norm;
   const double out = level * ratio;
@@ -50,20 +58,25 @@ inline preconditioning consistency_preconditioning(double level, double data_dev
   return {variance / (above * above + variance), out, edm.in, edm.noise, 1 / (out * out)};
 }
 
-/// EDM's F as a prediction kind. The row refers to x0 and z themselves, so it is the same in every
-/// gauge; it is undefined at level 0, where F carries no information, and refused there.
+/// EDM's F as a prediction kind: F = (sigma x0/sd - alpha sd z)/sqrt(sigma^2 + alpha^2 sd^2). The
+/// row refers to x0 and z themselves, so it is the same in every gauge; at pure noise it is x0/sd.
+/// It is undefined at level 0, where F carries no information, and refused there.
+/// \throws std::invalid_argument unless 0 < data_deviation < inf.
 inline auto predicts_edm(double data_deviation = 0.5) {
+  detail::require_deviation("predicts_edm", data_deviation);
   return [data_deviation](const node& n) {
-    const double level = noise_level(n.level);
-    detail::require(level > 0, "predicts_edm", "level", level, "valid: level > 0");
-    const double norm = std::hypot(level, data_deviation);
-    return plane_row{level / (data_deviation * norm), -data_deviation / norm};
+    const auto [alpha, sigma] = n.level;
+    detail::require(sigma > 0, "predicts_edm", "sigma", sigma, "valid: sigma > 0");
+    const double norm = std::hypot(sigma, alpha * data_deviation);
+    return plane_row{sigma / (data_deviation * norm), -alpha * data_deviation / norm};
   };
 }
 
 /// The network inside a consistency model as a prediction kind; refused at the least level, where the
-/// model is the identity whatever the network says.
+/// model is the identity whatever the network says, and at pure noise.
+/// \throws std::invalid_argument unless 0 < data_deviation < inf.
 inline auto predicts_consistency(double data_deviation = 0.5, double least_level = 0.002) {
+  detail::require_deviation("predicts_consistency", data_deviation);
   return [data_deviation, least_level](const node& n) {
     const double level = noise_level(n.level);
     detail::require(level > least_level, "predicts_consistency", "level", level,
@@ -74,7 +87,9 @@ inline auto predicts_consistency(double data_deviation = 0.5, double least_level
 }
 
 /// Input scale of EDM networks on a state x = alpha (x0 + s z): c_in / alpha.
+/// \throws std::invalid_argument unless 0 < data_deviation < inf.
 inline auto edm_input(double data_deviation = 0.5) {
+  detail::require_deviation("edm_input", data_deviation);
   return [data_deviation](const node& n) {
     return 1 / std::hypot(n.level.sigma, n.level.alpha * data_deviation);
   };

@@ -75,9 +75,20 @@ inline double determinant(signal_noise level, plane_row row) {
   return level.alpha * row.z - level.sigma * row.x0;
 }
 
+namespace detail {
+
+inline void require_finite(const char* function, plane_row row) {
+  require(std::isfinite(row.x0), function, "row.x0", row.x0, "valid: finite");
+  require(std::isfinite(row.z), function, "row.z", row.z, "valid: finite");
+}
+
+}  // namespace detail
+
 /// x0 as a combination of x and y. Exact for sample predictions, also at sigma = 0 and alpha = 0.
-/// \throws std::invalid_argument where x and y do not determine x0 (a noise prediction at alpha = 0).
+/// \throws std::invalid_argument where x and y do not determine x0 (a noise prediction at alpha =
+///   0), or if the row is not finite.
 inline state_output sample_from(signal_noise level, plane_row row) {
+  detail::require_finite("sample_from", row);
   if (row.z == 0 && row.x0 != 0) return {0, 1 / row.x0};
   const double l = determinant(level, row);
   detail::require(l != 0 && std::isfinite(l), "sample_from", "determinant", l,
@@ -86,8 +97,10 @@ inline state_output sample_from(signal_noise level, plane_row row) {
 }
 
 /// z as a combination of x and y. Exact for noise predictions, also at sigma = 0 and alpha = 0.
-/// \throws std::invalid_argument where x and y do not determine z (a sample prediction at sigma = 0).
+/// \throws std::invalid_argument where x and y do not determine z (a sample prediction at sigma =
+///   0), or if the row is not finite.
 inline state_output noise_from(signal_noise level, plane_row row) {
+  detail::require_finite("noise_from", row);
   if (row.x0 == 0 && row.z != 0) return {0, 1 / row.z};
   const double l = determinant(level, row);
   detail::require(l != 0 && std::isfinite(l), "noise_from", "determinant", l,
@@ -96,7 +109,10 @@ inline state_output noise_from(signal_noise level, plane_row row) {
 }
 
 /// The prediction with row `to` as a combination of x and the prediction with row `from`.
+/// \throws std::invalid_argument where x and the prediction `from` do not determine it, or if a row
+///   is not finite.
 inline state_output convert(signal_noise level, plane_row from, plane_row to) {
+  detail::require_finite("convert", to);
   if (from == to) return {0, 1};
   if (to.z == 0) {
     const state_output s = sample_from(level, from);
