@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <set>
 #include <vector>
 
 #include "tweedie/schedule/continuous.hpp"
+#include "tweedie/schedule/reshape.hpp"
 
 namespace tweedie {
 namespace {
@@ -162,6 +164,18 @@ TEST(spacing, levels_are_taken_exactly_and_times_lie_on_the_schedule) {
     EXPECT_NEAR(noise_level(schedule(nodes[i].time)) / wanted[i], 1, 1e-12);
   }
   EXPECT_THROW(at_levels(schedule, std::vector{15.0}), std::invalid_argument);
+}
+
+TEST(spacing, pure_noise_is_a_level_of_schedules_that_reach_it) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const grid flow = at_levels(rectified_flow{}, std::vector{infinity, 1.0, 0.0});
+  EXPECT_EQ(flow, at_times(rectified_flow{}, std::vector{1.0, 0.5, 0.0}));
+  const auto table = zero_terminal_snr(linear_beta_schedule(1000));
+  EXPECT_EQ(at_levels(table, std::vector{infinity}), at_times(table, std::vector{999.0}));
+  EXPECT_THROW(at_levels(edm_schedule{}, std::vector{infinity}), std::invalid_argument);
+  EXPECT_THROW(at_levels(linear_beta_schedule(1000), std::vector{infinity}), std::invalid_argument);
+  for (const double level : {-1.0, std::nan("")})
+    EXPECT_THROW(at_levels(rectified_flow{}, std::vector{level}), std::invalid_argument);
 }
 
 TEST(spacing, continuous_schedules) {

@@ -179,16 +179,18 @@ inline std::vector<double> beta_levels(int count, double highest, double lowest,
   });
 }
 
-/// Nodes of `schedule` at noise levels sigma/alpha, with the levels taken exactly.
+/// Nodes of `schedule` at noise levels sigma/alpha in [0, inf], with the levels taken exactly.
 /// \throws std::invalid_argument beyond the levels of the schedule.
 template <invertible_schedule Schedule>
 grid at_levels(const Schedule& schedule, std::span<const double> levels) {
   grid nodes;
   nodes.reserve(levels.size() + 1);
   for (const double level : levels) {
+    detail::require(level >= 0, "at_levels", "level", level, "valid: 0 <= level <= inf");
     const double time = schedule.time_of(-std::log(level));
-    const double alpha = schedule(time).alpha;
-    nodes.push_back({time, {alpha, level * alpha}});
+    const signal_noise reached = schedule(time);
+    nodes.push_back(
+        {time, std::isinf(level) ? reached : signal_noise{reached.alpha, level * reached.alpha}});
   }
   return nodes;
 }
