@@ -128,6 +128,14 @@ TEST(posterior, mean_in_terms_of_the_predicted_noise) {
   EXPECT_NEAR(last_step_noise(schedule(999), schedule(998)), 0.141, 1e-3);
 }
 
+TEST(posterior, undefined_ends_are_refused) {
+  EXPECT_THROW(last_step_noise({1, 0}, {1, 0}), std::invalid_argument);
+  EXPECT_THROW(gaussian_variance({1, 0}, {1, 0}, 0), std::invalid_argument);
+  EXPECT_EQ(gaussian_variance({1, 0}, {1, 0}, 0.3), 0);
+  for (const double variance : {-1.0, std::nan(""), HUGE_VAL})
+    EXPECT_THROW(gaussian_variance({0.6, 0.8}, {1, 0}, variance), std::invalid_argument);
+}
+
 TEST(posterior, noise_of_the_last_step_by_regression) {
   // Gaussian data: Cov(eta, x_t) = sqrt(b), Cov(eps, x_t) = sigma, so the two conditional means are
   // in the ratio sqrt(b)/sigma whatever the data variance.

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "refusal.hpp"
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/process/reverse.hpp"
 #include "tweedie/program/moments.hpp"
@@ -64,6 +65,34 @@ TEST(ddim, ends) {
   EXPECT_THROW(ddim(nodes, -0.1), std::invalid_argument);
   EXPECT_THROW(ddim(nodes, 1.1), std::invalid_argument);
   EXPECT_THROW(ddim(nodes, std::nan("")), std::invalid_argument);
+}
+
+TEST(ddim, step_refuses_what_is_undefined) {
+  EXPECT_EQ(refusal([] {
+              ddim_step({1, 0}, {0.6, 0.8});
+            }),
+            "ddim_step: sigma = 0; valid: sigma > 0");
+  EXPECT_EQ(refusal([] {
+              ddim_step({0.8, 0.6}, {0.6, 0.8}, 1);
+            }),
+            "ddim_step: eta = 1; valid: 0 in a step to a higher noise level");
+  for (const double eta : {-0.1, 1.1, std::nan("")})
+    EXPECT_THROW(ddim_step({0.6, 0.8}, {0.8, 0.6}, eta), std::invalid_argument);
+  EXPECT_NEAR(ddim_step({0.8, 0.6}, {0.6, 0.8}).state, 0.8 / 0.6, 1e-15);
+}
+
+// From pure noise all of the noise is fresh, and between equal levels none, in any gauge.
+TEST(ddim, full_noise_is_exact_at_both_ends_of_its_range) {
+  for (int k = 1; k < 100; ++k) {
+    const double scale = 0.37 * k;
+    const ddim_weights w = ddim_step({0, scale}, {0.6, 0.8}, 1);
+    EXPECT_NEAR(w.state, 0, 1e-7 / scale);
+    EXPECT_NEAR(w.noise, 0.8, 1e-15);
+    const ddim_weights same = ddim_step({0.6, 0.8}, {scale * 0.6, scale * 0.8}, 0);
+    EXPECT_NEAR(same.state, scale, 1e-14 * scale);
+    const signal_noise level = variance_preserving(scale);
+    EXPECT_EQ(ddim_step(level, level, 1).noise, 0);
+  }
 }
 
 TEST(ddim, inversion_and_back_shrinks_by_squared_cosines) {

@@ -60,6 +60,12 @@ TEST(resampled, evaluates_only_on_the_way_down) {
   EXPECT_EQ(resampled(nodes, 2, 2, 0).draws.size(), 8u);
 }
 
+TEST(resampled, refuses_eta_outside_the_unit_interval) {
+  const grid nodes = trailing(linear_beta_schedule(1000), 5);
+  for (const double eta : {-0.1, 1.1, std::nan("")})
+    EXPECT_THROW(resampled(nodes, 2, 2, eta), std::invalid_argument);
+}
+
 TEST(resampling_walk, refuses_what_is_not_positive) {
   EXPECT_THROW(resampling_walk(0, 1, 1), std::invalid_argument);
   EXPECT_THROW(resampling_walk(5, 0, 1), std::invalid_argument);

@@ -174,6 +174,7 @@ TEST(discrete_schedule, refuses_what_is_not_a_schedule) {
   EXPECT_THROW(from_betas(std::vector{0.1, 1.1}), std::invalid_argument);
   EXPECT_THROW(from_betas(std::vector{0.1, nan}), std::invalid_argument);
   EXPECT_THROW(from_betas(std::vector{0.1, 0.0}), std::invalid_argument);  // no noise added
+  EXPECT_THROW(from_betas(std::vector{0.0, 0.1}), std::invalid_argument);  // clean data twice
   EXPECT_THROW(from_betas(std::vector{1.0, 0.1}), std::invalid_argument);  // nothing left to lose
   EXPECT_THROW(from_alpha_bars(std::vector{0.5, 0.6}), std::invalid_argument);
   EXPECT_THROW(from_alpha_bars(std::vector{nan}), std::invalid_argument);
@@ -211,6 +212,20 @@ TEST(discrete_schedule, approaches_the_vp_sde) {
   EXPECT_NEAR(gap(400), -68.8, 0.05);
   EXPECT_NEAR(gap(1600), -67.4, 0.05);
   EXPECT_NEAR(gap(3200), -67.2, 0.05);
+}
+
+// Hang et al. 2024, table 1: log SNR = mu - b sign(1/2 - t) log(1 - 2 |t - 1/2|), t = (k + 1)/T.
+TEST(laplace_schedule, has_its_log_snr) {
+  for (const auto& [mu, b] : {std::pair{0.0, 0.5}, std::pair{0.7, 0.3}}) {
+    const discrete_schedule s = b == 0.5 ? laplace_schedule(1000) : laplace_schedule(1000, mu, b);
+    for (const int k : {49, 249, 399, 499, 599, 899}) {
+      const double t = (k + 1) / 1000.0;
+      const double side = t < 0.5 ? 1 : t > 0.5 ? -1 : 0;
+      EXPECT_NEAR(2 * half_log_snr(s.at(k)), mu - b * side * std::log(1 - 2 * std::abs(t - 0.5)),
+                  1e-12)
+          << k;
+    }
+  }
 }
 
 }  // namespace

@@ -28,6 +28,15 @@ TEST(interpolated_schedule, is_cut_where_the_signal_is_lost) {
   EXPECT_THROW(cut(-1), std::invalid_argument);
 }
 
+TEST(interpolated_schedule, continues_its_last_piece_to_any_finite_time) {
+  const interpolated_schedule schedule({-0.1, -0.3, -0.6});  // falls by 0.3 a third of the clock
+  for (const double t : {1.0, 2.0, 50.0})
+    EXPECT_NEAR(schedule(t).alpha, std::exp(-0.6 - 0.9 * (t - 1)), 1e-14);
+  EXPECT_EQ(schedule(1e300).alpha, 0);
+  for (const double t : {std::nan(""), HUGE_VAL, -HUGE_VAL})
+    EXPECT_THROW(schedule(t), std::invalid_argument);
+}
+
 template <class Schedule>
 void expect_rates(const Schedule& schedule, std::initializer_list<double> times) {
   for (const double t : times) {

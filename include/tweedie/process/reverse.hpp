@@ -44,7 +44,9 @@ inline posterior_weights posterior(signal_noise from, signal_noise to) {
 }
 
 /// E[eta | x_t] = last_step_noise * E[eps | x_t] for the noise eta of the step s -> t.
+/// \throws std::invalid_argument if from.sigma = 0 or `to` is noisier than `from`.
 inline double last_step_noise(signal_noise from, signal_noise to) {
+  detail::require(from.sigma > 0, "last_step_noise", "sigma", from.sigma, "valid: sigma > 0");
   return std::sqrt(transition(to, from).variance) / from.sigma;
 }
 
@@ -71,10 +73,15 @@ inline double analytic_variance_of(const posterior_weights& q, double clean_vari
 }
 
 /// The exact variance of p(x_s | x_t) for data N(m, s^2): b c_s/c_t with c = alpha^2 s^2 + sigma^2.
+/// \throws std::invalid_argument for a negative or infinite s^2, c_t = 0, or `to` noisier than `from`.
 inline double gaussian_variance(signal_noise from, signal_noise to, double data_variance) {
+  detail::require(data_variance >= 0 && std::isfinite(data_variance), "gaussian_variance",
+                  "data_variance", data_variance, "valid: 0 <= data_variance < inf");
   const double b = transition(to, from).variance;
   const double c_to = to.alpha * to.alpha * data_variance + to.sigma * to.sigma;
   const double c_from = from.alpha * from.alpha * data_variance + from.sigma * from.sigma;
+  detail::require(c_from > 0, "gaussian_variance", "alpha^2 s^2 + sigma^2", c_from,
+                  "valid: > 0 at `from`");
   return b * c_to / c_from;
 }
 

@@ -23,13 +23,22 @@ struct ddim_weights {
   double noise = 0;
 };
 
-/// Weights from level `from` to the lower level `to`, eta in [0, 1].
+/// Weights from level `from` to the lower level `to`, eta in [0, 1]; with eta = 0 `to` may be higher.
+/// \throws std::invalid_argument at from.sigma = 0, where z is undefined, for eta outside [0, 1], or
+///   if a step with eta > 0 rises.
 inline ddim_weights ddim_step(signal_noise from, signal_noise to, double eta = 0) {
+  constexpr const char* name = "ddim_step";
+  detail::require(from.sigma > 0, name, "sigma", from.sigma, "valid: sigma > 0");
+  detail::require(eta >= 0 && eta <= 1, name, "eta", eta, "valid: 0 <= eta <= 1");
+  detail::require(eta == 0 || to.sigma * from.alpha <= from.sigma * to.alpha, name, "eta", eta,
+                  "valid: 0 in a step to a higher noise level");
   const double carried = from.alpha / to.alpha * to.sigma;  // sigma_s seen at alpha
-  const double rho = eta == 0 ? 0
-                              : eta * to.sigma / from.sigma *
-                                    std::sqrt((from.sigma - carried) * (from.sigma + carried));
-  const double direction = eta == 0 ? to.sigma : std::sqrt((to.sigma - rho) * (to.sigma + rho));
+  const double rho = eta == 0
+                         ? 0
+                         : eta * to.sigma / from.sigma *
+                               std::sqrt(std::fdim(from.sigma, carried) * (from.sigma + carried));
+  const double direction =
+      eta == 0 ? to.sigma : std::sqrt(std::fdim(to.sigma, rho) * (to.sigma + rho));
   const double ratio = direction / from.sigma;
   return {ratio, to.alpha - from.alpha * ratio, rho};
 }

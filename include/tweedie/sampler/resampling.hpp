@@ -39,8 +39,11 @@ inline std::vector<int> resampling_walk(int steps, int jump, int times) {
 
 /// DDIM down and renoising up along `resampling_walk(N, jump, times)` over a grid of falling noise
 /// with N steps. Every move ends in a mark.
+/// \throws std::invalid_argument if the grid does not fall, `jump` or `times` is not positive, or eta
+///   is outside [0, 1].
 inline program resampled(const grid& nodes, int jump, int times, double eta = 1) {
   check_descending("resampled", nodes);
+  detail::require(eta >= 0 && eta <= 1, "resampled", "eta", eta, "valid: 0 <= eta <= 1");
   const int steps = static_cast<int>(nodes.size()) - 1;
   const auto at = [&](int to_go) { return nodes[static_cast<std::size_t>(steps - to_go)]; };
   recorder r(nodes.front());

@@ -137,9 +137,12 @@ inline node node_of_level(const discrete_schedule& schedule, double level) {
 }
 
 /// From beta(0) ... beta(T-1), each in [0, 1]; beta(0) > 0. beta = 1 is allowed last (alpha_bar = 0).
+/// \throws std::invalid_argument otherwise, as `discrete_schedule` does.
 inline discrete_schedule from_betas(std::span<const double> betas) {
   std::vector<double> log_signal, log_noise;
   double sum = 0;
+  if (!betas.empty())
+    detail::require(betas[0] != 0, "from_betas", "beta(0)", betas[0], "valid: beta(0) > 0");
   for (const double beta : betas) {
     detail::require(beta >= 0 && beta <= 1, "from_betas", "beta", beta, "valid: 0 <= beta <= 1");
     sum += std::log1p(-beta);

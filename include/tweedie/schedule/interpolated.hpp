@@ -35,6 +35,7 @@ class interpolated_schedule {
   double clean_time() const { return 1.0 / steps(); }
   double noisy_time() const { return 1; }
 
+  /// \throws std::invalid_argument where alpha would not be below 1, or for a time that is not finite.
   signal_noise operator()(double t) const {
     const double l = log_alpha(t);
     detail::require(l < 0, "interpolated_schedule", "time", t, "valid: where alpha < 1");
@@ -65,8 +66,10 @@ class interpolated_schedule {
     return upper == 0 ? 0 : upper - 1 < last ? upper - 1 : last;
   }
   double log_alpha(double t) const {
+    detail::require(std::isfinite(t), "interpolated_schedule", "time", t, "valid: finite");
     const double at = t * steps() - 1;  // in knots
-    const std::size_t k = piece(at <= 0 ? 0 : static_cast<std::size_t>(std::ceil(at)));
+    const double upper = std::fmin(std::ceil(at), steps());
+    const std::size_t k = piece(upper <= 0 ? 0 : static_cast<std::size_t>(upper));
     return log_alpha_[k] + (at - static_cast<double>(k)) * (log_alpha_[k + 1] - log_alpha_[k]);
   }
 
