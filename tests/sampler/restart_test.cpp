@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "refusal.hpp"
 #include "sampler/exact_flow.hpp"
 #include "tweedie/sampler/own_time.hpp"
 #include "tweedie/sampler/power_midpoint.hpp"
@@ -49,6 +50,14 @@ TEST(restart, refuses_empty_intervals) {
   const grid nodes = geometric_grid(6);
   EXPECT_THROW(restart(nodes, noise_level_nodes, {{{2, 1, 1, 1}}}), std::invalid_argument);
   EXPECT_THROW(restart(nodes, noise_level_nodes, {{{0.3, 2, 0, 1}}}), std::invalid_argument);
+  EXPECT_EQ(refusal([&] {
+              restart(nodes, noise_level_nodes, {{{0.3, 2, 1, -1}}});
+            }),
+            "restart: repeats = -1; valid: repeats >= 0");
+  EXPECT_EQ(refusal([&] {
+              restart(nodes, noise_level_nodes, {{{-1, 0.5, 1, 1}}});
+            }),
+            "restart: lowest = -1; valid: lowest > 0");
 }
 
 TEST(power_midpoint, has_order_two_and_keeps_its_stage_at_the_clean_end) {
@@ -79,6 +88,23 @@ TEST(own_time, has_its_order_on_every_clock_and_scaling) {
   EXPECT_NEAR(order(in_exploding_gauge(vp), second_order_tableau(0.5)), 2, 0.15);
   EXPECT_NEAR(order(in_preserving_gauge(edm_schedule{}), heun_tableau), 2, 0.15);
   EXPECT_NEAR(order(rectified_flow{}, kutta_tableau, 40), 4, 0.3);
+}
+
+TEST(own_time, skips_stages_that_only_embedded_weights_use) {
+  const grid nodes = geometric_grid(4);
+  const grid clean = ending_clean(edm_schedule{}, nodes);
+  const auto cost = [&](const grid& g, const butcher_tableau& m) {
+    return runge_kutta_in_time(edm_schedule{}, g, m).evaluations();
+  };
+  EXPECT_EQ(cost(nodes, heun_tableau), 8u);
+  EXPECT_EQ(cost(nodes, bogacki_shampine_tableau), 12u);
+  EXPECT_EQ(cost(nodes, dormand_prince_tableau), 24u);
+  EXPECT_EQ(cost(nodes, tsitouras_tableau), 24u);
+  EXPECT_EQ(cost(clean, bogacki_shampine_tableau), 13u);
+  // On the EDM clock the methods are those of the noise level.
+  for (const butcher_tableau& m : {bogacki_shampine_tableau, dormand_prince_tableau})
+    expect_same_law(runge_kutta_in_time(edm_schedule{}, clean, m),
+                    runge_kutta(clean, m, noise_level_nodes), 1e-12);
 }
 
 TEST(own_time, is_heun_in_noise_levels_on_the_edm_clock) {

@@ -111,6 +111,11 @@ TEST(runge_kutta, asks_for_a_node_maker_only_between_the_nodes) {
   EXPECT_NO_THROW(runge_kutta(nodes, midpoint_tableau, nodes_of(edm_schedule{})));
 }
 
+TEST(second_order_tableau, refuses_stages_outside_the_step) {
+  for (const double c : {0.0, -0.5, 1.5, std::nan("")})
+    EXPECT_THROW(second_order_tableau(c), std::invalid_argument);
+}
+
 TEST(order_of, refuses_inconsistent_tableaux) {
   butcher_tableau wrong = kutta_tableau;
   wrong.b = {0.25, 0.25, 0.25, 0.25};

@@ -15,7 +15,7 @@
 namespace tweedie {
 
 /// Steps between the times of `nodes`, which are nodes of `schedule`, with churn before each step
-/// if `noise` asks for it.
+/// if `noise` asks for it. Trailing stages with zero weight are skipped, as in `runge_kutta`.
 template <class Schedule>
 requires differentiable_schedule<Schedule> && invertible_schedule<Schedule> program
 runge_kutta_in_time(const Schedule& schedule, const grid& nodes,
@@ -25,7 +25,7 @@ runge_kutta_in_time(const Schedule& schedule, const grid& nodes,
   };
   const auto step = [&](recorder& r, linear& x, const node& from, const node& to) {
     const double h = to.time - from.time;
-    const std::size_t stages = to.level.sigma == 0 ? 1 : method.stages;
+    const std::size_t stages = to.level.sigma == 0 ? 1 : method.weighted_stages();
     std::vector<linear> k;
     for (std::size_t i = 0; i < stages; ++i) {
       const double c = method.c[i];
@@ -38,7 +38,7 @@ runge_kutta_in_time(const Schedule& schedule, const grid& nodes,
       const auto [alpha, sigma] = at.level;
       k.push_back(rate.alpha * e.clean + rate.sigma / sigma * (stage - alpha * e.clean));
     }
-    if (stages < method.stages) {
+    if (to.level.sigma == 0) {
       x += h * k[0];
       return;
     }

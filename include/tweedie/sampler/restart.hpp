@@ -36,10 +36,11 @@ program restart(const grid& nodes, const NodeMaker& between,
   check_descending(name, nodes);
   std::vector<std::size_t> at;  // node of each interval
   for (const restart_interval& i : intervals) {
-    detail::require(i.lowest > 0 && i.highest > i.lowest && std::isfinite(i.highest), name,
-                    "highest", i.highest, "valid: 0 < lowest < highest < inf");
-    detail::require(i.steps >= 1 && i.repeats >= 0, name, "steps", i.steps,
-                    "valid: steps >= 1, repeats >= 0");
+    detail::require(i.lowest > 0, name, "lowest", i.lowest, "valid: lowest > 0");
+    detail::require(i.highest > i.lowest && std::isfinite(i.highest), name, "highest", i.highest,
+                    "valid: lowest < highest < inf");
+    detail::require(i.steps >= 1, name, "steps", i.steps, "valid: steps >= 1");
+    detail::require(i.repeats >= 0, name, "repeats", i.repeats, "valid: repeats >= 0");
     std::size_t nearest = 0;
     double distance = std::numeric_limits<double>::infinity();
     for (std::size_t n = 1; n < nodes.size(); ++n) {

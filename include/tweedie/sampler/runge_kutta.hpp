@@ -28,6 +28,13 @@ struct butcher_tableau {
   std::array<row, capacity> a{};
   row b{};
   row embedded{};  ///< weights of the companion of lower order; all zero if there is none
+
+  /// Stages up to the last with a weight in b: those after it serve the embedded weights only.
+  constexpr std::size_t weighted_stages() const {
+    std::size_t used = stages;
+    while (used > 1 && b[used - 1] == 0) --used;
+    return used;
+  }
 };
 
 /// Largest order p <= 5 whose conditions `weights` satisfies to rounding; 0 if inconsistent or if
@@ -99,7 +106,9 @@ inline constexpr butcher_tableau tsitouras_tableau{
 
 /// The second-order methods with second stage at c in (0, 1]: midpoint 1/2, Ralston 2/3, Heun 1
 /// (Karras et al. 2022, algorithm 3, alpha).
+/// \throws std::invalid_argument for any other c.
 constexpr butcher_tableau second_order_tableau(double c) {
+  if (!(c > 0 && c <= 1)) detail::fail("second_order_tableau", "c", c, "valid: 0 < c <= 1");
   return {.stages = 2,
           .c = {0, c},
           .a = {{{}, {c}}},
@@ -122,8 +131,7 @@ void runge_kutta_step(recorder& r, linear& x, const node& from, const node& to,
   const double h = chart_coordinate(row, to.level) - u;
   const linear start = x / determinant(from.level, row);
   std::vector<linear> k{slope(row, x, e, from)};
-  std::size_t stages = method.stages;
-  while (method.b[stages - 1] == 0) --stages;
+  const std::size_t stages = method.weighted_stages();
   for (std::size_t i = 1; i < stages; ++i) {
     const double c = method.c[i];
     const node at = c == 0 ? from : c == 1 ? to : between(noise_level_at(row, u + c * h));
