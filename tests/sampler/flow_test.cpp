@@ -25,13 +25,48 @@ TEST(flow_euler, adds_the_velocity_times_the_step) {
       EXPECT_NEAR(s.pass.weights[k], s.pass.inputs[k].from == source::output ? -0.25 : 1, 1e-15);
 }
 
+// Runs a plan on the exact velocity E[z - x0 | x] of data N(0, data_variance).
+double flow_end(const program& plan, double x) {
+  const bound_program bound = bind(plan, {predicts_rectified_velocity});
+  std::vector<double> registers(static_cast<std::size_t>(bound.registers));
+  registers[0] = x;
+  for (const bound_stage& s : bound.stages) {
+    const auto [alpha, sigma] = s.at.level;
+    const double state = registers[static_cast<std::size_t>(s.state)];
+    const double velocity = (sigma - alpha * data_variance) / total_variance(s.at.level) * state;
+    double next = 0;
+    for (std::size_t k = 0; k < s.pass.inputs.size(); ++k) {
+      const operand& in = s.pass.inputs[k];
+      next +=
+          s.pass.weight(0, k) *
+          (in.from == source::output ? velocity : registers[static_cast<std::size_t>(in.index)]);
+    }
+    registers[static_cast<std::size_t>(s.pass.outputs[0])] = next;
+  }
+  return registers[static_cast<std::size_t>(bound.result)];
+}
+
 TEST(flow_euler, runs_from_clean_data_and_back_with_velocity_predictions) {
-  const grid down = straight_grid(200, 1, 0);
-  const grid up = reversed(down);
-  const bound_program plan = bind(flow_euler(up), {predicts_rectified_velocity});
-  for (const bound_stage& s : plan.stages)
-    for (const double w : s.pass.weights) EXPECT_TRUE(std::isfinite(w));
-  EXPECT_THROW(flow_euler({down.front()}), std::invalid_argument);
+  constexpr double start = 0.3;
+  const auto errors = [](int n) {
+    const grid down = straight_grid(n, 1, 0);
+    const double noise = flow_end(flow_euler(reversed(down)), start);
+    return std::pair{noise - start / std::sqrt(data_variance),
+                     flow_end(flow_euler(down), noise) - start};
+  };
+  const auto [there, back] = errors(200);
+  const auto [finer_there, finer_back] = errors(400);
+  EXPECT_LT(std::abs(there), 0.01);
+  EXPECT_LT(std::abs(back), 0.01);
+  EXPECT_NEAR(std::log2(there / finer_there), 1, 0.1);
+  EXPECT_NEAR(std::log2(back / finer_back), 1, 0.1);
+}
+
+TEST(flow_euler, refuses_what_is_not_a_level) {
+  grid nodes = straight_grid(2);
+  EXPECT_THROW(flow_euler({nodes.front()}), std::invalid_argument);
+  nodes[0].level = {-1, 3};
+  EXPECT_THROW(flow_euler(nodes), std::invalid_argument);
 }
 
 TEST(flow_ancestral, keeps_the_marginals_of_a_known_data_point) {
@@ -44,6 +79,8 @@ TEST(flow_ancestral, keeps_the_marginals_of_a_known_data_point) {
     }
   }
   EXPECT_THROW(flow_ancestral(straight_grid(3), 1.5), std::invalid_argument);
+  for (const double scale : {-1.0, std::nan(""), HUGE_VAL})
+    EXPECT_THROW(flow_ancestral(straight_grid(3), 1, scale), std::invalid_argument);
 }
 
 TEST(flow_map, with_the_mean_velocity_of_an_exact_map_jumps_anywhere) {
@@ -58,6 +95,11 @@ TEST(flow_map, with_the_mean_velocity_of_an_exact_map_jumps_anywhere) {
 TEST(gradient_estimation, is_euler_for_gamma_one) {
   const grid nodes = ending_clean(edm_schedule{}, geometric_grid(6));
   expect_same_law(gradient_estimation(nodes, 1), ddim(nodes), 1e-13);
+}
+
+TEST(gradient_estimation, refuses_weights_that_are_not_finite) {
+  for (const double gamma : {std::nan(""), HUGE_VAL})
+    EXPECT_THROW(gradient_estimation(geometric_grid(3), gamma), std::invalid_argument);
 }
 
 TEST(gradient_estimation, is_adams_bashforth_for_gamma_three_halves_on_equal_levels) {

@@ -48,6 +48,14 @@ TEST(dpmpp_sde, draws_increments_of_one_path) {
   EXPECT_DOUBLE_EQ(plan.draws[1].to, plan.draws[2].from);
 }
 
+TEST(dpmpp_sde, refuses_noise_out_of_range) {
+  const grid nodes = geometric_grid(3);
+  for (const double bad : {-1.0, std::nan(""), HUGE_VAL})
+    EXPECT_THROW(dpmpp_sde(nodes, noise_level_nodes, {.noise_scale = bad}), std::invalid_argument);
+  for (const double bad : {-1.0, std::nan("")})
+    EXPECT_THROW(dpmpp_sde(nodes, noise_level_nodes, {.eta = bad}), std::invalid_argument);
+}
+
 TEST(dpmpp_sde, refuses_a_middle_outside_the_step) {
   const grid nodes = geometric_grid(3);
   EXPECT_THROW(dpmpp_sde(nodes, noise_level_nodes, {.middle = 0}), std::invalid_argument);

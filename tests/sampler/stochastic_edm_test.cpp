@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "refusal.hpp"
 #include "sampler/exact_flow.hpp"
+#include "tweedie/grid/spacing.hpp"
 #include "tweedie/program/bind.hpp"
 #include "tweedie/sampler/dpm_2.hpp"
 #include "tweedie/sampler/euler.hpp"
@@ -91,9 +93,39 @@ TEST(dpm_2_ancestral, without_noise_is_dpm_2) {
   EXPECT_DOUBLE_EQ(a.result.variance, b.result.variance);
 }
 
-TEST(stochastic_edm, refuses_negative_churn) {
-  EXPECT_THROW(stochastic_edm(geometric_grid(3), noise_level_nodes, {.amount = -1}),
-               std::invalid_argument);
+TEST(late_churn_euler, refuses_what_is_not_a_level) {
+  const auto plan = [](const grid& nodes, const churn& noise = {}) {
+    return late_churn_euler(nodes, noise, [](double, double v) { return state_output{1, -v}; });
+  };
+  for (const std::size_t i : {0, 3})
+    for (const signal_noise level : {signal_noise{std::nan(""), 1}, signal_noise{1, -0.1}}) {
+      grid nodes = geometric_grid(3);
+      nodes[i].level = level;
+      EXPECT_THROW(plan(nodes), std::invalid_argument) << i;
+    }
+  EXPECT_THROW(plan(geometric_grid(3), {.amount = -1}), std::invalid_argument);
+}
+
+TEST(stochastic_edm, refuses_churn_out_of_range) {
+  const double nan = std::nan("");
+  for (const churn& noise :
+       {churn{.amount = -1}, churn{.amount = nan}, churn{.lowest = nan}, churn{.highest = nan},
+        churn{.lowest = 2, .highest = 1}, churn{.amount = 1, .noise_scale = nan},
+        churn{.amount = 1, .noise_scale = -1}, churn{.amount = 1, .noise_scale = HUGE_VAL}})
+    EXPECT_THROW(stochastic_edm(geometric_grid(3), noise_level_nodes, noise),
+                 std::invalid_argument);
+}
+
+TEST(dpm_2, refuses_pure_noise_and_noise_scales_out_of_range) {
+  const grid pure = uniform(rectified_flow{}, 4);
+  EXPECT_EQ(refusal([&] { dpm_2(pure, noise_level_nodes); }),
+            "dpm_2: alpha of node 0 = 0; valid: alpha > 0; start from a level with signal");
+  EXPECT_EQ(
+      refusal([&] { dpm_2_ancestral(pure, noise_level_nodes); }),
+      "dpm_2_ancestral: alpha of node 0 = 0; valid: alpha > 0; start from a level with signal");
+  for (const double scale : {-1.0, std::nan(""), HUGE_VAL})
+    EXPECT_THROW(dpm_2_ancestral(geometric_grid(3), noise_level_nodes, 1, scale),
+                 std::invalid_argument);
 }
 
 }  // namespace

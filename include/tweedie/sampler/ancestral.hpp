@@ -33,11 +33,19 @@ inline ancestral_levels ancestral_split(double u, double u_s, double eta = 1) {
   return {std::sqrt((u_s - up) * (u_s + up)), up};
 }
 
+namespace detail {
+
+inline void require_noise_scale(const char* function, double noise_scale) {
+  require(noise_scale >= 0 && std::isfinite(noise_scale), function, "noise_scale", noise_scale,
+          "valid: 0 <= noise_scale < inf");
+}
+
+}  // namespace detail
+
 /// Euler ancestral over a grid of falling noise; the last step, to clean data, draws nothing.
 inline program euler_ancestral(const grid& nodes, double eta = 1) {
   check_descending("euler_ancestral", nodes);
-  detail::require(nodes.front().level.alpha > 0, "euler_ancestral", "alpha of node 0",
-                  nodes.front().level.alpha, "valid: alpha > 0; start from a level with signal");
+  check_signal("euler_ancestral", nodes);
   recorder r(nodes.front());
   linear x = r.state();
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {

@@ -30,7 +30,8 @@ inline double chart_coordinate(plane_row row, signal_noise level) {
   const double l = determinant(level, row);
   const double u = row.z != 0 ? level.sigma / (row.z * l) : level.alpha / (row.x0 * l);
   detail::require(l != 0 && std::isfinite(u), "chart_coordinate", "noise level", noise_level(level),
-                  "the chart ends here; choose another row");
+                  "valid: where the chart of the row has not ended: alpha > 0 for the noise row, "
+                  "sigma > 0 for the data row");
   return u;
 }
 

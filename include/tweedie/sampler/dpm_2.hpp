@@ -34,10 +34,15 @@ void dpm_2_step(recorder& r, linear& x, const node& from, double down, double al
 
 /// Ancestral steps; `split(u, v)` gives the levels of a step from u to v. `between(level)` makes
 /// the node of a noise level that is not in the grid, e.g. nodes_of(schedule).
+/// \throws std::invalid_argument if the grid does not fall or starts from pure noise, or
+///   noise_scale is negative or not finite.
 template <class NodeMaker, std::invocable<double, double> Split>
 program dpm_2_ancestral(const grid& nodes, const NodeMaker& between, const Split& split,
                         double noise_scale = 1) {
-  check_descending("dpm_2_ancestral", nodes);
+  constexpr const char* name = "dpm_2_ancestral";
+  check_descending(name, nodes);
+  check_signal(name, nodes);
+  detail::require_noise_scale(name, noise_scale);
   recorder r(nodes.front());
   linear x = r.state();
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {

@@ -71,8 +71,7 @@ inline program er_sde(const grid& nodes, int order,
   constexpr const char* name = "er_sde";
   check_descending(name, nodes);
   detail::require(order >= 1 && order <= 3, name, "order", order, "valid: 1, 2, 3");
-  detail::require(nodes.front().level.alpha > 0, name, "alpha of node 0", nodes.front().level.alpha,
-                  "valid: alpha > 0; start from a level with signal");
+  check_signal(name, nodes);
   recorder r(nodes.front());
   linear x = r.state();
   detail::output_history outputs;

@@ -6,7 +6,7 @@
 //   flow_map          x_r = x_t + (r - t) u(x_t, t, r) for any pairs (t, r) (Boffi et al. 2025)
 //
 // Heun, midpoint and others are runge_kutta(nodes, method, between, straight_row); Adams methods
-// flow_adams (sampler/multistep.hpp); the few-step form x_s = (1 - s) D + s z is `consistency`
+// flow_adams (sampler/linear_multistep.hpp); the few-step form x_s = (1 - s) D + s z is `consistency`
 // (sampler/consistency.hpp).
 //
 // Any gauge is accepted: t = sigma/(alpha + sigma), and x/(alpha + sigma) moves.
@@ -16,6 +16,7 @@
 #include <span>
 #include <vector>
 
+#include "tweedie/sampler/ancestral.hpp"
 #include "tweedie/sampler/chart.hpp"
 
 namespace tweedie {
@@ -31,16 +32,11 @@ inline linear straight_step(const linear& x, const estimate& e, signal_noise fro
          (x / determinant(from, straight_row) + h * (e.noise - e.clean));
 }
 
-inline void require_walk(const char* name, const grid& nodes) {
-  require(nodes.size() >= 2, name, "nodes", static_cast<double>(nodes.size()),
-          "valid: at least 2, a start and an end");
-}
-
 }  // namespace detail
 
 /// Euler's method on the velocity along any walk of nodes, falling or rising.
 inline program flow_euler(const grid& nodes) {
-  detail::require_walk("flow_euler", nodes);
+  check_levels("flow_euler", nodes);
   recorder r(nodes.front());
   linear x = r.state();
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
@@ -56,6 +52,7 @@ inline program flow_euler(const grid& nodes) {
 inline program flow_ancestral(const grid& nodes, double eta = 1, double noise_scale = 1) {
   check_descending("flow_ancestral", nodes);
   detail::require(eta >= 0 && eta <= 1, "flow_ancestral", "eta", eta, "valid: 0 <= eta <= 1");
+  detail::require_noise_scale("flow_ancestral", noise_scale);
   recorder r(nodes.front());
   linear x = r.state();
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {

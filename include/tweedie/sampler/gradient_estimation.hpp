@@ -11,8 +11,13 @@
 
 namespace tweedie {
 
+/// \throws std::invalid_argument if the grid does not fall or starts from pure noise, or gamma is
+///   not finite.
 inline program gradient_estimation(const grid& nodes, double gamma = 2) {
-  check_descending("gradient_estimation", nodes);
+  constexpr const char* name = "gradient_estimation";
+  check_descending(name, nodes);
+  check_signal(name, nodes);
+  detail::require(std::isfinite(gamma), name, "gamma", gamma, "valid: finite");
   recorder r(nodes.front());
   linear x = r.state();
   linear last;

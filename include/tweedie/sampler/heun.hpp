@@ -14,8 +14,7 @@ namespace tweedie {
 
 inline program heun(const grid& nodes) {
   check_descending("heun", nodes);
-  detail::require(nodes.front().level.alpha > 0, "heun", "alpha of node 0",
-                  nodes.front().level.alpha, "valid: alpha > 0; start from a level with signal");
+  check_signal("heun", nodes);
   recorder r(nodes.front());
   linear x = r.state();
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {

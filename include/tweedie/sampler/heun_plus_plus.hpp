@@ -16,6 +16,7 @@ namespace tweedie {
 
 inline program heun_plus_plus(const grid& nodes) {
   check_descending("heun_plus_plus", nodes);
+  check_signal("heun_plus_plus", nodes);
   recorder r(nodes.front());
   linear x = r.state();
   const double highest = chart_coordinate(noise_row, nodes.front().level);

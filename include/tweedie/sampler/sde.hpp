@@ -25,18 +25,21 @@ enum class stage_noise {
 };
 
 struct sde_options {
-  double eta = 1;  ///< 0: the deterministic method, which draws nothing
-  double noise_scale = 1;
-  double middle = 0.5;  ///< r, the place of the stage in half log-SNR, in (0, 1)
+  double eta = 1;          ///< 0: the deterministic method, which draws nothing
+  double noise_scale = 1;  ///< finite, >= 0
+  double middle = 0.5;     ///< r, the place of the stage in half log-SNR, in (0, 1)
   stage_noise noise = stage_noise::one_path;
 };
 
 /// `between(level)` makes the node of a noise level that is not in the grid. A step onto clean data
 /// is x' = D without noise.
+/// \throws std::invalid_argument if the grid does not fall or an option is outside its range.
 template <class NodeMaker>
 program dpmpp_sde(const grid& nodes, const NodeMaker& between, const sde_options& options = {}) {
   constexpr const char* name = "dpmpp_sde";
   check_descending(name, nodes);
+  detail::require(options.eta >= 0, name, "eta", options.eta, "valid: eta >= 0");
+  detail::require_noise_scale(name, options.noise_scale);
   const double r_middle = options.middle;
   detail::require(r_middle > 0 && r_middle < 1, name, "middle", r_middle, "valid: 0 < middle < 1");
   recorder r(nodes.front());

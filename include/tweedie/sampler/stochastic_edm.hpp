@@ -13,6 +13,7 @@
 #include <limits>
 #include <numbers>
 
+#include "tweedie/sampler/ancestral.hpp"
 #include "tweedie/sampler/runge_kutta.hpp"
 
 namespace tweedie {
@@ -23,7 +24,8 @@ enum class churn_draws {
   every_step   ///< all of them, as k-diffusion and EDM number their draws
 };
 
-/// Parameters of algorithm 2: S_churn, S_tmin, S_tmax, S_noise.
+/// Parameters of algorithm 2: S_churn >= 0, S_tmin <= S_tmax, 0 <= S_noise < inf; samplers refuse
+/// others.
 struct churn {
   double amount = 0;
   double lowest = 0;
@@ -43,12 +45,20 @@ namespace detail {
 // Standard deviation of the noise between level u and the higher level v.
 inline double raising_noise(double u, double v) { return std::sqrt((v - u) * (v + u)); }
 
+inline void check_churn(const char* function, const churn& noise) {
+  require(noise.amount >= 0, function, "churn.amount", noise.amount, "valid: amount >= 0");
+  require(noise.lowest <= noise.highest, function, "churn.lowest", noise.lowest,
+          "valid: lowest <= highest");
+  require_noise_scale(function, noise.noise_scale);
+}
+
 // Raises the level, then `step(recorder, x, from, to)` from the raised node.
 template <class NodeMaker, class Step>
 program churned(const char* name, const grid& nodes, const NodeMaker& between, const churn& noise,
                 const Step& step) {
   check_descending(name, nodes);
-  require(noise.amount >= 0, name, "churn.amount", noise.amount, "valid: amount >= 0");
+  check_signal(name, nodes);
+  check_churn(name, noise);
   recorder r(nodes.front());
   linear x = r.state();
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
@@ -87,8 +97,8 @@ program stochastic_edm(const grid& nodes, const NodeMaker& between, const churn&
 /// sigma_min.
 template <class Conversion>
 program late_churn_euler(const grid& nodes, const churn& noise, const Conversion& estimate_from) {
-  detail::require(nodes.size() >= 2, "late_churn_euler", "nodes", static_cast<double>(nodes.size()),
-                  "valid: at least 2, a start and an end");
+  check_levels("late_churn_euler", nodes);
+  detail::check_churn("late_churn_euler", noise);
   recorder r(nodes.front());
   linear x = r.state();
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
