@@ -134,6 +134,23 @@ TEST(exponential_runge_kutta, refuses_bad_input) {
   EXPECT_THROW(exponential_runge_kutta(reversed(nodes), etd2(), preserving_nodes),
                std::invalid_argument);
   EXPECT_THROW(etd3(2.0 / 3, 1), std::invalid_argument);
+  for (const double bad : {0.0, -0.5, 1.5, std::nan("")}) {
+    EXPECT_THROW(etd2(bad), std::invalid_argument);
+    EXPECT_THROW(dpm_solver_2(bad), std::invalid_argument);
+    EXPECT_THROW(etd3(bad, 1), std::invalid_argument);
+    EXPECT_THROW(etd3(0.5, bad), std::invalid_argument);
+    EXPECT_THROW(dpm_solver_3(bad, 0.5), std::invalid_argument);
+    EXPECT_THROW(dpm_solver_3(0.5, bad), std::invalid_argument);
+    EXPECT_THROW(seeds_2(nodes, preserving_nodes, 1, bad), std::invalid_argument);
+    const exponential_tableau own{{0, bad}, {{2, 1, 1, 2, 1}}};
+    EXPECT_THROW(exponential_runge_kutta(nodes, own, preserving_nodes), std::invalid_argument);
+  }
+  for (const double bad : {-1.0, std::nan(""), HUGE_VAL}) {
+    EXPECT_THROW(seeds_2(nodes, preserving_nodes, bad), std::invalid_argument);
+    EXPECT_THROW(seeds_3(nodes, preserving_nodes, bad), std::invalid_argument);
+    EXPECT_THROW(exponential_runge_kutta(nodes, etd2(), preserving_nodes, {.stochasticity = bad}),
+                 std::invalid_argument);
+  }
 }
 
 }  // namespace

@@ -54,14 +54,15 @@ struct exponential_step {
 };
 
 /// The step between two levels for the output `row`.
-/// \throws std::invalid_argument for a negative stochasticity, a stochastic step that adds noise, or
-///   one with a row other than data and noise.
+/// \throws std::invalid_argument for a negative or infinite stochasticity, a stochastic step that adds
+///   noise, or one with a row other than data and noise.
 inline exponential_step step_between(signal_noise from, signal_noise to, plane_row row,
                                      double stochasticity = 0) {
   constexpr const char* name = "step_between";
   const double l_from = determinant(from, row);
   detail::require(l_from != 0, name, "determinant", l_from,
-                  "the p-output does not determine the state at the start of the step");
+                  "valid: not 0 at the start of a step: alpha > 0 for the noise row, sigma > 0 for "
+                  "the data row");
   exponential_step step;
   // e^(-h) as a quotient: exact at both ends, and 1 for equal levels.
   step.length = -std::log((from.alpha * to.sigma) / (from.sigma * to.alpha));
@@ -70,7 +71,8 @@ inline exponential_step step_between(signal_noise from, signal_noise to, plane_r
   step.exponent = row == clean_row ? -step.length : row == noise_row ? step.length : 0;
   if (stochasticity == 0) return step;
 
-  detail::require(stochasticity > 0, name, "stochasticity", stochasticity, "valid: >= 0");
+  detail::require(stochasticity > 0 && std::isfinite(stochasticity), name, "stochasticity",
+                  stochasticity, "valid: 0 <= stochasticity < inf");
   constexpr double rounding = 1e-14;
   detail::require(step.length >= -rounding, name, "length", step.length,
                   "a stochastic step must go towards less noise");

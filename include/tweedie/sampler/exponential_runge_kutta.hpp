@@ -58,16 +58,30 @@ struct exponential_tableau {
   }
 };
 
-/// Two evaluations, the second at c: the line through both, integrated exactly.
-inline exponential_tableau etd2(double c = 0.5) { return {{0, c}, {{2, 1, 1 / c, 2, 1}}}; }
+namespace detail {
 
-/// Two evaluations, the second at c: the slope with half the weight of the constant.
+inline void require_stage(const char* function, const char* argument, double c) {
+  require(c > 0 && c <= 1, function, argument, c, "valid: a place in the step, 0 < c <= 1");
+}
+
+}  // namespace detail
+
+/// Two evaluations, the second at c in (0, 1]: the line through both, integrated exactly.
+inline exponential_tableau etd2(double c = 0.5) {
+  detail::require_stage("etd2", "c", c);
+  return {{0, c}, {{2, 1, 1 / c, 2, 1}}};
+}
+
+/// Two evaluations, the second at c in (0, 1]: the slope with half the weight of the constant.
 inline exponential_tableau dpm_solver_2(double c = 0.5) {
+  detail::require_stage("dpm_solver_2", "c", c);
   return {{0, c}, {{2, 1, 0.5 / c, 1, 1}}};
 }
 
 /// Three evaluations at 0, c_2, c_3 with stiff order 3. c_2 != 2/3, and c_2 != c_3.
 inline exponential_tableau etd3(double c_2 = 0.5, double c_3 = 1) {
+  detail::require_stage("etd3", "c_2", c_2);
+  detail::require_stage("etd3", "c_3", c_3);
   const double gamma = (3 * c_3 - 2) * c_3 / ((2 - 3 * c_2) * c_2);
   detail::require(std::isfinite(gamma) && gamma * c_2 + c_3 != 0, "etd3", "c_2", c_2,
                   "valid: 0 < c_2, c_3 <= 1, c_2 != 2/3, c_2 != c_3");
@@ -79,8 +93,11 @@ inline exponential_tableau etd3(double c_2 = 0.5, double c_3 = 1) {
            {3, 2, scale, 2, 1}}};
 }
 
-/// Three evaluations at 0, c_2, c_3; the last step uses the line through the first and the third.
+/// Three evaluations at 0, c_2, c_3, both in (0, 1]; the last step uses the line through the first
+/// and the third.
 inline exponential_tableau dpm_solver_3(double c_2 = 1.0 / 3, double c_3 = 2.0 / 3) {
+  detail::require_stage("dpm_solver_3", "c_2", c_2);
+  detail::require_stage("dpm_solver_3", "c_3", c_3);
   return {{0, c_2, c_3}, {{2, 1, c_3 * c_3 / c_2, 2, c_3}, {3, 2, 1 / c_3, 2, 1}}};
 }
 
@@ -140,17 +157,27 @@ template <class NodeMaker>
 program exponential_runge_kutta(const grid& nodes, const exponential_tableau& method,
                                 const NodeMaker& between, const exponential_options& options = {});
 
-/// SEEDS-2 (Gonzalez et al. 2023, algorithm 2).
+namespace detail {
+
+inline double seeds_stochasticity(const char* function, double eta) {
+  require(eta >= 0 && std::isfinite(eta), function, "eta", eta, "valid: 0 <= eta < inf");
+  return std::sqrt(eta);
+}
+
+}  // namespace detail
+
+/// SEEDS-2 (Gonzalez et al. 2023, algorithm 2), eta in [0, inf), c in (0, 1].
 template <class NodeMaker>
 program seeds_2(const grid& nodes, const NodeMaker& between, double eta = 1, double c = 0.5) {
   return exponential_runge_kutta(nodes, dpm_solver_2(c), between,
-                                 {.stochasticity = std::sqrt(eta)});
+                                 {.stochasticity = detail::seeds_stochasticity("seeds_2", eta)});
 }
 
-/// SEEDS-3 (Gonzalez et al. 2023, algorithm 3).
+/// SEEDS-3 (Gonzalez et al. 2023, algorithm 3), eta in [0, inf).
 template <class NodeMaker>
 program seeds_3(const grid& nodes, const NodeMaker& between, double eta = 1) {
-  return exponential_runge_kutta(nodes, dpm_solver_3(), between, {.stochasticity = std::sqrt(eta)});
+  return exponential_runge_kutta(nodes, dpm_solver_3(), between,
+                                 {.stochasticity = detail::seeds_stochasticity("seeds_3", eta)});
 }
 
 namespace detail {
@@ -242,6 +269,8 @@ program exponential_runge_kutta(const grid& nodes, const exponential_tableau& me
   if (options.row != clean_row && options.row != noise_row)
     detail::fail("exponential_runge_kutta", "row.x0", options.row.x0,
                  "valid: data (1, 0) or noise (0, 1)");
+  for (std::size_t i = 1; i < method.c.size(); ++i)
+    detail::require_stage("exponential_runge_kutta", "c", method.c[i]);
   recorder r(nodes.front());
   linear x = r.state();
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
