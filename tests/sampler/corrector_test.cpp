@@ -78,6 +78,17 @@ TEST(predictor_corrector, without_a_corrector_is_multistep) {
   EXPECT_EQ(a.result.variance, b.result.variance);
 }
 
+TEST(predictor_corrector, refuses_what_is_not_a_level) {
+  const std::vector<adams_step> steps{{1, 0}, {2, 2}, {2, 2}};
+  for (const std::size_t i : {0, 3})
+    for (const signal_noise level :
+         {signal_noise{std::nan(""), 1}, signal_noise{1, -0.1}, signal_noise{0, 0}}) {
+      grid nodes = even_grid(3);
+      nodes[i].level = level;
+      EXPECT_THROW(predictor_corrector(nodes, steps), std::invalid_argument) << i;
+    }
+}
+
 TEST(predictor_corrector, refuses_bad_input) {
   const grid nodes = even_grid(2);
   const std::vector<adams_step> one{{1, 0}}, zero{{1, 0}, {0, 1}};

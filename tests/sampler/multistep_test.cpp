@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "refusal.hpp"
 #include "sampler/exact_flow.hpp"
 #include "sampler/mixture_flow.hpp"
 #include "tweedie/sampler/ddim.hpp"
@@ -188,6 +189,36 @@ TEST(multistep, a_repeated_level_is_a_step_that_does_nothing) {
   EXPECT_EQ(twice.evaluations(), 5u);
 }
 
+TEST(multistep, refuses_what_is_not_a_level) {
+  for (const std::size_t i : {0, 3})
+    for (const signal_noise level :
+         {signal_noise{std::nan(""), 1}, signal_noise{1, -0.1}, signal_noise{0, 0}}) {
+      grid nodes = even_grid(3);
+      nodes[i].level = level;
+      EXPECT_THROW(multistep(nodes, std::vector{1, 2, 2}, {}), std::invalid_argument) << i;
+    }
+}
+
+TEST(multistep, errors_name_the_method) {
+  const grid rising = reversed(even_grid(3));
+  const auto starts = [](const std::string& message, const std::string& name) {
+    return message.rfind(name + ": ", 0) == 0;
+  };
+  EXPECT_TRUE(starts(refusal([&] { dpm_solver_plus_plus(rising, 2); }), "dpm_solver_plus_plus"));
+  EXPECT_TRUE(starts(refusal([&] { dpm_solver_multistep(rising, 2); }), "dpm_solver_multistep"));
+  EXPECT_TRUE(
+      starts(refusal([&] { sde_dpm_solver_plus_plus(rising, 2); }), "sde_dpm_solver_plus_plus"));
+  EXPECT_TRUE(starts(refusal([&] { exponential_adams(rising, 2); }), "exponential_adams"));
+  EXPECT_TRUE(starts(refusal([&] { deis(rising, 2); }), "deis"));
+  EXPECT_TRUE(starts(refusal([&] { deis_in_time(variance_preserving_schedule{}, rising, 2); }),
+                     "deis_in_time"));
+  EXPECT_EQ(refusal([&] { dpm_solver_plus_plus(even_grid(3), 0); }),
+            "dpm_solver_plus_plus: order = 0; valid: order >= 1");
+  grid pure = even_grid(3);
+  pure[0].level = {0, 1};
+  EXPECT_NE(refusal([&] { deis(pure, 2); }).find("; valid: "), std::string::npos);
+}
+
 TEST(multistep, refuses_bad_input) {
   const grid nodes = even_grid(3);
   EXPECT_THROW(multistep(nodes, std::vector{1, 2}, {}), std::invalid_argument);
@@ -196,7 +227,8 @@ TEST(multistep, refuses_bad_input) {
                std::invalid_argument);
   EXPECT_THROW(multistep({}, std::vector<int>{}, {}), std::invalid_argument);
   EXPECT_THROW(dpm_solver_plus_plus(nodes, 0), std::invalid_argument);
-  EXPECT_THROW(sde_dpm_solver_plus_plus(nodes, 2, -1), std::invalid_argument);
+  for (const double eta : {-1.0, std::nan(""), HUGE_VAL})
+    EXPECT_THROW(sde_dpm_solver_plus_plus(nodes, 2, eta), std::invalid_argument);
   const grid repeated{nodes[0], nodes[1], nodes[1], nodes[2]};
   EXPECT_THROW(multistep(repeated, std::vector{1, 2, 3}, {}), std::invalid_argument);
 }

@@ -59,6 +59,16 @@ TEST(singlestep, lowers_orders_above_what_is_known) {
             law(b, gaussian_denoiser(0, 1), {1, 0}).result.mean);
 }
 
+TEST(singlestep, refuses_what_is_not_a_level) {
+  for (const std::size_t i : {0, 3})
+    for (const signal_noise level :
+         {signal_noise{std::nan(""), 1}, signal_noise{1, -0.1}, signal_noise{0, 0}}) {
+      grid nodes = even_grid(3);
+      nodes[i].level = level;
+      EXPECT_THROW(singlestep(nodes, block_orders(nodes, 2)), std::invalid_argument) << i;
+    }
+}
+
 TEST(singlestep, refuses_bad_input) {
   const grid nodes = even_grid(3);
   EXPECT_THROW(singlestep(nodes, std::vector{1, 2}), std::invalid_argument);

@@ -12,7 +12,7 @@
 //
 // UniPC-p (Zhao et al. 2023, theorem 3.1 and appendix C). Its p equations R(r) a = b fix the weights
 // of polynomial interpolation; only the two-point formulas, UniP-2 and UniC-1, keep a free choice of
-// B(h), which is second_order_term: bh1 (B = h) is `leading`, bh2 (B = e^h - 1) is `half`, and
+// B(h), which is second_order_term: bh1 (B = h) is `leading`, bh2 (B = e^h - 1) is `halved`, and
 // varying coefficients are `exact`. UniP-p has order p, UniPC-p order p + 1.
 #pragma once
 
@@ -37,7 +37,7 @@ inline program unipc(const grid& nodes, int order = 2,
                      second_order_term second = second_order_term::halved,
                      plane_row row = clean_row) {
   std::vector<adams_step> steps;
-  for (const int p : ramped_orders(nodes, order)) steps.push_back({p, p + 1});
+  for (const int p : ramped_orders(nodes, order, "unipc")) steps.push_back({p, p + 1});
   return predictor_corrector(nodes, steps, {.row = row, .second = second});
 }
 
@@ -45,12 +45,13 @@ inline program unipc(const grid& nodes, int order = 2,
 inline program unip(const grid& nodes, int order = 2,
                     second_order_term second = second_order_term::halved,
                     plane_row row = clean_row) {
-  return multistep(nodes, ramped_orders(nodes, order), {.row = row, .second = second});
+  return multistep(nodes, ramped_orders(nodes, order, "unip"), {.row = row, .second = second});
 }
 
 inline program predictor_corrector(const grid& nodes, std::span<const adams_step> steps,
                                    const multistep_model& model) {
-  if (nodes.size() < 2 || steps.size() + 1 != nodes.size())
+  check_levels("predictor_corrector", nodes);
+  if (steps.size() + 1 != nodes.size())
     detail::fail("predictor_corrector", "steps", static_cast<double>(steps.size()),
                  "valid: one for each of N >= 1 steps, nodes = " + std::to_string(nodes.size()));
   const detail::lambda_polynomial polynomial{model};

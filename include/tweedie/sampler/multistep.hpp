@@ -61,11 +61,13 @@ struct multistep_model {
   std::function<double(const node& from)> stochasticity = {};
 };
 
-/// Orders 1, 2, ..., order, order, ...: a multistep method starting from nothing.
-/// \throws std::invalid_argument unless the noise falls along the grid
-inline std::vector<int> ramped_orders(const grid& nodes, int order) {
-  check_descending("ramped_orders", nodes);
-  detail::require(order >= 1, "ramped_orders", "order", order, "valid: order >= 1");
+/// Orders 1, 2, ..., order, order, ...: a multistep method starting from nothing. Errors name
+/// `function`.
+/// \throws std::invalid_argument unless the noise falls along the grid and order >= 1.
+inline std::vector<int> ramped_orders(const grid& nodes, int order,
+                                      const char* function = "ramped_orders") {
+  check_descending(function, nodes);
+  detail::require(order >= 1, function, "order", order, "valid: order >= 1");
   std::vector<int> orders;
   for (int i = 1; i < static_cast<int>(nodes.size()); ++i) orders.push_back(i < order ? i : order);
   return orders;
@@ -74,6 +76,7 @@ inline std::vector<int> ramped_orders(const grid& nodes, int order) {
 /// The multistep planner with one order per step. An order above the number of known outputs is
 /// lowered to it. Without noise the grid may rise, which inverts the sampler, and a level that is
 /// repeated is a step that does nothing.
+/// \throws std::invalid_argument for levels that are not finite or negative, or orders below 1.
 inline program multistep(const grid& nodes, std::span<const int> orders,
                          const multistep_model& model);
 
@@ -81,14 +84,15 @@ inline program multistep(const grid& nodes, std::span<const int> orders,
 inline program dpm_solver_plus_plus(const grid& nodes, int order,
                                     second_order_term second = second_order_term::halved,
                                     third_order_term third = third_order_term::exact) {
-  return multistep(nodes, ramped_orders(nodes, order), {.second = second, .third = third});
+  return multistep(nodes, ramped_orders(nodes, order, "dpm_solver_plus_plus"),
+                   {.second = second, .third = third});
 }
 
 /// DPM-Solver in noise prediction, multistep (Lu et al. 2022a; 2022b, appendix B).
 inline program dpm_solver_multistep(const grid& nodes, int order,
                                     second_order_term second = second_order_term::halved,
                                     third_order_term third = third_order_term::exact) {
-  return multistep(nodes, ramped_orders(nodes, order),
+  return multistep(nodes, ramped_orders(nodes, order, "dpm_solver_multistep"),
                    {.row = noise_row, .second = second, .third = third});
 }
 
@@ -97,15 +101,16 @@ inline program dpm_solver_multistep(const grid& nodes, int order,
 inline program sde_dpm_solver_plus_plus(const grid& nodes, int order, double eta = 1,
                                         second_order_term second = second_order_term::halved,
                                         third_order_term third = third_order_term::exact) {
-  detail::require(eta >= 0, "sde_dpm_solver_plus_plus", "eta", eta, "valid: eta >= 0");
+  constexpr const char* name = "sde_dpm_solver_plus_plus";
+  detail::require(eta >= 0 && std::isfinite(eta), name, "eta", eta, "valid: 0 <= eta < inf");
   multistep_model model{.second = second, .third = third};
   if (eta > 0) model.stochasticity = [tau = std::sqrt(eta)](const node&) { return tau; };
-  return multistep(nodes, ramped_orders(nodes, order), model);
+  return multistep(nodes, ramped_orders(nodes, order, name), model);
 }
 
 /// Exponential Adams-Bashforth of any order in the half log-SNR: exact integrals of the polynomial.
 inline program exponential_adams(const grid& nodes, int order, plane_row row = clean_row) {
-  return multistep(nodes, ramped_orders(nodes, order), {.row = row});
+  return multistep(nodes, ramped_orders(nodes, order, "exponential_adams"), {.row = row});
 }
 
 /// DEIS with the polynomial in the schedule's time (tAB); integrals by 32-point Gauss quadrature.
@@ -114,7 +119,7 @@ program deis_in_time(const Schedule& schedule, const grid& nodes, int order);
 
 /// DEIS with the polynomial in log(sigma / alpha), the variable most implementations use.
 inline program deis(const grid& nodes, int order = 3) {
-  return exponential_adams(nodes, order, noise_row);
+  return multistep(nodes, ramped_orders(nodes, order, "deis"), {.row = noise_row});
 }
 
 namespace detail {
@@ -151,7 +156,7 @@ struct lambda_polynomial {
 
   // Polynomials in lambda cannot use levels at infinity: outputs at alpha = 0 behind the step, or
   // anything but the last output for a step to sigma = 0.
-  bool reaches(const node& at, const node& to) const {
+  static bool reaches(const node& at, const node& to) {
     return at.level.alpha > 0 && at.level.sigma > 0 && to.level.sigma > 0;
   }
 
@@ -229,7 +234,8 @@ linear mean_output(const Polynomial& polynomial, const output_history& outputs, 
 template <class Polynomial>
 program multistep(const grid& nodes, std::span<const int> orders, const multistep_model& model,
                   const Polynomial& polynomial) {
-  if (nodes.size() < 2 || orders.size() + 1 != nodes.size())
+  check_levels("multistep", nodes);
+  if (orders.size() + 1 != nodes.size())
     fail("multistep", "orders", static_cast<double>(orders.size()),
          "valid: one order for each of N >= 1 steps, nodes = " + std::to_string(nodes.size()));
   if (model.row != clean_row && model.row != noise_row)
@@ -258,7 +264,7 @@ program multistep(const grid& nodes, std::span<const int> orders, const multiste
 
 template <noise_schedule Schedule>
 program deis_in_time(const Schedule& schedule, const grid& nodes, int order) {
-  return detail::multistep(nodes, ramped_orders(nodes, order), {.row = noise_row},
+  return detail::multistep(nodes, ramped_orders(nodes, order, "deis_in_time"), {.row = noise_row},
                            detail::time_polynomial<Schedule>{schedule});
 }
 

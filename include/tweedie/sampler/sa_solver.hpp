@@ -29,7 +29,7 @@ inline program sa_solver(const grid& nodes, std::function<double(const node& fro
                          second_order_term second = second_order_term::exact) {
   detail::require(corrector >= 0, "sa_solver", "corrector", corrector, "valid: corrector >= 0");
   std::vector<adams_step> steps;
-  for (const int p : ramped_orders(nodes, predictor)) {
+  for (const int p : ramped_orders(nodes, predictor, "sa_solver")) {
     const int known = static_cast<int>(steps.size()) + 2;
     steps.push_back({p, corrector < known ? corrector : known});
   }

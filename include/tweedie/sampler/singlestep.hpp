@@ -39,7 +39,8 @@ inline std::vector<int> block_orders(const grid& nodes, int order) {
 inline program singlestep(const grid& nodes, std::span<const int> orders,
                           const multistep_model& model = {},
                           singlestep_third third = singlestep_third::quadratic) {
-  if (nodes.size() < 2 || orders.size() + 1 != nodes.size())
+  check_levels("singlestep", nodes);
+  if (orders.size() + 1 != nodes.size())
     detail::fail("singlestep", "orders", static_cast<double>(orders.size()),
                  "valid: one for each of N >= 1 steps, nodes = " + std::to_string(nodes.size()));
   const detail::lambda_polynomial polynomial{model};

@@ -52,7 +52,9 @@ inline std::vector<std::vector<double>> derivative_weights(std::span<const doubl
 }  // namespace detail
 
 /// The published code. Steps as in `predictor_corrector`; a corrector of any number of outputs
-/// means correction with the predictor's outputs and the new one.
+/// means correction with the predictor's outputs and the new one. As in `multistep`, outputs at pure
+/// noise do not enter polynomials: the step from there is not corrected.
+/// \throws std::invalid_argument if the grid does not fall, or a predictor is below 1.
 inline program unipc_published_varying(const grid& nodes, std::span<const adams_step> steps,
                                        plane_row row = clean_row) {
   constexpr const char* name = "unipc_published_varying";
@@ -66,9 +68,12 @@ inline program unipc_published_varying(const grid& nodes, std::span<const adams_
   linear base;                 // the last step to first order
   std::vector<double> places;  // of the older outputs, in units of the last step
   std::vector<linear> slopes;  // D_j
+  constexpr auto reaches = detail::lambda_polynomial::reaches;
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
     const node& from = nodes[i];
     const node& to = nodes[i + 1];
+    detail::require(steps[i].predictor >= 1, name, "predictor", steps[i].predictor,
+                    "valid: predictor >= 1");
     const estimate e = r.evaluate(x, from);
     const linear output = row.x0 * e.clean + row.z * e.noise;
     const auto weight = [&last](std::size_t k) {  // of the derivative k + 1
@@ -76,7 +81,7 @@ inline program unipc_published_varying(const grid& nodes, std::span<const adams_
       for (std::size_t j = 2; j <= k + 1; ++j) factorial *= static_cast<double>(j);
       return last.gain * exponential_mean_power(static_cast<int>(k) + 1, last.exponent) / factorial;
     };
-    if (i > 0 && steps[i - 1].corrector > 0) {
+    if (i > 0 && steps[i - 1].corrector > 0 && reaches(nodes[i - 1], from)) {
       std::vector<double> all = places;
       all.push_back(1);
       const auto a = detail::derivative_weights(all);
@@ -94,7 +99,7 @@ inline program unipc_published_varying(const grid& nodes, std::span<const adams_
     slopes.clear();
     const auto order = static_cast<std::size_t>(steps[i].predictor);
     const std::size_t known = order < outputs.size() ? order : outputs.size();
-    for (std::size_t j = 1; j < known && to.level.sigma > 0; ++j) {
+    for (std::size_t j = 1; j < known && reaches(newest(outputs, j).at, to); ++j) {
       places.push_back((half_log_snr(newest(outputs, j).at.level) - half_log_snr(from.level)) /
                        last.length);
       slopes.push_back((newest(outputs, j).value - output) / places.back());
