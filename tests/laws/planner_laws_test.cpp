@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "laws/planners.hpp"
+#include "refusal.hpp"
 #include "tweedie/program/bind.hpp"
 #include "tweedie/program/moments.hpp"
 
@@ -144,9 +146,31 @@ TEST(every_planner, converges_at_its_order_on_gaussian_data) {
 TEST(every_planner, refuses_grids_that_do_not_fall) {
   const grid rising = reversed(trailing(linear_beta_schedule(1000), 5));
   for (const planner& p : planners()) {
-    EXPECT_THROW(p.plan(rising), std::invalid_argument) << p.name;
+    const std::string message = refusal([&] { p.plan(rising); });
+    EXPECT_NE(message.find("; valid: strictly below"), std::string::npos) << p.name;
+    EXPECT_EQ(message.find("ramped_orders"), std::string::npos) << p.name;
     EXPECT_THROW(p.plan(grid{rising[0]}), std::invalid_argument) << p.name;
     EXPECT_THROW(p.plan(grid{}), std::invalid_argument) << p.name;
+  }
+}
+
+TEST(every_planner, refuses_what_is_not_a_level) {
+  const double nan = std::nan("");
+  const double infinity = std::numeric_limits<double>::infinity();
+  const grid nodes = trailing(linear_beta_schedule(1000), 5);
+  const auto with = [&](std::size_t index, signal_noise level) {
+    grid out = nodes;
+    out[index].level = level;
+    return out;
+  };
+  for (const planner& p : planners()) {
+    for (const signal_noise level :
+         {signal_noise{nan, 1}, signal_noise{1, nan}, signal_noise{1, infinity},
+          signal_noise{-1, 3}, signal_noise{-0.1, -2}, signal_noise{0, 0}})
+      EXPECT_THROW(p.plan(with(0, level)), std::invalid_argument) << p.name << ' ' << level.sigma;
+    for (const signal_noise level : {signal_noise{nan, 0}, signal_noise{1, nan},
+                                     signal_noise{infinity, 0.1}, signal_noise{1, -0.1}})
+      EXPECT_THROW(p.plan(with(5, level)), std::invalid_argument) << p.name << ' ' << level.alpha;
   }
 }
 

@@ -131,7 +131,7 @@ inline std::vector<planner> planners() {
        true, 2, 2},
       {"DPM-Solver++ 3S",
        [](const grid& g) { return dpm_solver(g, 3, inner_node_at, {.row = clean_row}); }, false,
-       true, true, 3, 3},
+       true, false, 3, 3},
       {"DPM-Solver++ 2S ancestral",
        [](const grid& g) { return dpm_solver_ancestral(g, 2, inner_node_at); }, true, true, false,
        2},

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "refusal.hpp"
 #include "sampler/mixture_flow.hpp"
+#include "tweedie/grid/spacing.hpp"
 #include "tweedie/sampler/ddim.hpp"
 #include "tweedie/schedule/continuous.hpp"
 
@@ -59,6 +61,57 @@ TEST(dpm_solver, ancestral_form_keeps_the_law_of_a_perfect_denoiser) {
   EXPECT_TRUE(dpm_solver_ancestral(nodes, 2, noise_levels_by_half_log_snr(), 0).draws.empty());
 }
 
+TEST(dpm_solver, starts_from_pure_noise_with_an_order_one_step) {
+  const grid nodes = uniform(rectified_flow{}, 5);
+  const auto expect_law = [&](const program& plan) {
+    const program_law of = law(plan, perfect_denoiser(0.8), {0, 1});
+    for (std::size_t i = 0; i < of.marks.size(); ++i) {
+      const signal_noise level = nodes[i + 1].level;
+      EXPECT_NEAR(of.marks[i].second.mean, 0.8 * level.alpha, 1e-13);
+      EXPECT_NEAR(of.marks[i].second.variance, level.sigma * level.sigma, 1e-13);
+    }
+  };
+  const node_maker at = noise_levels_by_half_log_snr();
+  for (const int order : {1, 2, 3}) {
+    const auto order_count = static_cast<std::size_t>(order);
+    const program plan = dpm_solver(nodes, order, at, {.row = clean_row});
+    EXPECT_EQ(plan.evaluations(), 3 * order_count + 2);
+    expect_law(plan);
+    for (const double eta : {0.0, 0.4, 1.0})
+      expect_law(dpm_solver_ancestral(nodes, order, at, eta));
+  }
+  // The first step is DDIM's.
+  const ddim_weights w = ddim_step(nodes[0].level, nodes[1].level);
+  const auto denoise = [](const node&) { return affine_denoiser{0.3, 0.2}; };
+  EXPECT_NEAR(
+      law(dpm_solver(nodes, 3, at, {.row = clean_row}), denoise, {2, 0}).marks[0].second.mean,
+      2 * w.state + (0.3 * 2 + 0.2) * w.clean, 1e-15);
+  EXPECT_NE(refusal([&] { dpm_solver(nodes, 2, at); }).find("; valid: "), std::string::npos);
+}
+
+TEST(even_leg, refuses_points_in_a_step_without_length) {
+  const node_maker at = noise_levels_by_half_log_snr();
+  const node pure{1, {0, 1}}, middle{0.5, {0.5, 0.5}}, clean{0, {1, 0}};
+  for (const auto& [from, to] : {std::pair{pure, middle}, {middle, clean}, {pure, clean}}) {
+    EXPECT_TRUE(even_leg(from, to, 1, at).points.empty());
+    for (const int order : {2, 3})
+      EXPECT_EQ(refusal([&] { even_leg(from, to, order, at); }).rfind("even_leg: length = ", 0),
+                0u);
+  }
+}
+
+TEST(dpm_solver, refuses_legs_that_end_in_no_level_or_have_no_length) {
+  const node start{1, {0.5, 0.5}};
+  const node below{0.4, {0.6, 0.4}};
+  const std::vector<singlestep_leg> to_clean{{{below}, {0, {1, 0}}}};
+  EXPECT_EQ(refusal([&] { dpm_solver(start, to_clean); }).rfind("dpm_solver: length = inf", 0), 0u);
+  const std::vector<singlestep_leg> onwards{{{start}, below}};
+  EXPECT_THROW(dpm_solver({1, {0, 1}}, onwards, {.row = clean_row}), std::invalid_argument);
+  const std::vector<singlestep_leg> legs{{{}, {0, {1, std::nan("")}}}};
+  EXPECT_THROW(dpm_solver(start, legs), std::invalid_argument);
+  EXPECT_THROW(dpm_solver({1, {std::nan(""), 1}}, {}), std::invalid_argument);
+}
+
 TEST(dpm_fast, spends_exactly_the_evaluations_it_is_given) {
   EXPECT_EQ(fast_orders(9), (std::vector<int>{3, 3, 2, 1}));
   EXPECT_EQ(fast_orders(10), (std::vector<int>{3, 3, 3, 1}));
@@ -88,6 +141,10 @@ TEST(dpm_fast, refuses_what_it_cannot_do) {
   EXPECT_THROW(dpm_fast(3, -3, 9, at, {.eta = 1}), std::invalid_argument);
   EXPECT_THROW(dpm_fast(-3, 3, 2, at), std::invalid_argument);
   EXPECT_THROW(dpm_solver(even_grid(3), 4, at), std::invalid_argument);
+  for (const double scale : {-1.0, std::nan(""), HUGE_VAL}) {
+    EXPECT_THROW(dpm_fast(-3, 3, 9, at, {.eta = 1, .noise_scale = scale}), std::invalid_argument);
+    EXPECT_THROW(dpm_solver_ancestral(even_grid(3), 2, at, 1, scale), std::invalid_argument);
+  }
 }
 
 }  // namespace

@@ -125,23 +125,43 @@ struct singlestep_leg {
   node to;
 };
 
+namespace detail {
+
+// h, the length in half log-SNR of a step with points on the way.
+inline void require_finite_length(const char* function, double h) {
+  require(std::isfinite(h), function, "length", h,
+          "valid: finite with order > 1; from pure noise or to clean data take order 1");
+}
+
+}  // namespace detail
+
 /// A leg of the given order with points at 1/2 (order 2) or 1/3 and 2/3 (order 3) of the step.
+/// \throws std::invalid_argument for other orders than 1, 2 and 3, or above 1 if an end is pure
+///   noise or clean data: half log-SNR is infinite there.
 inline singlestep_leg even_leg(const node& from, const node& to, int order, const node_maker& at) {
   detail::require(order >= 1 && order <= 3, "even_leg", "order", order, "valid: 1, 2, 3");
   singlestep_leg leg{{}, to};
   const double start = half_log_snr(from.level);
   const double h = half_log_snr(to.level) - start;
+  if (order > 1) detail::require_finite_length("even_leg", h);
   for (int i = 1; i < order; ++i) leg.points.push_back(at(start + h * i / order));
   return leg;
 }
 
 /// Runs the legs one after another.
+/// \throws std::invalid_argument for levels that are not finite or negative, and for points in a leg
+///   from pure noise or to clean data.
 inline program dpm_solver(const node& start, std::span<const singlestep_leg> legs,
                           const dpm_solver_rule& rule = {}) {
+  constexpr const char* name = "dpm_solver";
+  check_level(name, 0, start.level);
+  for (std::size_t i = 0; i < legs.size(); ++i) check_level(name, i + 1, legs[i].to.level);
   recorder r(start);
   linear x = r.state();
   node from = start;
   for (const singlestep_leg& leg : legs) {
+    if (!leg.points.empty())
+      detail::require_finite_length(name, half_log_snr(leg.to.level) - half_log_snr(from.level));
     const dpm_solver_step step(r, x, from, leg.points, rule);
     x = step.state(leg.to, leg.points.size() + 1);
     r.mark(x, leg.to);
@@ -150,14 +170,23 @@ inline program dpm_solver(const node& start, std::span<const singlestep_leg> leg
   return r.finish(x);
 }
 
-/// DPM-Solver of one order over a grid, with points at even fractions of each step. A step onto
-/// clean data is of order one.
+namespace detail {
+
+// The order of a step: one where an end is pure noise or clean data.
+inline int order_between(signal_noise from, signal_noise to, int order) {
+  return from.alpha == 0 || to.sigma == 0 ? 1 : order;
+}
+
+}  // namespace detail
+
+/// DPM-Solver of one order over a grid, with points at even fractions of each step. A step from
+/// pure noise (data prediction only) or onto clean data is of order one.
 inline program dpm_solver(const grid& nodes, int order, const node_maker& at,
                           const dpm_solver_rule& rule = {}) {
   check_descending("dpm_solver", nodes);
   std::vector<singlestep_leg> legs;
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const int now = nodes[i + 1].level.sigma == 0 ? 1 : order;
+    const int now = detail::order_between(nodes[i].level, nodes[i + 1].level, order);
     legs.push_back(even_leg(nodes[i], nodes[i + 1], now, at));
   }
   return dpm_solver(nodes.front(), legs, rule);
@@ -189,13 +218,14 @@ inline program dpm_solver_ancestral(const grid& nodes, int order, const node_mak
                                     double eta = 1, double noise_scale = 1,
                                     const dpm_solver_rule& rule = {.row = clean_row}) {
   check_descending("dpm_solver_ancestral", nodes);
+  detail::require_noise_scale("dpm_solver_ancestral", noise_scale);
   recorder r(nodes.front());
   linear x = r.state();
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
     const node& next = nodes[i + 1];
     const double lowest = std::numeric_limits<double>::infinity();
     const ancestral_target target = ancestral_end(nodes[i], next, lowest, eta, at);
-    const int now = target.down.level.sigma == 0 ? 1 : order;
+    const int now = detail::order_between(nodes[i].level, target.down.level, order);
     const singlestep_leg leg = even_leg(nodes[i], target.down, now, at);
     x = dpm_solver_step(r, x, nodes[i], leg.points, rule).state(leg.to, leg.points.size() + 1);
     x *= target.scale;
@@ -240,6 +270,7 @@ inline program dpm_fast(double from, double to, int evaluations, const node_make
                   "valid: finite and different from the start");
   detail::require(options.eta == 0 || (options.eta > 0 && to > from), name, "eta", options.eta,
                   "valid: 0, or positive while the noise falls");
+  detail::require_noise_scale(name, options.noise_scale);
   const std::vector<int> orders = fast_orders(evaluations);
   const auto steps = static_cast<double>(orders.size());
   node now = at(from);
