@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "refusal.hpp"
 #include "sampler/exact_flow.hpp"
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/program/bind.hpp"
@@ -83,6 +84,17 @@ TEST(pndm, keeps_the_marginals_with_a_perfect_denoiser) {
 TEST(pndm, refuses_grids_without_room_for_its_start) {
   const auto schedule = linear_beta_schedule(1000);
   EXPECT_THROW(pndm(schedule, trailing(schedule, 2)), std::invalid_argument);
+  // Three Runge-Kutta steps do not fit where the third ends in clean data.
+  for (const grid& nodes : {trailing(schedule, 3), linspace(schedule, 3), leading(schedule, 3)})
+    EXPECT_EQ(refusal([&] { pndm(schedule, nodes); }),
+              "pndm: sigma of node 3 = 0; valid: sigma > 0; take at least 4 steps if the grid ends "
+              "in clean data");
+  for (const grid& nodes : {trailing(schedule, 4), linspace(schedule, 4), leading(schedule, 4)})
+    for (const stage& s : pndm(schedule, nodes).stages)
+      if (s.evaluate) {
+        EXPECT_GT(s.evaluate->at.level.sigma, 0);
+      }
+  EXPECT_EQ(pndm(edm_schedule{}, equal_steps(3)).evaluations(), 12u);
   EXPECT_THROW(plms(reversed(trailing(schedule, 4))), std::invalid_argument);
 }
 

@@ -77,11 +77,15 @@ inline program plms(const grid& nodes) {
 
 /// PLMS started by three pseudo Runge-Kutta steps: N steps, N + 9 evaluations. The midpoints are
 /// the nodes of `schedule` at the middle times.
+/// \throws std::invalid_argument if the grid does not fall, starts from pure noise, or has fewer
+///   than three steps before clean data.
 template <noise_schedule Schedule>
 program pndm(const Schedule& schedule, const grid& nodes) {
   check_descending("pndm", nodes);
   detail::require(nodes.size() >= 4, "pndm", "steps", static_cast<double>(nodes.size()) - 1,
-                  "valid: at least 3 steps");
+                  "valid: at least 3 steps, 4 if the grid ends in clean data");
+  detail::require(nodes[3].level.sigma > 0, "pndm", "sigma of node 3", nodes[3].level.sigma,
+                  "valid: sigma > 0; take at least 4 steps if the grid ends in clean data");
   recorder r(nodes.front());
   linear x = r.state();
   std::vector<linear> history;
