@@ -93,6 +93,22 @@ TEST(trajectory_consistency, keeps_the_marginals_with_a_perfect_denoiser) {
   }
 }
 
+TEST(trajectory_consistency, stays_on_the_table_near_clean_data) {
+  const auto schedule = linear_beta_schedule(1000);
+  for (const grid& nodes : {leading(schedule, 4), linspace(schedule, 4), trailing(schedule, 1000)})
+    for (const double gamma : {0.3, 0.9, 1.0}) {
+      const auto [alpha, sigma] = nodes.front().level;
+      const program plan = trajectory_consistency(schedule, nodes, gamma);
+      const program_law l = law(plan, perfect_denoiser(1.7), {alpha * 1.7, sigma * sigma});
+      for (const auto& [at, state] : l.marks) {
+        EXPECT_NEAR(state.mean, at.level.alpha * 1.7, 1e-12);
+        EXPECT_NEAR(state.variance, at.level.sigma * at.level.sigma, 1e-12);
+      }
+      // A step to time 0 goes straight there, but for gamma = 1.
+      EXPECT_EQ(plan.draws.size(), nodes.size() - (gamma < 1 ? 3 : 2));
+    }
+}
+
 TEST(trajectory_consistency, refuses_gamma_outside_the_unit_interval) {
   const auto schedule = linear_beta_schedule(1000);
   const grid nodes = trailing(schedule, 5);

@@ -15,9 +15,11 @@
 
 #include <cmath>
 #include <functional>
+#include <type_traits>
 
 #include "tweedie/grid/grid.hpp"
 #include "tweedie/program/recorder.hpp"
+#include "tweedie/schedule/discrete.hpp"
 
 namespace tweedie {
 
@@ -57,8 +59,26 @@ inline program consistency(const grid& nodes,
   return r.finish(x);
 }
 
+namespace detail {
+
+// The level of `schedule` the fraction gamma of the way from time s to its clean time. A table has no
+// levels between its first entry, time 0, and clean data, time -1: time 0 is taken there.
+template <noise_schedule Schedule>
+signal_noise towards_clean(const Schedule& schedule, double s, double gamma) {
+  const double clean = schedule.clean_time();
+  if (gamma == 1) return schedule(clean);
+  const double time = s + gamma * (clean - s);
+  if constexpr (std::is_same_v<Schedule, discrete_schedule>) {
+    if (time > clean && time < 0) return schedule(0);
+  }
+  return schedule(time);
+}
+
+}  // namespace detail
+
 /// Trajectory consistency sampling. The intermediate node of a step to time s is that of
-/// `schedule` at s + gamma (clean - s): gamma = 0 stays at s, gamma = 1 goes to clean data.
+/// `schedule` at s + gamma (clean - s): gamma = 0 stays at s, gamma = 1 goes to clean data. In a
+/// discrete schedule it is time 0 where that lies between time 0 and clean data.
 template <noise_schedule Schedule>
 program trajectory_consistency(const Schedule& schedule, const grid& nodes, double gamma) {
   check_descending("trajectory_consistency", nodes);
@@ -68,16 +88,11 @@ program trajectory_consistency(const Schedule& schedule, const grid& nodes, doub
   linear x = r.state();
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
     const signal_noise to = nodes[i + 1].level;
-    const bool jumps_beyond = gamma > 0 && to.sigma > 0;
-    signal_noise below = to;
-    if (jumps_beyond) {
-      const double s = nodes[i + 1].time;
-      const double clean = schedule.clean_time();
-      below = gamma == 1 ? schedule(clean) : schedule(s + gamma * (clean - s));
-    }
+    const signal_noise below =
+        gamma > 0 && to.sigma > 0 ? detail::towards_clean(schedule, nodes[i + 1].time, gamma) : to;
     const estimate e = r.evaluate(x, nodes[i]);
     x = below.alpha * e.clean + below.sigma * e.noise;
-    if (jumps_beyond) x = renoised(r, x, below, to);
+    if (below != to) x = renoised(r, x, below, to);
     r.mark(x, nodes[i + 1]);
   }
   return r.finish(x);
