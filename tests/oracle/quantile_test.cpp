@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace {
 
 using namespace tweedie;
@@ -85,6 +87,22 @@ TEST(Quantile, RefusesWhatHasNoAnswer) {
       {{1.0, Eigen::VectorXd::Zero(2), Eigen::MatrixXd::Identity(2, 2)}});
   EXPECT_THROW(cumulative(plane, {1, 0}, 0.0), std::invalid_argument);
   EXPECT_THROW(flow(data, {1, 0.1}, {1, 0}, 1e6), std::invalid_argument);
+}
+
+TEST(Quantile, UpperTailIsTheMirrorOfTheLower) {
+  const oracle::mixture<double> normal(
+      {{1.0, Eigen::VectorXd::Zero(1), Eigen::MatrixXd::Identity(1, 1)}});
+  for (const double p : {1e-3, 1e-6, 1e-12, 1e-15})
+    EXPECT_EQ(quantile(normal, {1, 0}, 1 - p), -quantile(normal, {1, 0}, 1 - (1 - p)));
+  EXPECT_NEAR(quantile(normal, {1, 0}, 1 - 1e-12), 7.0344869, 5e-8);
+  // In float the weights 1/6 add up to less than the largest probability below 1.
+  std::vector<oracle::component<float>> parts;
+  for (int k = 0; k < 6; ++k)
+    parts.push_back(
+        {1, Eigen::VectorXf::Constant(1, static_cast<float>(k)), Eigen::MatrixXf::Identity(1, 1)});
+  const oracle::mixture<float> six(parts);
+  const float p = std::nextafter(1.f, 0.f);
+  EXPECT_NEAR(quantile(six, {1, 1}, p), 5 - quantile(six, {1, 1}, 1 - p), 1e-5);
 }
 
 }  // namespace

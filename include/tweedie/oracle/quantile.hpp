@@ -67,7 +67,7 @@ class marginal_line {
     return out;
   }
 
-  // The point whose tail has the given mass: Newton's method on the logarithm of the mass,
+  // The point whose tail has the given mass <= 1/2: Newton's method on the logarithm of the mass,
   // bisection whenever that leaves the bracket.
   Scalar tail_inverse(Scalar mass, Scalar side) const {
     Scalar high = 1;
@@ -110,7 +110,9 @@ template <class Scalar>
 Scalar quantile(const mixture<Scalar>& data, signal_noise level, Scalar probability) {
   detail::require(probability > 0 && probability < 1, "quantile", "probability",
                   static_cast<double>(probability), "valid: 0 < probability < 1");
-  return detail::marginal_line<Scalar>("quantile", data, level).tail_inverse(probability, 1);
+  const detail::marginal_line<Scalar> line("quantile", data, level);
+  return probability <= Scalar(0.5) ? line.tail_inverse(probability, 1)
+                                    : line.tail_inverse(1 - probability, -1);
 }
 
 template <class Scalar>
