@@ -51,4 +51,14 @@ TEST(Empirical, RefusesNoPointsAndNoNoise) {
   EXPECT_THROW(data.denoise({1, 1}, VectorXd::Zero(3)), std::invalid_argument);
 }
 
+TEST(Empirical, RefusesWhatIsNotFinite) {
+  EXPECT_THROW((oracle::empirical<double>(points * NAN)), std::invalid_argument);
+  for (const double w : {static_cast<double>(NAN), static_cast<double>(INFINITY), 0.0, -1.0})
+    EXPECT_THROW((oracle::empirical<double>(points, Eigen::Vector4d(1, 1, 1, w))),
+                 std::invalid_argument)
+        << w;
+  EXPECT_THROW((oracle::empirical<double>(points, Eigen::Vector4d::Constant(1e308))),
+               std::invalid_argument);
+}
+
 }  // namespace

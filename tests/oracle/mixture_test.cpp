@@ -182,4 +182,21 @@ TEST(Mixture, RefusesWhatIsNotAMixture) {
   EXPECT_THROW(fine.denoise({1, 1}, VectorXd::Zero(2)), std::invalid_argument);
 }
 
+TEST(Mixture, RefusesWhatIsNotFinite) {
+  const Eigen::VectorXd zero = Eigen::VectorXd::Zero(1), nan = Eigen::VectorXd::Constant(1, NAN);
+  const Eigen::MatrixXd one = Eigen::MatrixXd::Identity(1, 1);
+  EXPECT_THROW((oracle::mixture<double>({{1, nan, one}})), std::invalid_argument);
+  EXPECT_THROW((oracle::mixture<double>({{1, zero, one * NAN}})), std::invalid_argument);
+  EXPECT_THROW((oracle::mixture<double>({{1e308, zero, one}, {1e308, zero, one}})),
+               std::invalid_argument);
+  try {
+    oracle::mixture<double>({{1, zero, Eigen::MatrixXd::Identity(2, 2)}});
+    FAIL();
+  } catch (const std::invalid_argument& e) {
+    EXPECT_NE(std::string(e.what()).find("= 2; valid: the dimension of the first mean, 1"),
+              std::string::npos)
+        << e.what();
+  }
+}
+
 }  // namespace

@@ -28,14 +28,19 @@ class empirical {
   explicit empirical(const matrix& points) : empirical(points, vector::Ones(points.cols())) {}
 
   /// Points with positive weights, which need not be normalised.
-  /// \throws std::invalid_argument for no points, or a number of weights that differs.
+  /// \throws std::invalid_argument for no points, points that are not finite, a number of weights
+  /// that differs, or weights that are not positive or whose sum is not finite.
   empirical(matrix points, const vector& weights) : points_(std::move(points)) {
     if (points_.size() == 0) detail::fail("empirical", "no points; valid: at least one");
     detail::require(weights.size() == points_.cols(), "empirical", "weights",
                     static_cast<double>(weights.size()), "valid: one for each point");
+    if (!points_.allFinite()) detail::fail("empirical", "points must be finite");
+    const Scalar total = weights.sum();
+    detail::require(std::isfinite(total), "empirical", "sum of the weights",
+                    static_cast<double>(total), "valid: finite");
     detail::require(weights.minCoeff() > 0, "empirical", "weight",
                     static_cast<double>(weights.minCoeff()), "valid: weight > 0");
-    log_weights_ = (weights / weights.sum()).array().log().matrix();
+    log_weights_ = (weights / total).array().log().matrix();
   }
 
   const matrix& points() const { return points_; }

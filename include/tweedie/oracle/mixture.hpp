@@ -18,6 +18,7 @@
 #include <Eigen/Dense>
 #include <cmath>
 #include <numbers>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -41,8 +42,9 @@ class mixture {
   using vector = Eigen::Vector<Scalar, Eigen::Dynamic>;
   using matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
 
-  /// \throws std::invalid_argument for no components, a weight that is not positive, sizes that
-  ///   differ, or a covariance that is not symmetric positive semidefinite.
+  /// \throws std::invalid_argument for no components, a weight that is not positive, weights whose
+  ///   sum is not finite, sizes that differ, a mean that is not finite, or a covariance that is not
+  ///   finite, symmetric and positive semidefinite.
   explicit mixture(const std::vector<component<Scalar>>& components);
 
   Eigen::Index dimension() const { return parts_.front().mean.size(); }
@@ -106,10 +108,17 @@ mixture<Scalar>::mixture(const std::vector<component<Scalar>>& components) {
                     static_cast<double>(c.weight), "valid: 0 < weight < inf");
     total += c.weight;
   }
+  detail::require(std::isfinite(total), "mixture", "sum of the weights", static_cast<double>(total),
+                  "valid: finite");
   const Eigen::Index d = components.front().mean.size();
+  detail::require(d > 0, "mixture", "dimension", static_cast<double>(d), "valid: at least 1");
   for (const component<Scalar>& c : components) {
-    if (c.mean.size() != d || c.covariance.rows() != d || c.covariance.cols() != d || d == 0)
-      detail::fail("mixture", "sizes of means and covariances differ or are zero");
+    for (const Eigen::Index size : {c.mean.size(), c.covariance.rows(), c.covariance.cols()})
+      if (size != d)
+        detail::fail("mixture", "size of a mean or covariance", static_cast<double>(size),
+                     "valid: the dimension of the first mean, " + std::to_string(d));
+    if (!c.mean.allFinite() || !c.covariance.allFinite())
+      detail::fail("mixture", "means and covariances must be finite");
     const Scalar scale = c.covariance.cwiseAbs().maxCoeff();
     const Scalar rounding = 64 * static_cast<Scalar>(d) * Eigen::NumTraits<Scalar>::epsilon();
     if (!((c.covariance - c.covariance.transpose()).cwiseAbs().maxCoeff() <= rounding * scale))
