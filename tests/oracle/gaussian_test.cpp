@@ -276,5 +276,38 @@ TEST(gaussian_oracle, refuses_what_is_no_covariance) {
   EXPECT_THROW(target().denoise({0.6, 0.8}, points(4, 1)), std::invalid_argument);
 }
 
+TEST(gaussian_oracle, divergences_of_little_signal_keep_their_digits) {
+  // (r - log(1 + r))/2 = r^2/4 - r^3/6 + ...
+  const double alpha_bar = 2.4287669e-9, r = alpha_bar / (1 - alpha_bar);
+  const signal_noise level{std::sqrt(alpha_bar), std::sqrt(1 - alpha_bar)};
+  const double exact = r * r / 4 - r * r * r / 6;
+  const oracle::gaussian<double> g(Eigen::VectorXd::Zero(1), Eigen::MatrixXd::Identity(1, 1));
+  const oracle::gaussian<float> single(Eigen::VectorXf::Zero(1), Eigen::MatrixXf::Identity(1, 1));
+  EXPECT_NEAR(g.prior_divergence(level) / exact, 1, 1e-12);
+  EXPECT_NEAR(single.prior_divergence(level) / exact, 1, 1e-6);
+  EXPECT_THROW(g.prior_divergence({1, 0}), std::invalid_argument);
+  // Both sides of where the formula changes: 1e-3.
+  for (const double snr : {1e-3 * (1 - 1e-9), 1e-3 * (1 + 1e-9)})
+    EXPECT_NEAR(g.prior_divergence({std::sqrt(snr), 1}) /
+                    (snr * snr * (1 / 4. - snr / 6 + snr * snr / 8 - snr * snr * snr / 10)),
+                1, 2e-12);
+  // Reverse variances too large by the factor 1 + d: d^2/4 for each step and axis.
+  const double d = 1e-7;
+  const std::vector<signal_noise> chain = {level, {0.6, 0.8}};
+  const auto used = [&](signal_noise from, signal_noise to) {
+    const double b = transition(to, from).variance;
+    return b / (from.alpha * from.alpha + from.sigma * from.sigma) *
+           (to.alpha * to.alpha + to.sigma * to.sigma) / (1 + d);
+  };
+  EXPECT_NEAR((g.bound_gap(chain, used) - exact) / (d * d / 4), 1, 1e-6);
+  EXPECT_NEAR((single.bound_gap(chain, used) - exact) / (d * d / 4), 1, 1e-6);
+}
+
+TEST(gaussian_oracle, refuses_points_of_another_dimension_at_every_level) {
+  const oracle::gaussian<double> g(Eigen::VectorXd::Zero(2), Eigen::MatrixXd::Identity(2, 2));
+  for (const signal_noise level : {signal_noise{1, 0}, {0.6, 0.8}})
+    EXPECT_THROW(g.denoise(level, Eigen::MatrixXd::Ones(3, 1)), std::invalid_argument);
+}
+
 }  // namespace
 }  // namespace tweedie

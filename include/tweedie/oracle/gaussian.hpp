@@ -94,6 +94,7 @@ class gaussian {
   /// E[x0 | x], for each column. At sigma = 0 it is x / alpha, also along flat directions of S.
   matrix denoise(signal_noise level, const matrix& x) const {
     const auto alpha = static_cast<Scalar>(level.alpha);
+    check_rows(x);
     if (level.sigma == 0) return x / alpha;
     return apply(level, x, [&](Scalar s) { return alpha * s / total(level, s); }).colwise() + mean_;
   }
@@ -152,15 +153,12 @@ class gaussian {
 
   /// KL(q(x_t) || N(0, sigma^2 I)) in nats: what is lost by starting from pure noise.
   Scalar prior_divergence(signal_noise level) const {
-    check_noisy("prior_divergence", level);
-    const auto variance = static_cast<Scalar>(level.sigma * level.sigma);
-    const auto alpha = static_cast<Scalar>(level.alpha);
-    Scalar sum = alpha * alpha * mean_.squaredNorm() / variance;
-    for (const Scalar s : variances_) {
-      const Scalar excess = alpha * alpha * s / variance;  // C / sigma^2 - 1
-      sum += excess - std::log1p(excess);
-    }
-    return sum / 2;
+    detail::require(level.sigma > 0, "prior_divergence", "sigma", level.sigma,
+                    "valid: sigma > 0, the deviation of the prior");
+    const double snr = level.alpha * level.alpha / (level.sigma * level.sigma);
+    double sum = snr * static_cast<double>(mean_.squaredNorm());
+    for (const Scalar s : variances_) sum += minus_log1p(snr * static_cast<double>(s));
+    return static_cast<Scalar>(sum / 2);
   }
 
   /// Mean gap, in nats, between log p(x0) and the variational bound of an ancestral chain that has
@@ -169,16 +167,19 @@ class gaussian {
   /// sigma = 0 has zero exact variance for s = 0 only and must be excluded by the caller.
   template <class Variance>
   Scalar bound_gap(const std::vector<signal_noise>& levels, const Variance& variance) const {
-    Scalar gap = prior_divergence(levels.front());
+    const auto exact_total = [](signal_noise level, Scalar s) {
+      return level.alpha * level.alpha * static_cast<double>(s) + level.sigma * level.sigma;
+    };
+    auto gap = static_cast<double>(prior_divergence(levels.front()));
     for (std::size_t i = 0; i + 1 < levels.size(); ++i) {
-      const auto b = static_cast<Scalar>(transition(levels[i + 1], levels[i]).variance);
-      const auto used = static_cast<Scalar>(variance(levels[i], levels[i + 1]));
-      for (const Scalar s : variances_) {
-        const Scalar excess = b * total(levels[i + 1], s) / total(levels[i], s) / used - 1;
-        gap += (excess - std::log1p(excess)) / 2;
-      }
+      const double b = transition(levels[i + 1], levels[i]).variance;
+      const double used = variance(levels[i], levels[i + 1]);
+      for (const Scalar s : variances_)
+        gap +=
+            minus_log1p(b * exact_total(levels[i + 1], s) / exact_total(levels[i], s) / used - 1) /
+            2;
     }
-    return gap;
+    return static_cast<Scalar>(gap);
   }
 
   /// m + S^1/2 z for each column of standard normals z.
@@ -192,15 +193,23 @@ class gaussian {
     const auto sigma = static_cast<Scalar>(level.sigma);
     return alpha * alpha * s + sigma * sigma;
   }
+  // x - log(1 + x), to 12 digits also near 0.
+  static double minus_log1p(double x) {
+    if (std::abs(x) > 1e-3) return x - std::log1p(x);
+    return x * x * (1.0 / 2 - x * (1.0 / 3 - x * (1.0 / 4 - x / 5)));
+  }
+  void check_rows(const matrix& x) const {
+    if (x.rows() != dimension())
+      detail::fail("oracle::gaussian", "rows", static_cast<double>(x.rows()),
+                   "valid: the dimension of the data, " + std::to_string(dimension()));
+  }
   void check_noisy(const char* function, signal_noise level) const {
     for (const Scalar s : variances_)
       detail::require(total(level, s) > 0, function, "sigma", level.sigma,
                       "valid: sigma > 0 where the data covariance is singular");
   }
   matrix rotate(signal_noise level, const matrix& x) const {
-    if (x.rows() != dimension())
-      detail::fail("oracle::gaussian", "rows", static_cast<double>(x.rows()),
-                   "valid: the dimension of the data, " + std::to_string(dimension()));
+    check_rows(x);
     return axes_.transpose() * (x.colwise() - static_cast<Scalar>(level.alpha) * mean_);
   }
   template <class Gain>
