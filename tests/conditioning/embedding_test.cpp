@@ -42,6 +42,7 @@ TEST(time_embedding, refuses_bad_input) {
   std::vector<float> out(5);
   const auto f = embedding_frequencies(8, embedding_form::adm);
   EXPECT_THROW(embed_time<float>(1, f, embedding_form::adm, out), std::invalid_argument);
+  EXPECT_THROW(time_embedding(1, -2, embedding_form::adm), std::invalid_argument);
 }
 
 }  // namespace

@@ -55,8 +55,9 @@ void embed_time(double t, std::span<const double> frequencies, embedding_form fo
 /// The embedding as a new vector.
 inline std::vector<double> time_embedding(double t, int dimension, embedding_form form,
                                           double period = 10000) {
+  const std::vector<double> frequencies = embedding_frequencies(dimension, form, period);
   std::vector<double> out(static_cast<std::size_t>(dimension));
-  embed_time<double>(t, embedding_frequencies(dimension, form, period), form, out);
+  embed_time<double>(t, frequencies, form, out);
   return out;
 }
 
