@@ -61,6 +61,83 @@ TEST(flow_classes, refuse_what_they_cannot_do) {
   expect_named(refusal("Helios", json::object(), {5, {{"stage_index", 3}}}), {"stage_index", "3"});
 }
 
+// The reference's flow times are levels of the straight path, 1 - s and s.
+TEST(flow_classes, refuse_flow_times_off_the_straight_path) {
+  for (const char* name :
+       {"FlowMatchEulerDiscrete", "FlowMatchLCM", "FlowMapEulerDiscrete", "LTXEulerAncestralRF"}) {
+    expect_named(refusal(name, json::object(), {std::nullopt, {{"sigmas", {999, 500, 1}}}}),
+                 {name, "sigmas = 999", "0 <= sigma <= 1"});
+    expect_named(refusal(name, json::object(), {std::nullopt, {{"sigmas", {1, -0.5}}}}),
+                 {name, "sigmas = -0.5", "0 <= sigma <= 1"});
+    expect_named(refusal(name, json::object(), {std::nullopt, {{"timesteps", {5000, -200}}}}),
+                 {name, "sigmas = 5", "0 <= sigma <= 1"});
+    const loaded_sampler rounded =
+        load(name, json::object(), {std::nullopt, {{"sigmas", {1.0000001, 0.5, 0}}}});
+    EXPECT_EQ(rounded.plan.start.level.alpha, 0);
+  }
+  for (const char* name : {"FlowMatchEulerDiscrete", "FlowMatchLCM", "FlowMatchHeunDiscrete"})
+    expect_named(refusal(name, {{"shift", -0.5}}), {name, "sigmas", "after shift"});
+  expect_named(refusal("FlowMatchEulerDiscrete", {{"shift_terminal", 2}}), {"sigmas"});
+  expect_named(refusal("FlowMatchEulerDiscrete", {{"use_karras_sigmas", true}, {"sigma_max", 50}}),
+               {"sigmas = 50"});
+  expect_named(refusal("LTXEulerAncestralRF", {{"invert_sigmas", true}}),
+               {"sigmas = 0", "invert_sigmas"});
+  expect_named(refusal("LTXEulerAncestralRF", json::object(), {std::nullopt, {{"sigmas", {0, 1}}}}),
+               {"sigmas = 0", "above 0"});
+  for (const json& config : std::vector<json>{{{"shift", "Infinity"}},
+                                              {{"shift", 0}},
+                                              {{"gamma", -0.5}},
+                                              {{"num_train_timesteps", 1}}})
+    for (const char* name : {"Helios", "HeliosDMD"})
+      expect_named(refusal(name, config), {name, "shift", "gamma", "num_train_timesteps"});
+  for (const char* name : {"Helios", "HeliosDMD"})
+    expect_named(refusal(name, {{"stages", 1}}, {2, {{"sigmas", {9, 0.5}}}}),
+                 {name, "sigmas = 9", "0 <= sigma <= 1"});
+}
+
+TEST(flow_classes, take_pairs_of_two_timesteps_in_range_only) {
+  for (const char* pairs : {"5", "true", "\"a\"", "[1, 2]", "[[1]]", "[[1, 2, 3]]", "[]",
+                            "[[\"a\", \"b\"]]", "[[5000, 0]]", "[[500, -1]]"})
+    expect_named(
+        refusal("FlowMapEulerDiscrete", json::object(), {5, {}, {{"pairs", json::parse(pairs)}}}),
+        {"FlowMapEulerDiscrete", "pairs", "valid"});
+  const loaded_sampler sampler =
+      load("FlowMapEulerDiscrete", json::object(), {5, {}, {{"pairs", {{1000, 250}, {250, 0}}}}});
+  EXPECT_EQ(sampler.plan.evaluations(), 2u);
+}
+
+TEST(noise_level_classes, need_two_training_timesteps_between_which_levels_lie) {
+  for (const char* name :
+       {"DEISMultistep", "DPMSolverMultistep", "DPMSolverMultistepInverse", "DPMSolverSinglestep",
+        "SASolver", "UniPCMultistep", "EulerDiscrete", "HeunDiscrete", "KDPM2Discrete",
+        "KDPM2AncestralDiscrete", "LMSDiscrete", "DPMSolverSDE"})
+    for (const char* spacing : {"use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"})
+      for (const int steps : {1, 2})
+        expect_named(refusal(name, {{"num_train_timesteps", 1}, {spacing, true}}, steps),
+                     {name, "num_train_timesteps = 1", "2 or more"});
+}
+
+TEST(noise_level_classes, take_finite_lists_of_some_timesteps) {
+  for (const char* name : {"DPMSolverMultistep", "DPMSolverSinglestep", "EulerDiscrete",
+                           "HeunDiscrete", "LCM", "DDPM"})
+    for (const json& list : std::vector<json>{json::array(), json::array({std::nan("")}),
+                                              json::array({"Infinity", 1})})
+      expect_named(refusal(name, json::object(), {std::nullopt, {{"timesteps", list}}}),
+                   {name, "timesteps = "});
+  expect_named(refusal("DPMSolverMultistepInverse", {{"lambda_min_clipped", 1e300}}),
+               {"lambda_min_clipped = 1e+300", "half log-SNR"});
+  expect_named(refusal("EulerDiscrete", {{"use_beta_sigmas", true}, {"sigma_min", -1}}),
+               {"sigma_min = -1"});
+}
+
+// Rounded to integers, so many timesteps repeat, and a method of order 2 has nothing between them.
+TEST(noise_level_classes, name_the_number_of_steps_that_is_too_high) {
+  for (const char* name :
+       {"DEISMultistep", "DPMSolverMultistep", "SASolver", "UniPCMultistep", "DPMSolverSinglestep"})
+    expect_named(refusal(name, json::object(), 1001),
+                 {name, "num_inference_steps = 1001 leaves no program"});
+}
+
 TEST(euler_discrete, is_euler_where_nothing_is_churned) {
   const loaded_sampler sampler = load("EulerDiscrete", json::object());
   grid nodes{sampler.plan.start};

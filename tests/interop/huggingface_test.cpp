@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 
@@ -63,6 +64,145 @@ TEST(huggingface_scheduler, names_arguments_of_the_call) {
                {"timesteps", "descending"});
 }
 
+// Tables that a run would leave, or divide by zero or read beyond.
+TEST(huggingface_scheduler, refuses_betas_that_the_run_divides_by) {
+  for (const char* name : {"DDIM", "DDIMParallel", "DDPM", "DDPMParallel", "CogVideoXDDIM",
+                           "CogVideoXDPM", "RePaint"}) {
+    const std::string scheduler_name = std::string(name) + "Scheduler";
+    expect_named(refusal({{"_class_name", scheduler_name}, {"beta_start", 0}}),
+                 {name, "beta_start = 0", "beta > 0"});
+    expect_named(refusal({{"_class_name", scheduler_name},
+                          {"num_train_timesteps", 4},
+                          {"trained_betas", {0, 0.1, 0.2, 0.3}}},
+                         4),
+                 {name, "trained_betas", "beta > 0"});
+  }
+  for (const char* name : {"DDIM", "DDIMParallel", "DDPM", "DDPMParallel"})
+    expect_named(refusal({{"_class_name", std::string(name) + "Scheduler"}, {"beta_start", 1}}),
+                 {name, "beta_start = 1", "beta < 1"});
+  expect_named(refusal({{"_class_name", "DDIMScheduler"}, {"beta_end", -1}}), {"beta_end", "0 <="});
+}
+
+// Neither 0 nor 1 is divided by here: the first is not visited, no step ends at the second.
+TEST(huggingface_scheduler, takes_betas_at_the_ends_of_their_range_where_they_do_no_harm) {
+  const std::vector<json> configs{
+      {{"_class_name", "DDIMScheduler"}, {"beta_start", 0}, {"steps_offset", 1}},
+      {{"_class_name", "DPMSolverMultistepScheduler"}, {"beta_start", 0}},
+      {{"_class_name", "DDIMScheduler"},
+       {"num_train_timesteps", 4},
+       {"trained_betas", {0.1, 0.2, 0.3, 1}},
+       {"prediction_type", "v_prediction"},
+       {"timestep_spacing", "trailing"}}};
+  for (const json& config : configs) {
+    const loaded_sampler sampler = scheduler(config, 4);
+    for (const bound_stage& s : bound(sampler)->stages)
+      for (const double weight : s.pass.weights) EXPECT_TRUE(std::isfinite(weight)) << config;
+  }
+}
+
+TEST(huggingface_scheduler, refuses_limits_of_the_estimate_that_leave_no_estimate) {
+  for (const char* name : {"DDIM", "DDPM", "DDIMInverse", "UnCLIP", "HeunDiscrete"})
+    for (const json& range : std::vector<json>{-1, 0, "-Infinity"})
+      expect_named(refusal({{"_class_name", std::string(name) + "Scheduler"},
+                            {"clip_sample", true},
+                            {"clip_sample_range", range}}),
+                   {name, "clip_sample_range", "> 0"});
+  for (const char* name : {"DDIM", "DPMSolverMultistep", "EDMDPMSolverMultistep"}) {
+    const json config{{"_class_name", std::string(name) + "Scheduler"}, {"thresholding", true}};
+    for (const double ratio : {99.5, -0.1}) {
+      json bad = config;
+      bad["dynamic_thresholding_ratio"] = ratio;
+      expect_named(refusal(bad), {name, "dynamic_thresholding_ratio", "<= 1"});
+      bad["thresholding"] = false;
+      EXPECT_EQ(refusal(bad), "accepted");
+    }
+    json bad = config;
+    bad["sample_max_value"] = 0;
+    expect_named(refusal(bad), {name, "sample_max_value = 0", ">= 1"});
+    EXPECT_EQ(refusal(config), "accepted");
+  }
+  // Thresholding wins: the range is not used.
+  EXPECT_EQ(
+      refusal(
+          {{"_class_name", "DDIMScheduler"}, {"thresholding", true}, {"clip_sample_range", -1}}),
+      "accepted");
+}
+
+// Above 1, 1 - a_s - d^2 is negative in some step.
+TEST(huggingface_scheduler, takes_no_more_noise_than_there_is) {
+  for (const char* name : {"DDIM", "DDIMParallel", "RePaint"})
+    for (const double eta : {2.0, 1.001, -0.5})
+      expect_named(
+          refusal({{"_class_name", std::string(name) + "Scheduler"}}, {10, {}, {{"eta", eta}}}),
+          {name, "eta = ", "0 <= eta <= 1"});
+  expect_named(refusal({{"_class_name", "RePaintScheduler"}, {"eta", 2}}), {"eta = 2", "<= 1"});
+  EXPECT_EQ(refusal({{"_class_name", "DDIMScheduler"}}, {10, {}, {{"eta", 1}}}), "accepted");
+}
+
+TEST(huggingface_scheduler, names_timesteps_outside_the_table) {
+  for (const char* name : {"DDPM", "DDPMParallel", "CogVideoXDDIM", "CogVideoXDPM", "DDIM", "PNDM"})
+    expect_named(refusal({{"_class_name", std::string(name) + "Scheduler"}, {"steps_offset", -1}}),
+                 {name, "steps_offset = -1", "0 or more"});
+  for (const double t : {-1.0, 1e300, std::nan("")}) {
+    expect_named(
+        refusal({{"_class_name", "DDPMScheduler"}}, {std::nullopt, {{"timesteps", {999, t}}}}),
+        {"timestep"});
+    for (const char* name : {"DDIM", "PNDM", "RePaint", "LCM"}) {
+      const loaded_sampler sampler =
+          scheduler(json{{"_class_name", std::string(name) + "Scheduler"}}, 10);
+      EXPECT_THROW(sampler.forward(t), std::invalid_argument) << name << " " << t;
+      EXPECT_THROW(sampler.forward(1000), std::invalid_argument) << name;
+    }
+  }
+}
+
+TEST(huggingface_scheduler, refuses_numbers_that_leave_the_range_of_a_method) {
+  struct refused {
+    const char* name;
+    json config;
+    request how;
+    const char* message;
+  };
+  const std::vector<refused> all{
+      {"ScoreSdeVe", {{"sampling_eps", 2}}, 10, "sampling_eps = 2"},
+      {"ScoreSdeVe", {{"sampling_eps", -1}}, 10, "sampling_eps = -1"},
+      {"ScoreSdeVe", {}, {10, {{"sampling_eps", 2}}}, "sampling_eps = 2"},
+      {"ScoreSdeVe", {{"sigma_min", 2000}}, 10, "sigma_min = 2000"},
+      {"ScoreSdeVp", {{"sampling_eps", 0}}, 10, "sampling_eps = 0"},
+      {"ScoreSdeVp", {{"sampling_eps", -1}}, 10, "sampling_eps = -1"},
+      {"KarrasVe", {{"s_churn", -1}}, 10, "s_churn = -1"},
+      {"KarrasVe", {{"sigma_min", 0}}, 10, "sigma_min = 0"},
+      {"CMStochasticIterative", {{"sigma_max", 0.001}}, 10, "sigma_max = 0.001"},
+      {"CMStochasticIterative", {{"sigma_min", 1e300}}, 10, "sigma_min = 1e+300"},
+      {"CMStochasticIterative", {{"num_train_timesteps", 1}}, 1, "num_train_timesteps = 1"},
+      {"EDMEuler", {{"sigma_max", "Infinity"}}, 10, "sigma_max"},
+      {"DDPMWuerstchen", {}, {std::nullopt, {{"timesteps", {0, 1}}}}, "timesteps = [0,1]"},
+      {"DDPMWuerstchen", {}, {std::nullopt, {{"timesteps", {1.5, 0}}}}, "timesteps = [1.5,0]"},
+      {"DDPMWuerstchen", {{"scaler", -1}}, 10, "scaler = -1"},
+  };
+  for (const refused& r : all) {
+    json config = r.config.is_null() ? json::object() : r.config;
+    config["_class_name"] = std::string(r.name) + "Scheduler";
+    expect_named(refusal(config, r.how), {r.name, r.message, "valid"});
+  }
+  EXPECT_EQ(refusal({{"_class_name", "ScoreSdeVeScheduler"}, {"sampling_eps", 0}}), "accepted");
+  EXPECT_EQ(refusal({{"_class_name", "ScoreSdeVpScheduler"}, {"sampling_eps", 1}}), "accepted");
+}
+
+// What no check of a single option sees.
+TEST(huggingface_scheduler, never_gives_a_number_that_is_not_finite) {
+  expect_named(refusal({{"_class_name", "LCMScheduler"}, {"timestep_scaling", "Infinity"}}),
+               {"LCMScheduler", "weight of step 0", "finite"});
+  expect_named(refusal({{"_class_name", "EulerDiscreteScheduler"}, {"beta_end", 1}}),
+               {"EulerDiscreteScheduler", "inf"});
+  expect_named(refusal({{"_class_name", "HeunDiscreteScheduler"}, {"beta_start", 0}}),
+               {"HeunDiscreteScheduler", "nan"});
+  expect_named(refusal({{"_class_name", "ScoreSdeVpScheduler"}, {"beta_min", -1}}),
+               {"ScoreSdeVpScheduler", "nan", "finite"});
+  expect_named(refusal({{"_class_name", "KarrasVeScheduler"}, {"s_noise", "Infinity"}}),
+               {"KarrasVeScheduler", "weight of step 0", "finite"});
+}
+
 // Files saved from a converted scheduler carry entries of its former class.
 TEST(huggingface_scheduler, reports_entries_of_other_classes_that_ask_for_nothing) {
   const loaded_sampler s = scheduler(json{{"_class_name", "PNDMScheduler"},
@@ -94,6 +234,16 @@ TEST(huggingface_scheduler, reads_text_and_files_with_the_literals_of_python) {
   std::remove(path.c_str());
   EXPECT_THROW(scheduler(path, 8), std::invalid_argument);
   EXPECT_THROW(scheduler("{\"_class_name\": ", 8), std::invalid_argument);
+  EXPECT_THROW(scheduler(R"({"_class_name": "DDIMScheduler", "beta_end": 1e999})", 8),
+               std::invalid_argument);
+  std::ofstream(path) << "{\"_class_name\": ";
+  try {
+    scheduler(path, 8);
+    FAIL() << "accepted";
+  } catch (const std::invalid_argument& error) {
+    expect_named(error.what(), {path.c_str(), "line 1"});
+  }
+  std::remove(path.c_str());
   EXPECT_EQ(parse_python_json(R"({"a": "NaN \" Infinity"})")["a"], "NaN \" Infinity");
 }
 
@@ -314,6 +464,27 @@ TEST(huggingface_start, pastes_what_is_known) {
   const std::vector<float> three(3);
   EXPECT_THROW(paste_known(sampler, 0, s, noise, std::span(three), std::span(three), 1),
                std::invalid_argument);
+}
+
+// Every jump up takes T//N = 20 draws at once. The denoiser of one data point ends there.
+template <class S>
+void expect_repaint_ends_at_the_data() {
+  const loaded_sampler sampler = scheduler(json{{"_class_name", "RePaintScheduler"}}, 50);
+  EXPECT_GT(sampler.plan.draws.size(), 20 * sampler.plan.evaluations() / 10);
+  const std::vector<S> x{S(0.3), S(-2), S(5), S(0)};
+  const S data = S(0.25);
+  auto s = start(sampler, x, gaussian_noise{3});
+  while (s.next()) {
+    const signal_noise level = sampler.forward(s.network_time());
+    for (std::size_t i = 0; i < x.size(); ++i)
+      s.output()[i] = (s.input()[i] - S(level.alpha) * data) / S(level.sigma);
+  }
+  for (const S v : s.state()) EXPECT_NEAR(v, data, 1e-5);
+}
+
+TEST(huggingface_start, runs_repaint_whose_jumps_take_many_draws) {
+  expect_repaint_ends_at_the_data<float>();
+  expect_repaint_ends_at_the_data<double>();
 }
 
 }  // namespace

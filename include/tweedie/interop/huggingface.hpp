@@ -11,8 +11,11 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <set>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tweedie/interop/huggingface/cogvideox.hpp"
@@ -123,11 +126,59 @@ inline void refuse_unread(const options& arguments) {
       arguments.fail(key, arguments.values()[key].dump() + "; this class takes no such argument");
 }
 
+// Loads a class. What a planner says of its grid gets the class and the call before it.
+inline loaded_sampler load(const scheduler_class& known, const config& c, const request& how) {
+  try {
+    return known.load(c, how);
+  } catch (const std::invalid_argument& error) {
+    if (std::string_view(error.what()).starts_with(c.name())) throw;
+    std::string call =
+        how.num_inference_steps ? std::to_string(*how.num_inference_steps) : "(absent)";
+    if (!how.set_timesteps.values().empty()) call += " with " + how.set_timesteps.values().dump();
+    c.fail("num_inference_steps", call + " leaves no program: " + error.what());
+  }
+}
+
+inline void require_finite(const config& c, const char* what, std::size_t step, double value) {
+  if (!std::isfinite(value))
+    c.fail(what + (" of step " + std::to_string(step)),
+           tweedie::detail::number(value) +
+               "; valid: finite, as ordinary betas, levels, times and factors make it");
+}
+
+inline void require_finite(const config& c, std::size_t step, const node& at) {
+  require_finite(c, "time", step, at.time);
+  require_finite(c, "alpha", step, at.level.alpha);
+  require_finite(c, "sigma", step, at.level.sigma);
+}
+
+inline void require_finite(const config& c, const program& plan) {
+  require_finite(c, 0, plan.start);
+  std::size_t step = 0;
+  for (const stage& s : plan.stages) {
+    if (s.evaluate) require_finite(c, step, s.evaluate->at);
+    for (const double weight : s.pass.weights) require_finite(c, "weight", step, weight);
+    if (s.mark) require_finite(c, step++, s.mark->at);
+  }
+}
+
+// The net under the range checks of the classes.
+inline void require_finite(const config& c, const loaded_sampler& sampler) {
+  for (std::size_t i = 0; i < sampler.timesteps.size(); ++i)
+    require_finite(c, "timestep", i, sampler.timesteps[i]);
+  for (std::size_t i = 0; i < sampler.sigmas.size(); ++i)
+    require_finite(c, "sigma", i, sampler.sigmas[i]);
+  require_finite(c, "init_noise_sigma", 0, sampler.init_noise_sigma);
+  require_finite(c, sampler.plan);
+  for (const program& plan : sampler.parallel_steps) require_finite(c, plan);
+}
+
 }  // namespace detail
 
 /// The sampler of a parsed configuration.
 /// \throws std::invalid_argument for an unknown class, an unknown or contradictory option or a
-///   value out of range, naming the key, the value and what is supported.
+///   value out of range, naming the key, the value and what is supported; for a number of steps or
+///   a list of times that no program can be planned for; for numbers that are not finite.
 inline loaded_sampler scheduler(const nlohmann::json& json, request how) {
   config c(json);
   const std::string name = c.has("_class_name") && c.values()["_class_name"].is_string()
@@ -141,10 +192,11 @@ inline loaded_sampler scheduler(const nlohmann::json& json, request how) {
       how.step.name("huggingface::" + name + ".step");
       if (how.begin_index < 0)
         c.fail("begin_index", std::to_string(how.begin_index) + "; valid: begin_index >= 0");
-      loaded_sampler sampler = known.load(c, how);
+      loaded_sampler sampler = detail::load(known, c, how);
       sampler.unused_options = detail::account_for(c);
       detail::refuse_unread(how.set_timesteps);
       detail::refuse_unread(how.step);
+      detail::require_finite(c, sampler);
       return sampler;
     }
   std::string names;

@@ -66,6 +66,7 @@ inline loaded_sampler load_cogvideox_ddim(const config& c, const request& how) {
   for (const double t : v.visited) {
     const double a_t = v.table.at(static_cast<int>(t));
     const double a_s = v.alpha_bar_after(t);
+    require_step(c, a_t);
     const estimate e = r.evaluate(x, table_node(c, v.table, t));
     const double kept = std::sqrt((1 - a_s) / (1 - a_t));
     x = kept * x + (std::sqrt(a_s) - std::sqrt(a_t) * kept) * e.clean;
@@ -86,6 +87,7 @@ inline loaded_sampler load_cogvideox_dpm(const config& c, const request& how) {
   for (const double t : v.visited) {
     const double a_t = v.table.at(static_cast<int>(t));
     const double a_s = v.alpha_bar_after(t);
+    require_step(c, a_t, a_s);
     const double now = half_log_snr_of(a_t);
     const double h = half_log_snr_of(a_s) - now;
     const estimate e = r.evaluate(x, table_node(c, v.table, t));

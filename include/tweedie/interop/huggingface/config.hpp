@@ -87,10 +87,16 @@ class options {
   }
   std::optional<std::vector<double>> numbers(const char* key) const {
     if (!has(key)) return std::nullopt;
-    if (!values_[key].is_array()) refuse(key, "a list of numbers");
-    std::vector<double> list;
-    for (const auto& v : values_[key]) list.push_back(as_number(key, v));
-    return list;
+    return as_numbers(key, values_[key]);
+  }
+
+  /// A list of lists; empty if there is none.
+  std::vector<std::vector<double>> number_lists(const char* key) const {
+    std::vector<std::vector<double>> lists;
+    if (!has(key)) return lists;
+    if (!values_[key].is_array()) refuse(key, "a list of lists of numbers");
+    for (const auto& list : values_[key]) lists.push_back(as_numbers(key, list));
+    return lists;
   }
 
   /// Says that the reference accepts this key and does nothing with it.
@@ -116,8 +122,9 @@ class options {
   }
 
  private:
+  // Infinite values are numbers: s_tmax and lambda_min_clipped have them as defaults.
   double as_number(const char* key, const nlohmann::json& value) const {
-    if (value.is_number()) return value.get<double>();
+    if (value.is_number() && !std::isnan(value.get<double>())) return value.get<double>();
     if (value.is_string()) {
       const std::string text = value.get<std::string>();
       const double infinity = std::numeric_limits<double>::infinity();
@@ -125,6 +132,16 @@ class options {
       if (text == "inf" || text == "Infinity") return infinity;
     }
     refuse(key, "a number");
+  }
+
+  std::vector<double> as_numbers(const char* key, const nlohmann::json& values) const {
+    if (!values.is_array()) refuse(key, "a list of numbers");
+    std::vector<double> list;
+    for (const auto& v : values) {
+      list.push_back(as_number(key, v));
+      if (!std::isfinite(list.back())) refuse(key, "finite numbers");
+    }
+    return list;
   }
 
   nlohmann::json values_;
@@ -136,9 +153,9 @@ class options {
 using config = options;
 
 /// Parses JSON with the non-standard literals Infinity, -Infinity and NaN that Python writes; they
-/// become strings of the same spelling.
-/// \throws std::invalid_argument naming the position of a syntax error
-inline nlohmann::json parse_python_json(std::string_view text) {
+/// become strings of the same spelling. `source` says in messages where the text is from.
+/// \throws std::invalid_argument naming the position of a syntax error or of a number out of range
+inline nlohmann::json parse_python_json(std::string_view text, const std::string& source = "text") {
   std::string strict;
   bool quoted = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -161,18 +178,19 @@ inline nlohmann::json parse_python_json(std::string_view text) {
   }
   try {
     return nlohmann::json::parse(strict);
-  } catch (const nlohmann::json::parse_error& error) {
-    tweedie::detail::fail("huggingface::scheduler", error.what());
+  } catch (const nlohmann::json::exception& error) {
+    tweedie::detail::fail("huggingface::scheduler", source + ": " + error.what());
   }
 }
 
 /// Reads a JSON file.
+/// \throws std::invalid_argument naming the file if it cannot be opened or parsed
 inline nlohmann::json read_python_json(const std::string& path) {
   std::ifstream file(path);
   if (!file) tweedie::detail::fail("huggingface::scheduler", "cannot open \"" + path + "\"");
   std::ostringstream text;
   text << file.rdbuf();
-  return parse_python_json(text.str());
+  return parse_python_json(text.str(), '"' + path + '"');
 }
 
 }  // namespace tweedie::huggingface

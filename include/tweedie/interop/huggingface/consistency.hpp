@@ -155,8 +155,10 @@ inline plane_row scaled_row(double skip, double out, signal_noise level) {
 /// level sigma_min. Draws in the last step too.
 inline loaded_sampler load_consistency_models(const config& c, const request& how) {
   const int train_steps = c.integer("num_train_timesteps", 40);
-  const double low = c.number("sigma_min", 0.002);
-  const double high = c.number("sigma_max", 80);
+  if (train_steps < 2) c.refuse("num_train_timesteps", "2 or more");
+  const sigma_range range = read_sigma_range(c, 0.002, 80);
+  const double low = range.low;
+  const double high = range.high;
   const double data = c.number("sigma_data", 0.5);
   const double s_noise = c.number("s_noise", 1);
   const double rho = c.number("rho", 7);
@@ -216,7 +218,8 @@ inline loaded_sampler load_consistency_decoder(const config& c, const request& h
   const int train_steps = c.integer("num_train_timesteps", 1024);
   if (train_steps < 1009) c.refuse("num_train_timesteps", "at least 1009");
   const double data = c.number("sigma_data", 0.5);
-  if (how.num_inference_steps.value_or(0) != 2) c.fail("num_inference_steps", "valid: 2");
+  const int steps = how.num_inference_steps.value_or(0);
+  if (steps != 2) c.fail("num_inference_steps", std::to_string(steps) + "; valid: 2");
   const alpha_bar_table table =
       read_betas(config{{{"num_train_timesteps", train_steps}}}, {"squaredcos_cap_v2"},
                  zero_terminal_snr::unsupported, 0, 0, "squaredcos_cap_v2");

@@ -14,9 +14,10 @@
 
 namespace tweedie::huggingface {
 
-/// One DDIM step from `from` to alpha_bar `a_s`, recorded.
-inline linear quirky_ddim_step(recorder& r, linear& x, const node& from, double a_t, double a_s,
-                               double eta, bool noise_from_clipped) {
+/// One DDIM step from `from` to alpha_bar `a_s`, recorded; 0 <= eta <= 1.
+inline linear quirky_ddim_step(const config& c, recorder& r, linear& x, const node& from,
+                               double a_t, double a_s, double eta, bool noise_from_clipped) {
+  require_step(c, a_t, a_s);
   const estimate e = r.evaluate(x, from);
   const double variance = (1 - a_s) / (1 - a_t) * (1 - a_t / a_s);
   const double d = eta * std::sqrt(variance);
@@ -34,7 +35,7 @@ inline loaded_sampler load_ddim(const config& c, const request& how) {
   const int steps = read_steps(c, how.num_inference_steps, train_steps);
   const double final_alpha_bar = c.flag("set_alpha_to_one", true) ? 1.0 : table.at(0);
   const double eta = how.step.number("eta", 0);
-  if (!(eta >= 0)) how.step.refuse("eta", "eta >= 0");
+  if (!(eta >= 0 && eta <= 1)) how.step.refuse("eta", "0 <= eta <= 1");
   const bool clipped = how.step.flag("use_clipped_model_output", false);
 
   loaded_sampler out;
@@ -50,7 +51,7 @@ inline loaded_sampler load_ddim(const config& c, const request& how) {
     const node from = limit_node(table_node(c, table, t), out.transform);
     const int s = static_cast<int>(t) - train_steps / steps;
     const double a_s = s >= 0 ? table.at(s) : final_alpha_bar;
-    x = quirky_ddim_step(r, x, from, table.at(static_cast<int>(t)), a_s, eta, clipped);
+    x = quirky_ddim_step(c, r, x, from, table.at(static_cast<int>(t)), a_s, eta, clipped);
     r.mark(x, {static_cast<double>(std::max(s, -1)), alpha_bar_table::level_of(a_s)});
   }
   out.plan = r.finish(x);
@@ -69,7 +70,7 @@ inline loaded_sampler load_ddim_parallel(const config& c, const request& how) {
     const double a_s = s >= 0 ? table.at(s) : 1.0;
     recorder r(from);
     linear x = r.state();
-    x = quirky_ddim_step(r, x, from, table.at(static_cast<int>(t)), a_s, 0, false);
+    x = quirky_ddim_step(c, r, x, from, table.at(static_cast<int>(t)), a_s, 0, false);
     out.parallel_steps.push_back(r.finish(x));
   }
   return out;
@@ -88,9 +89,7 @@ inline loaded_sampler load_ddim_inverse(const config& c, const request& how) {
 
   loaded_sampler out;
   out.network = read_prediction(c);
-  const bool clipping = c.flag("clip_sample", true);
-  const clip_range range{c.number("clip_sample_range", 1)};
-  if (clipping) out.transform = range;
+  out.transform = read_clip_range(c, true);
   const std::string spacing = c.text("timestep_spacing", "leading", {"leading", "trailing"});
   const int offset = c.integer("steps_offset", 0);
   out.timesteps = reversed(spacing == "leading" ? leading_timesteps(train_steps, steps, offset)

@@ -60,8 +60,9 @@ inline loaded_sampler load_ddpm(const config& c, const request& how) {
   for (std::size_t i = 0; i < visited.size(); ++i) {
     const node from = limit_node(table_node(c, table, visited[i]), out.transform);
     const bool last = i + 1 == visited.size();
-    const double a_t = table.at(static_cast<int>(visited[i]));
-    const double a_s = last ? 1.0 : table.at(static_cast<int>(visited[i + 1]));
+    const double a_t = alpha_bar_at(c, table, visited[i]);
+    const double a_s = last ? 1.0 : alpha_bar_at(c, table, visited[i + 1]);
+    require_step(c, a_t, a_s);
     const double ratio = a_t / a_s;
     const double b = 1 - ratio;
     const estimate e = r.evaluate(x, from);
@@ -86,6 +87,7 @@ inline loaded_sampler load_ddpm_parallel(const config& c, const request& how) {
     const int s = static_cast<int>(t) - stride;
     const double a_t = table.at(static_cast<int>(t));
     const double a_s = s >= 0 ? table.at(s) : 1.0;
+    require_step(c, a_t, a_s);
     recorder r(from);
     linear x = r.state();
     const estimate e = r.evaluate(x, from);
@@ -107,9 +109,7 @@ inline loaded_sampler load_unclip(const config& c, const request& how) {
 
   loaded_sampler out;
   out.network = read_prediction(c, {"epsilon", "sample"});
-  const bool clipping = c.flag("clip_sample", true);
-  const clip_range range{c.number("clip_sample_range", 1)};
-  if (clipping) out.transform = range;
+  out.transform = read_clip_range(c, true);
   out.forward = table_forward(table);
   const double ratio = static_cast<double>(table.steps() - 1) / (steps - 1);
   for (int k = steps; k-- > 0;) out.timesteps.push_back(round_half_even(k * ratio));
@@ -139,6 +139,7 @@ inline loaded_sampler load_unclip(const config& c, const request& how) {
 /// t' = t warped by `scaler`. Noise is drawn, with weight 0, in the last step too.
 inline loaded_sampler load_wuerstchen(const config& c, const request& how) {
   const double scaler = c.number("scaler", 1);
+  if (!(scaler >= 0)) c.refuse("scaler", "scaler >= 0");
   const double s = c.number("s", 0.008);
   const auto squared_cosine = [s](double t) {
     const double value = std::cos((t + s) / (1 + s) * std::numbers::pi * 0.5);
@@ -154,10 +155,14 @@ inline loaded_sampler load_wuerstchen(const config& c, const request& how) {
   loaded_sampler out;
   out.forward = [=](double t) { return alpha_bar_table::level_of(alpha_bar(t)); };
   if (const auto custom = how.set_timesteps.numbers("timesteps")) {
+    for (std::size_t i = 0; i < custom->size(); ++i)
+      if (!((*custom)[i] >= 0 && (*custom)[i] <= (i == 0 ? 1 : (*custom)[i - 1])))
+        how.set_timesteps.refuse("timesteps", "falling times in [0, 1]");
     out.timesteps = *custom;
   } else {
-    if (how.num_inference_steps.value_or(0) < 1) c.fail("num_inference_steps", "valid: at least 1");
-    out.timesteps = linspace(1, 0, *how.num_inference_steps + 1);
+    const int steps = how.num_inference_steps.value_or(0);
+    if (steps < 1) c.fail("num_inference_steps", std::to_string(steps) + "; valid: at least 1");
+    out.timesteps = linspace(1, 0, steps + 1);
   }
   const std::vector<double> visited = remaining(c, out.timesteps, how.begin_index);
   if (visited.size() < 2) how.set_timesteps.refuse("timesteps", "at least a start and an end");

@@ -84,6 +84,8 @@ inline level_list inverse_levels(const config& c, const alpha_bar_table& table,
     }
     out.timesteps.pop_back();
   }
+  if (noisiest < 0 && !s.any())
+    c.refuse("lambda_min_clipped", "below the half log-SNR of some timestep");
   place_levels(out, c, s, reversed(all), steps, c.number("flow_shift", 1), true);
   out.sigmas.push_back(s.any() ? out.sigmas.back() : all[static_cast<std::size_t>(noisiest)]);
   std::vector<double> unique;

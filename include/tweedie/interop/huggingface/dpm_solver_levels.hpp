@@ -128,11 +128,14 @@ inline spacing_switches read_switches(const config& c, bool knows_lu = false) {
 }
 
 /// Levels of the switched spacing between the ends of `table` (its order decides the direction);
-/// sigma_min and sigma_max of the configuration override the ends.
+/// sigma_min and sigma_max of the configuration override the ends and may come in either order.
 inline std::vector<double> respaced_levels(const config& c, const spacing_switches& s,
                                            const std::vector<double>& table, int steps) {
   const double low = c.number("sigma_min", table.front());
   const double high = c.number("sigma_max", table.back());
+  const auto valid = [](double level) { return level >= 0 && std::isfinite(level); };
+  if (c.has("sigma_min") && !valid(low)) c.refuse("sigma_min", "finite, sigma_min >= 0");
+  if (c.has("sigma_max") && !valid(high)) c.refuse("sigma_max", "finite, sigma_max >= 0");
   if (s.karras) return karras_levels(low, high, steps);
   if (s.lu) return exponential_levels(table.front(), table.back(), steps);
   if (s.exponential) return exponential_levels(low, high, steps);
@@ -201,6 +204,7 @@ inline std::optional<std::vector<double>> read_custom_timesteps(const request& h
   auto custom = how.set_timesteps.numbers("timesteps");
   if (custom && (how.num_inference_steps || s.karras || s.exponential || s.beta || s.lu))
     how.set_timesteps.refuse("timesteps", "only without num_inference_steps and use_*_sigmas");
+  if (custom && custom->empty()) how.set_timesteps.refuse("timesteps", "at least one timestep");
   if (custom) custom = truncated(std::move(*custom));
   return custom;
 }
@@ -254,15 +258,6 @@ inline network_description read_dpm_solver_prediction(const config& c, bool nois
       return row_of_sample(n.level, 1, flow ? -n.level.sigma : -noise_level(n.level));
     };
   return network;
-}
-
-/// thresholding, dynamic_thresholding_ratio and sample_max_value.
-inline clean_transform read_thresholding(const config& c) {
-  const bool thresholding = c.flag("thresholding", false);
-  const dynamic_threshold threshold{c.number("dynamic_thresholding_ratio", 0.995),
-                                    c.number("sample_max_value", 1)};
-  if (thresholding) return threshold;
-  return std::monostate{};
 }
 
 /// A sampler with everything but its plan.

@@ -42,10 +42,8 @@ inline loaded_sampler load_preconditioned(const config& c, const request& how, d
   multistep_model model = model_of(kind, std::monostate{});
   // The reference has no third-order stochastic update here.
   if (kind.stochastic) model.third = third_order_term::exact;
-  const double low = c.number("sigma_min", sigma_min);
-  const double high = c.number("sigma_max", sigma_max);
+  const auto [low, high] = read_sigma_range(c, sigma_min, sigma_max);
   const double d = c.number("sigma_data", data);
-  if (!(low > 0 && low < high)) c.refuse("sigma_min", "0 < sigma_min < sigma_max");
   if (!(d > 0)) c.refuse("sigma_data", "sigma_data > 0");
   const double rho = c.number("rho", 7);
   const int steps = read_positive_steps(c, how.num_inference_steps);

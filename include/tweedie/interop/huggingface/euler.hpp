@@ -155,11 +155,9 @@ inline loaded_sampler load_euler_ancestral(const config& c, const request& how) 
 }
 
 inline loaded_sampler load_edm_euler(const config& c, const request& how) {
-  const double low = c.number("sigma_min", 0.002);
-  const double high = c.number("sigma_max", 80);
+  const auto [low, high] = read_sigma_range(c, 0.002, 80);
   const double data = c.number("sigma_data", 0.5);
   const double rho = c.number("rho", 7);
-  if (!(low > 0 && high > low)) c.refuse("sigma_max", "0 < sigma_min < sigma_max");
   if (!(data > 0)) c.refuse("sigma_data", "sigma_data > 0");
   c.without_effect({"num_train_timesteps"});
   const std::string kind = c.text("prediction_type", "epsilon", {"epsilon", "v_prediction"});

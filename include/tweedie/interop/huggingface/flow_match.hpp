@@ -32,15 +32,26 @@ inline double time_shifted(const config& c, const char* otherwise, double mu, do
   return factor / (factor + (1 / s - 1));
 }
 
+/// The point s of a run, which shifts and single precision may have rounded past 0 or 1.
+/// \throws std::invalid_argument for flow times outside [0, 1] by more than that
+inline signal_noise straight_level(const config& c, double s) {
+  constexpr double rounding = 1e-6;
+  if (!(s >= -rounding && s <= 1 + rounding))
+    c.fail("sigmas", tweedie::detail::number(s) +
+                         "; valid: 0 <= sigma <= 1 after shift, mu, shift_terminal, sigma_min and "
+                         "sigma_max; timesteps are sigma num_train_timesteps");
+  return {std::max(1 - s, 0.0), std::max(s, 0.0)};
+}
+
 /// Nodes of timesteps and flow times from step `first` on; there is one time more.
 inline grid straight_nodes(const config& c, const std::vector<double>& timesteps,
                            const std::vector<double>& sigmas, int first) {
   remaining(c, timesteps, first);
   grid out;
   for (auto i = static_cast<std::size_t>(first); i < timesteps.size(); ++i)
-    out.push_back({timesteps[i], straight_level(sigmas[i])});
+    out.push_back({timesteps[i], straight_level(c, sigmas[i])});
   out.push_back({sigmas[timesteps.size()] == 0 ? 0 : timesteps.back(),
-                 straight_level(sigmas[timesteps.size()])});
+                 straight_level(c, sigmas[timesteps.size()])});
   return out;
 }
 
@@ -102,9 +113,6 @@ inline void read_flow_times(const config& c, const request& how, bool keeps_time
   for (const double v : s) out.timesteps.push_back(v * train_steps);
   if (keeps_timesteps && timesteps && !inverted) out.timesteps = *timesteps;
   s.push_back(inverted ? 1 : 0);
-  for (const double v : s)
-    if (!std::isfinite(v))
-      c.fail("sigmas", tweedie::detail::number(v) + "; the shifts leave no finite flow time");
   out.sigmas = s;
 }
 
@@ -226,11 +234,14 @@ inline loaded_sampler load_flow_map_euler(const config& c, const request& how) {
   if (how.step.has("pairs")) {
     // Pairs (t, r) of timesteps in place of the schedule's: jumps to any time.
     std::vector<flow_jump> jumps;
-    const auto at = [&](const nlohmann::json& t) {
-      const double value = t.get<double>();
-      return node{value, straight_level(value / train_steps)};
-    };
-    for (const auto& pair : how.step.values()["pairs"]) jumps.push_back({at(pair[0]), at(pair[1])});
+    for (const std::vector<double>& pair : how.step.number_lists("pairs")) {
+      const auto in_range = [&](double t) { return t >= 0 && t <= train_steps; };
+      if (pair.size() != 2 || !std::ranges::all_of(pair, in_range))
+        how.step.refuse("pairs", "pairs of timesteps, each 0 ... num_train_timesteps");
+      const auto at = [&](double t) { return node{t, straight_level(t / train_steps)}; };
+      jumps.push_back({at(pair[0]), at(pair[1])});
+    }
+    if (jumps.empty()) how.step.refuse("pairs", "at least one pair of timesteps");
     out.plan = flow_map(jumps);
   } else {
     out.plan = flow_euler(straight_nodes(c, out.timesteps, out.sigmas, how.begin_index));
@@ -266,6 +277,10 @@ inline loaded_sampler load_ltx_euler_ancestral(const config& c, const request& h
     if (std::abs(to) < 1e-8) {
       x = e.clean;
     } else {
+      if (!(from > 0))
+        c.fail("sigmas", tweedie::detail::number(from) +
+                             "; valid: above 0 where a step does not end at 0, which excludes "
+                             "invert_sigmas = true");
       const double down = to * (1 + (to / from - 1) * eta);
       x = down / from * x + (1 - down / from) * e.clean;
       if (eta > 0 && noise_scale > 0) {

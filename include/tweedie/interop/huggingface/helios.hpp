@@ -33,8 +33,8 @@ inline helios_stage read_helios_stage(const config& c, int train_steps, int stag
   std::vector<double> range =
       c.numbers("stage_range").value_or(std::vector<double>{0, 1. / 3, 2. / 3, 1});
   if (static_cast<int>(range.size()) != stages + 1 || !std::is_sorted(range.begin(), range.end()) ||
-      range.front() < 0 || range.back() > 1)
-    c.refuse("stage_range", "stages + 1 rising numbers in [0, 1]");
+      range.front() < 0 || range.back() > 1 || range[range.size() - 2] >= 1)
+    c.refuse("stage_range", "stages + 1 rising numbers in [0, 1], only the last of which is 1");
 
   std::vector<double> table;  // flow times, noisy to clean
   for (const double alpha : linspace(1, 1.0 / train_steps, train_steps + 1))
@@ -64,6 +64,11 @@ inline helios_stage read_helios_stage(const config& c, int train_steps, int stag
   const double begin = index == 0 ? 0 : part(stage);
   const double end = index == stages - 1 ? 0.9999999999999999 : part(stage + 1);
   const auto entry = [&](double ratio) {
+    if (!(ratio >= 0 && ratio <= 1))
+      c.fail("shift", tweedie::detail::number(shift) +
+                          ", gamma = " + tweedie::detail::number(gamma) +
+                          ", num_train_timesteps = " + std::to_string(train_steps) +
+                          "; valid: positive, finite, and stages of some length");
     const auto i = static_cast<std::size_t>(ratio * train_steps);
     return table[std::min(i, table.size() - 1)] * train_steps;
   };
@@ -181,9 +186,9 @@ inline loaded_sampler load_helios(const config& c, const request& how) {
   for (std::size_t i = 0; i < out.sigmas.size(); ++i) {
     const double s = out.sigmas[i];
     const double norm = std::sqrt(s * s + 1);
-    nodes.push_back(
-        {i < out.timesteps.size() ? out.timesteps[i] : 0,
-         flow ? signal_noise{1 - s, std::max(s, 1e-8)} : signal_noise{1 / norm, s / norm}});
+    nodes.push_back({i < out.timesteps.size() ? out.timesteps[i] : 0,
+                     flow ? signal_noise{straight_level(c, s).alpha, std::max(s, 1e-8)}
+                          : signal_noise{1 / norm, s / norm}});
   }
   out.plan = detail::plan_helios_unipc(c, nodes, data ? clean_row : noise_row);
   if (kind == "sample") out.network.prediction = predicts_sample;
@@ -213,7 +218,7 @@ inline loaded_sampler load_helios_dmd(const config& c, const request& how) {
       if (std::abs(out.timesteps[i] - std::trunc(timestep)) <
           std::abs(out.timesteps[nearest] - std::trunc(timestep)))
         nearest = i;
-    return straight_level(out.sigmas[nearest]);
+    return straight_level(c, out.sigmas[nearest]);
   };
   grid nodes;
   for (const double t : out.timesteps) nodes.push_back({t, level_of(t)});

@@ -19,6 +19,8 @@ inline loaded_sampler load_repaint(const config& c, const request& how) {
   const int train_steps = table.steps();
   const double configured_eta = c.number("eta", 0);
   const double eta = how.step.number("eta", configured_eta);
+  if (!(eta >= 0 && eta <= 1))
+    how.step.fail("eta", tweedie::detail::number(eta) + "; valid: 0 <= eta <= 1");
   const int steps = std::min(train_steps, how.num_inference_steps.value_or(0));
   if (steps < 1) c.fail("num_inference_steps", std::to_string(steps) + "; valid: at least 1");
   const int stride = train_steps / steps;
@@ -45,6 +47,7 @@ inline loaded_sampler load_repaint(const config& c, const request& how) {
       const int s = static_cast<int>(t) - stride;
       const double a_t = table.at(static_cast<int>(t));
       const double a_s = s >= 0 ? table.at(s) : 1.0;
+      require_step(c, a_t, a_s);
       const double d = eta * std::sqrt((1 - a_s) / (1 - a_t) * (1 - a_t / a_s));
       const estimate e = r.evaluate(x, from);
       const linear noise = r.draw();

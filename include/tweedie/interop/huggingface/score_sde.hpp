@@ -15,10 +15,11 @@ namespace tweedie::huggingface {
 /// takes its noise levels from a second table, by truncation of t (N - 1).
 inline loaded_sampler load_score_sde_ve(const config& c, const request& how) {
   c.without_effect({"num_train_timesteps"});
-  const double low = c.number("sigma_min", 0.01);
-  const double high = c.number("sigma_max", 1348);
+  const auto [low, high] = read_sigma_range(c, 0.01, 1348);
   const double configured_end = c.number("sampling_eps", 1e-5);
   const double end = how.set_timesteps.number("sampling_eps", configured_end);
+  if (!(end >= 0 && end <= 1))
+    c.fail("sampling_eps", tweedie::detail::number(end) + "; valid: 0 <= sampling_eps <= 1");
   const int steps = how.num_inference_steps.value_or(0);
   if (steps < 1) c.fail("num_inference_steps", std::to_string(steps) + "; valid: at least 1");
 
@@ -60,6 +61,7 @@ inline loaded_sampler load_score_sde_vp(const config& c, const request& how) {
   const double slow = c.number("beta_min", 0.1);
   const double fast = c.number("beta_max", 20);
   const double end = c.number("sampling_eps", 1e-3);
+  if (!(end > 0 && end <= 1)) c.refuse("sampling_eps", "0 < sampling_eps <= 1");
   const int steps = how.num_inference_steps.value_or(0);
   if (steps < 1) c.fail("num_inference_steps", std::to_string(steps) + "; valid: at least 1");
 
@@ -95,8 +97,11 @@ inline loaded_sampler load_score_sde_vp(const config& c, const request& how) {
 inline loaded_sampler load_karras_ve(const config& c, const request& how) {
   const double low = c.number("sigma_min", 0.02);
   const double high = c.number("sigma_max", 100);
+  if (!(low > 0)) c.refuse("sigma_min", "sigma_min > 0");
+  if (!(high > 0)) c.refuse("sigma_max", "sigma_max > 0");
   const double s_noise = c.number("s_noise", 1.007);
   const double s_churn = c.number("s_churn", 80);
+  if (!(s_churn >= 0)) c.refuse("s_churn", "s_churn >= 0");
   const double s_min = c.number("s_min", 0.05);
   const double s_max = c.number("s_max", 50);
   const int steps = how.num_inference_steps.value_or(0);

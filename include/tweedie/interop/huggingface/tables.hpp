@@ -150,7 +150,8 @@ inline alpha_bar_table read_betas(const config& c, std::initializer_list<const c
   }
   for (const double beta : table.betas)
     if (!(beta >= 0 && beta <= 1))
-      c.fail("beta", tweedie::detail::number(beta) + "; valid: 0 <= beta <= 1");
+      c.fail("beta", tweedie::detail::number(beta) +
+                         "; valid: 0 <= beta <= 1 (beta_start, beta_end, trained_betas)");
   const bool rescale =
       zero != zero_terminal_snr::unsupported && c.flag("rescale_betas_zero_snr", false);
   if (rescale) table.betas = rescale_zero_terminal_snr(table.betas);
@@ -203,6 +204,7 @@ inline std::vector<double> read_spacing(const config& c, int train_steps, int st
   const int offset = c.integer("steps_offset", 0);
   if (spacing == "linspace") return linspace_timesteps(train_steps, steps);
   if (spacing == "trailing") return trailing_timesteps(train_steps, steps);
+  if (offset < 0) c.refuse("steps_offset", "0 or more");
   return leading_timesteps(train_steps, steps, offset);
 }
 
@@ -236,8 +238,12 @@ inline std::vector<double> exponential_levels(double low, double high, int steps
 }
 
 /// Timestep of a noise level: linear in the logarithm of the (increasing) table, clamped to it.
+/// \throws std::invalid_argument for a table of fewer than two levels
 inline double time_of_level(double level, const std::vector<double>& log_levels) {
   const double x = std::log(std::max(level, 1e-10));
+  tweedie::detail::require(log_levels.size() >= 2, "huggingface::scheduler", "num_train_timesteps",
+                           static_cast<double>(log_levels.size()),
+                           "valid: 2 or more where timesteps follow from noise levels");
   const std::size_t last = log_levels.size() - 2;
   std::size_t low = 0;
   for (std::size_t k = 0; k < log_levels.size(); ++k)

@@ -36,9 +36,7 @@ inline loaded_sampler load_heun_discrete(const config& c, const request& how) {
   const noise_level_list list =
       read_noise_levels(c, how, table, {.custom_timesteps = true, .train_steps_argument = true});
   loaded_sampler out;
-  const bool clips = c.flag("clip_sample", false);
-  const clip_range range{c.number("clip_sample_range", 1)};
-  if (clips) out.transform = range;
+  out.transform = read_clip_range(c, false);
   out.sigmas = doubled_levels(list.levels);
   out.timesteps = interleaved(list.timesteps, {list.timesteps.begin() + 1, list.timesteps.end()});
   out.plan = detail::plan_two_stages(c, how, list, 0, [](const grid& g) { return heun(g); });
