@@ -130,12 +130,18 @@ TEST(noise_level_classes, take_finite_lists_of_some_timesteps) {
                {"sigma_min = -1"});
 }
 
+TEST(noise_level_classes, pass_on_what_planners_say_with_the_call) {
+  expect_named(refusal("EulerDiscrete", json::object(),
+                       {std::nullopt, {{"sigmas", {-1, 0.5, 0}}}, {{"s_churn", 1}}}),
+               {"EulerDiscrete", R"({"sigmas":[-1,0.5,0]}, {"s_churn":1})", "= -1; valid"});
+}
+
 // Rounded to integers, so many timesteps repeat, and a method of order 2 has nothing between them.
 TEST(noise_level_classes, name_the_number_of_steps_that_is_too_high) {
   for (const char* name :
        {"DEISMultistep", "DPMSolverMultistep", "SASolver", "UniPCMultistep", "DPMSolverSinglestep"})
     expect_named(refusal(name, json::object(), 1001),
-                 {name, "num_inference_steps = 1001 leaves no program"});
+                 {name, "no program for num_inference_steps = 1001: "});
 }
 
 TEST(euler_discrete, is_euler_where_nothing_is_churned) {

@@ -134,8 +134,10 @@ inline loaded_sampler load(const scheduler_class& known, const config& c, const 
     if (std::string_view(error.what()).starts_with(c.name())) throw;
     std::string call =
         how.num_inference_steps ? std::to_string(*how.num_inference_steps) : "(absent)";
-    if (!how.set_timesteps.values().empty()) call += " with " + how.set_timesteps.values().dump();
-    c.fail("num_inference_steps", call + " leaves no program: " + error.what());
+    for (const options* arguments : {&how.set_timesteps, &how.step})
+      if (!arguments->values().empty()) call += ", " + arguments->values().dump();
+    tweedie::detail::fail(c.name().c_str(),
+                          "no program for num_inference_steps = " + call + ": " + error.what());
   }
 }
 
