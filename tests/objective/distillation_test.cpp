@@ -63,6 +63,15 @@ TEST(distribution_matching, is_normalised_per_item) {
   distribution_matching_gradient(MatrixXd(2 * x), MatrixXd(2 * fake), MatrixXd(2 * real), doubled);
   EXPECT_LT((g - doubled).norm(), 1e-13);
   EXPECT_THROW(distribution_matching_gradient(x, fake, x, g), std::invalid_argument);
+  // One item is refused: none is written.
+  const MatrixXd before = MatrixXd::Constant(150, 2, 7);
+  for (const double bad : {0.0, static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
+    MatrixXd answer = real;
+    answer.col(1) = x.col(1).array() + bad;
+    g = before;
+    EXPECT_THROW(distribution_matching_gradient(x, fake, answer, g), std::invalid_argument);
+    EXPECT_EQ(g, before);
+  }
 }
 
 // A generator of N(m, s^2) against data N(0.4, 0.3), both noised to x = alpha x0 + sigma z. The

@@ -85,6 +85,7 @@ TEST(time_density, refuses_what_is_no_density) {
   EXPECT_THROW(importance_times(3, 2, 0), std::invalid_argument);
   std::vector<double> beyond = {0.5, 1.5};
   EXPECT_THROW(stratify(beyond), std::invalid_argument);
+  EXPECT_EQ(beyond, (std::vector<double>{0.5, 1.5}));
 }
 
 TEST(time_sampling, arrangements_keep_uniform_marginals) {
@@ -124,6 +125,33 @@ TEST(time_sampling, discrete_times_are_equally_probable) {
   for (const int c : counts) EXPECT_EQ(c, 100);
   EXPECT_EQ(discrete_time(1, 10), 9);
   EXPECT_THROW(discrete_time(0.5, 0), std::invalid_argument);
+}
+
+TEST(time_sampling, draws_are_quantiles_of_the_uniform_numbers) {
+  const std::vector<double> u = {0.1, 0.5, 0.9};
+  const logit_normal_density density(0.3, 0.8);
+  const std::vector<double> t = draw_times(density, u);
+  ASSERT_EQ(t.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(density.cdf(t[i]), u[i], 1e-15);
+  EXPECT_EQ(draw_discrete_times(4, std::vector<double>{0, 0.24, 0.25, 0.999, 1}),
+            (std::vector<double>{0, 0, 1, 3, 3}));
+  EXPECT_THROW(draw_times(density, std::vector<double>{0.5, 1.5}), std::invalid_argument);
+  EXPECT_THROW(draw_discrete_times(4, std::vector<double>{-0.1}), std::invalid_argument);
+  EXPECT_THROW(draw_discrete_times(0, u), std::invalid_argument);
+}
+
+TEST(importance_times, do_not_depend_on_the_unit_of_the_losses) {
+  const std::vector<int> t = {0, 1, 2};
+  importance_times plain(3, 1);
+  plain.record(t, std::vector<double>{4, 1, 2});
+  for (const double unit : {1e-300, 1e200, 0x1p1021}) {
+    importance_times times(3, 1);
+    times.record(t, std::vector<double>{4 * unit, 1 * unit, 2 * unit});
+    for (const int k : t) EXPECT_NEAR(times.probability(k), plain.probability(k), 1e-15) << unit;
+  }
+  importance_times none(3, 1);
+  none.record(t, std::vector<double>{0, 0, 0});
+  for (const int k : t) EXPECT_EQ(none.probability(k), 1.0 / 3);
 }
 
 TEST(importance_times, follow_the_root_of_the_second_moment) {

@@ -66,6 +66,16 @@ TEST(prior_terms, keep_their_digits_where_the_signal_is_tiny) {
               normal_divergence(0.18, 2 * std::log(0.9), 0.0, 2 * std::log(1.3)), 1e-15);
 }
 
+TEST(prior_terms, at_any_share_of_noise_are_divergences_of_normals) {
+  const MatrixXd zero = MatrixXd::Zero(1, 1);
+  for (const double sigma : {1e-300, 1e-9, 1e-8, 1e-7, 1e-3, 0.49, 0.51, 0.7, 0.72, 0.99})
+    EXPECT_NEAR(prior_terms(zero, {std::sqrt(1 - sigma * sigma), sigma}, 1,
+                            reduction::sum_over_dimensions)[0] /
+                    normal_divergence(0.0, 2 * std::log(sigma), 0.0, 0.0),
+                1, 1e-12)
+        << sigma;
+}
+
 struct example {
   MatrixXd x0, z, output, variance, target;
   std::vector<bound_item> items;
@@ -196,6 +206,32 @@ TEST(bound_terms, gradient_of_the_divergence_equals_forward_mode) {
   }
 }
 
+TEST(bound_terms, refused_data_leaves_every_gradient_as_it_was) {
+  const MatrixXd before = MatrixXd::Constant(6, 4, 7);
+  const auto untouched = [&](const auto& terms) {
+    MatrixXd gradient = before, variance_gradient = before;
+    EXPECT_THROW(terms(gradient, variance_gradient), std::invalid_argument);
+    EXPECT_EQ(gradient, before);
+    EXPECT_EQ(variance_gradient, before);
+  };
+  example e = make_example(bound_variance::small, noise_row);
+  example learned = make_example(bound_variance::learned_range, noise_row);
+  e.x0(5, 3) = learned.x0(5, 3) = 255;  // the item at its last step
+  const discretised_gaussian decoder;
+  const reduction how = reduction::sum_over_dimensions;
+  untouched([&](MatrixXd& g, MatrixXd&) {
+    bound_terms(e.output, e.target, e.x0, e.items, decoder, how, g);
+  });
+  untouched([&](MatrixXd& g, MatrixXd& h) {
+    learned_variance_bound_terms(learned.output, learned.variance, learned.target, learned.x0,
+                                 learned.items, decoder, how, g, h);
+  });
+  untouched([&](MatrixXd&, MatrixXd& h) {
+    variance_bound_terms(learned.output, learned.variance, learned.target, learned.x0,
+                         learned.items, decoder, how, h);
+  });
+}
+
 TEST(bound_terms, fixed_variances_without_an_output_are_the_same) {
   const example e = make_example(bound_variance::large, noise_row);
   MatrixXd a(6, 4), b(6, 4), c(6, 4);
@@ -304,6 +340,30 @@ TEST(chain_bound, of_an_exact_model_of_a_point_is_the_prior_term) {
   EXPECT_NEAR(clipped.sample_errors[3][0], 21 * 21 / 255.0 / 255.0, 1e-15);
   EXPECT_NEAR(clipped.noise_errors[3][0],
               21 * 21 / 255.0 / 255.0 * signal_to_noise_ratio(nodes[3].level), 1e-13);
+}
+
+TEST(chain_bound, a_model_may_always_write_its_variance_output) {
+  std::vector<node> nodes;
+  for (const double alpha_bar : {0.1, 0.5, 1.0})
+    nodes.push_back({2 - 2 * alpha_bar, {std::sqrt(alpha_bar), std::sqrt(1 - alpha_bar)}});
+  const MatrixXd x0 = MatrixXd::Zero(4, 2);
+  const auto mean_only = [](std::span<const double> x, double, std::span<double> y) {
+    for (std::size_t j = 0; j < x.size(); ++j) y[j] = std::sin(x[j]);
+  };
+  const auto with_variance = [&](std::span<const double> x, double t, std::span<double> y,
+                                 std::span<double> v) {
+    ASSERT_EQ(v.size(), x.size());
+    mean_only(x, t, y);
+    std::fill(v.begin(), v.end(), 0.3);
+  };
+  const auto bound = [&](const auto& model, bound_variance kind) {
+    return evaluate_chain_bound(x0, nodes, network_description{predicts_noise}, kind, model,
+                                gaussian_noise{1}, reduction::sum_over_dimensions)
+        .total();
+  };
+  for (const bound_variance kind : {bound_variance::small, bound_variance::large})
+    EXPECT_EQ(bound(with_variance, kind), bound(mean_only, kind));
+  EXPECT_THROW(bound(mean_only, bound_variance::learned), std::invalid_argument);
 }
 
 // Each item's terms by one call per item; a fixed source of noise that knows the scalars of both.

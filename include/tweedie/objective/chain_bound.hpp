@@ -33,7 +33,8 @@ inline constexpr auto untransformed = [](auto) {};
 
 /// Evaluates the bound of `model` over `nodes`, noisy to clean data, variance preserving.
 /// \param model      model(input, network_time, output) or, for learned variances,
-///                   model(input, network_time, output, variance_output), on spans of all items.
+///                   model(input, network_time, output, variance_output), on spans of all items;
+///                   what it writes to variance_output is read for learned variances only.
 /// \param noise      a noise_source; draw k belongs to step k.
 /// \param transform  applied in place to the x0 estimates before use, for example clipping.
 template <tensor_like Data, class Model, class Noise, bin_decoder Decoder = discretised_gaussian,
@@ -53,7 +54,13 @@ chain_bound evaluate_chain_bound(const Data& x0, std::span<const node> nodes,
   const bool learned =
       variance == bound_variance::learned || variance == bound_variance::learned_range;
 
-  std::vector<S> z(size), input(size), output(size), log_variance(learned ? size : 0), unused(size);
+  constexpr bool has_variance_output =
+      std::invocable<Model&, std::span<const S>, double, std::span<S>, std::span<S>>;
+  if (learned && !has_variance_output)
+    detail::fail(name, "learned variances need a model with a variance output");
+
+  std::vector<S> z(size), input(size), output(size), unused(size);
+  std::vector<S> log_variance(has_variance_output ? size : 0);
   const auto data = elements(x0);
   chain_bound out;
   out.prior = prior_terms(x0, levels.front(), 1, how);
@@ -65,12 +72,10 @@ chain_bound evaluate_chain_bound(const Data& x0, std::span<const node> nodes,
       input[j] = static_cast<S>(
           c * (alpha * static_cast<double>(data[j]) + sigma * static_cast<double>(z[j])));
     const double time = network.time(nodes[k]);
-    if constexpr (std::invocable<Model&, std::span<const S>, double, std::span<S>, std::span<S>>) {
+    if constexpr (has_variance_output)
       model(std::span<const S>(input), time, std::span<S>(output), std::span<S>(log_variance));
-    } else {
-      if (learned) detail::fail(name, "learned variances need a model with a variance output");
+    else
       model(std::span<const S>(input), time, std::span<S>(output));
-    }
     const plane_row row = network.prediction({nodes[k].time, {c * alpha, c * sigma}});
     const state_output clean = sample_from({c * alpha, c * sigma}, row);
     for (std::size_t j = 0; j < size; ++j)

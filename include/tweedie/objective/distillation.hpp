@@ -38,7 +38,7 @@ inline two_step_target progressive_target(signal_noise start, signal_noise end) 
   return {1 / gain, -kept / gain};
 }
 
-/// Steps of the student: halved every `steps_per_stage` updates down to 2; the stages of 2 and 1
+/// Steps of the student: halved every `updates_per_stage` updates down to 2; the stages of 2 and 1
 /// steps take twice as long (Song et al. 2023, code for progressive distillation).
 inline int progressive_levels(double update, double updates_per_stage, int first) {
   constexpr const char* name = "progressive_levels";
@@ -86,6 +86,7 @@ std::vector<double> score_distillation_gradient(const Prediction& prediction,
 /// absolute error of the data network, which evens out noise levels (Yin et al. 2024, eqs. 7-8):
 /// (fake - real) / mean|x - real|, for x0 estimates of networks of the generated and of real data.
 /// Reads three tensors twice, writes one.
+/// \throws std::invalid_argument where that error is 0 or not finite, before anything is written.
 template <tensor_like Data, tensor_like Fake, tensor_like Real, writable_tensor Gradient>
 void distribution_matching_gradient(const Data& generated, const Fake& fake, const Real& real,
                                     Gradient&& gradient) {
@@ -95,24 +96,25 @@ void distribution_matching_gradient(const Data& generated, const Fake& fake, con
   detail::require_same_batch(name, "real", generated, real);
   detail::require_same_batch(name, "gradient", generated, gradient);
   const std::size_t n = item_size(generated);
+  std::vector<double> errors(items);
   for (std::size_t i = 0; i < items; ++i) {
-    const auto* x = elements(generated).data() + i * n;
-    const auto* r = elements(real).data() + i * n;
-    const double error = detail::one_pass(
-                             n,
-                             [](const auto& a, const auto& b) {
-                               return detail::magnitude(detail::widened(a) - detail::widened(b));
-                             },
-                             std::tuple<>(), x, r) /
-                         static_cast<double>(std::max<std::size_t>(n, 1));
-    detail::require(error > 0, name, "mean |generated - real|", error,
-                    "valid: > 0; the data network returned its input");
+    errors[i] =
+        detail::one_pass(
+            n,
+            [](const auto& a, const auto& b) {
+              return detail::magnitude(detail::widened(a) - detail::widened(b));
+            },
+            std::tuple<>(), elements(generated).data() + i * n, elements(real).data() + i * n) /
+        static_cast<double>(std::max<std::size_t>(n, 1));
+    detail::require(errors[i] > 0 && std::isfinite(errors[i]), name, "mean |generated - real|",
+                    errors[i], "valid: finite and > 0; 0 if the data network returned its input");
+  }
+  for (std::size_t i = 0; i < items; ++i)
     detail::one_pass(
         n, [](const auto& f, const auto& b, auto& g) { g = f - b; },
         std::tuple(detail::scaled_gradient<scalar_t<Gradient>>{elements(gradient).data() + i * n,
-                                                               1 / error}),
-        elements(fake).data() + i * n, r);
-  }
+                                                               1 / errors[i]}),
+        elements(fake).data() + i * n, elements(real).data() + i * n);
 }
 
 /// Weights for `regression` on a batch of instance items followed by prior items, so that the sum

@@ -21,13 +21,13 @@
 namespace tweedie {
 
 /// u_i -> (i + u_i)/n: one number in each of n equal cells. In place.
+/// \throws std::invalid_argument unless 0 <= u_i <= 1, and leaves them as they were.
 inline void stratify(std::span<double> uniforms) {
-  const auto n = static_cast<double>(uniforms.size());
-  for (std::size_t i = 0; i < uniforms.size(); ++i) {
-    const double u = uniforms[i];
+  for (const double u : uniforms)
     detail::require(u >= 0 && u <= 1, "stratify", "uniform", u, "valid: 0 <= uniform <= 1");
-    uniforms[i] = (static_cast<double>(i) + u) / n;
-  }
+  const auto n = static_cast<double>(uniforms.size());
+  for (std::size_t i = 0; i < uniforms.size(); ++i)
+    uniforms[i] = (static_cast<double>(i) + uniforms[i]) / n;
 }
 
 /// frac(u + i/n), i = 0 ... n-1, from one uniform number u.
@@ -125,12 +125,17 @@ class importance_times {
   }
 
   void update() {
+    double largest = 0;
+    for (const std::vector<double>& past : losses_) {
+      if (past.size() < static_cast<std::size_t>(history_)) return;
+      for (const double loss : past) largest = std::max(largest, std::abs(loss));
+    }
+    // In units of the largest loss, whose square need not be a number.
     std::vector<double> root(losses_.size());
     double total = 0;
-    for (std::size_t t = 0; t < losses_.size(); ++t) {
-      if (losses_[t].size() < static_cast<std::size_t>(history_)) return;
+    for (std::size_t t = 0; t < root.size() && largest > 0; ++t) {
       double squares = 0;
-      for (const double loss : losses_[t]) squares += loss * loss;
+      for (const double loss : losses_[t]) squares += (loss / largest) * (loss / largest);
       root[t] = std::sqrt(squares / history_);
       total += root[t];
     }

@@ -101,7 +101,7 @@ inline bound_item make_bound_item(const bound_step& step, plane_row row, bound_v
 }
 
 /// L_{t-1} or L_0 per item, for fixed variances, with the gradient to the output. `x0` is read by
-/// last steps only.
+/// last steps only. What the decoder throws, here and below, it throws before anything is written.
 template <tensor_like Output, tensor_like Target, tensor_like Data, bin_decoder Decoder,
           writable_tensor Gradient>
 std::vector<double> bound_terms(const Output& output, const Target& target, const Data& x0,
@@ -140,13 +140,16 @@ std::vector<double> prior_terms(const Data& x0, signal_noise terminal, double pr
   const std::size_t items = detail::checked_items(name, x0);
   const std::size_t n = item_size(x0);
   const double scale = 1 / (prior_deviation * prior_deviation);
-  // sigma^2/s^2 - 1, without cancellation where alpha^2 + sigma^2 = s^2.
+  // sigma^2/s^2 - 1, without cancellation where alpha^2 + sigma^2 = s^2 and sigma is near s.
   const double norm = std::hypot(terminal.alpha, terminal.sigma);
   const bool matched = std::abs(norm - prior_deviation) <= 1e-14 * prior_deviation;
   const double excess =
-      matched ? -terminal.alpha * terminal.alpha * scale
-              : (terminal.sigma - prior_deviation) * (terminal.sigma + prior_deviation) * scale;
-  const double variance_part = -log1p_minus(excess) / 2;
+      matched && terminal.alpha < terminal.sigma
+          ? -terminal.alpha * terminal.alpha * scale
+          : (terminal.sigma - prior_deviation) * (terminal.sigma + prior_deviation) * scale;
+  const double ratio = terminal.sigma / prior_deviation;
+  const double variance_part =
+      ratio < 0.5 ? excess / 2 - std::log(ratio) : -log1p_minus(excess) / 2;
   const double mean_factor = terminal.alpha * terminal.alpha * scale / 2;
   std::vector<double> values(items);
   for (std::size_t i = 0; i < items; ++i)
@@ -161,22 +164,34 @@ std::vector<double> prior_terms(const Data& x0, signal_noise terminal, double pr
 
 namespace detail {
 
-/// v may be null for fixed variances; null gradients are not written.
-template <class O, class V, class T, class D, class Decoder, class G, class H>
-double bound_term(std::size_t n, const O* output, const V* variance, const T* target, const D* x0,
-                  const bound_item& item, const Decoder& decoder, double factor, G* gradient,
-                  H* variance_gradient) {
+/// The bins of an item at its last step. `variance` may be null for fixed variances.
+template <class O, class V, class T, class D, class Decoder>
+std::vector<bin_likelihood> decoded(std::size_t n, const O* output, const V* variance,
+                                    const T* target, const D* x0, const bound_item& item,
+                                    const Decoder& decoder) {
+  std::vector<bin_likelihood> bins(n);
+  for (std::size_t j = 0; j < n; ++j) {
+    const double v = variance == nullptr ? 0 : static_cast<double>(variance[j]);
+    const auto x = static_cast<double>(x0[j]);
+    const double mean =
+        x + item.gain * (static_cast<double>(output[j]) - static_cast<double>(target[j]));
+    bins[j] = decoder(x, mean, (item.log_variance.offset + item.log_variance.slope * v) / 2);
+  }
+  return bins;
+}
+
+/// v may be null for fixed variances; null gradients are not written. `bins` are those of last steps.
+template <class O, class V, class T, class G, class H>
+double bound_term(std::size_t n, const O* output, const V* variance, const T* target,
+                  std::span<const bin_likelihood> bins, const bound_item& item, double factor,
+                  G* gradient, H* variance_gradient) {
   const double offset = item.log_variance.offset;
   const double slope = item.log_variance.slope;
   const double gain = item.gain;
   if (item.step.last) {
     double sum = 0;
     for (std::size_t j = 0; j < n; ++j) {
-      const double v = variance == nullptr ? 0 : static_cast<double>(variance[j]);
-      const auto x = static_cast<double>(x0[j]);
-      const double mean =
-          x + gain * (static_cast<double>(output[j]) - static_cast<double>(target[j]));
-      const bin_likelihood p = decoder(x, mean, (offset + slope * v) / 2);
+      const bin_likelihood& p = bins[j];
       sum -= p.log_probability;
       if (gradient != nullptr) gradient[j] = static_cast<G>(-factor * gain * p.mean_slope);
       if (variance_gradient != nullptr)
@@ -233,13 +248,20 @@ std::vector<double> bound_terms_of(const char* name, const Output& output, const
   for (const bound_item& item : items)
     if (variance == nullptr && item.log_variance.slope != 0)
       fail(name, "the items have learned variances; pass the variance output");
-  std::vector<double> values(count);
+  const double factor = count == 0 ? 0 : reduction_factor(how, n);
   const auto at = [n](auto* p, std::size_t i) { return p == nullptr ? nullptr : p + i * n; };
+  // The decoder may refuse its data: all of it is decoded before any gradient is written.
+  std::vector<std::vector<bin_likelihood>> bins(count);
   for (std::size_t i = 0; i < count; ++i)
-    values[i] =
-        bound_term(n, at(elements(output).data(), i), at(variance, i),
-                   at(elements(target).data(), i), at(elements(x0).data(), i), items[i], decoder,
-                   reduction_factor(how, n), at(gradient, i), at(variance_gradient, i));
+    if (items[i].step.last)
+      bins[i] =
+          decoded(n, at(elements(output).data(), i), at(variance, i),
+                  at(elements(target).data(), i), at(elements(x0).data(), i), items[i], decoder);
+  std::vector<double> values(count);
+  for (std::size_t i = 0; i < count; ++i)
+    values[i] = bound_term(n, at(elements(output).data(), i), at(variance, i),
+                           at(elements(target).data(), i), bins[i], items[i], factor,
+                           at(gradient, i), at(variance_gradient, i));
   return values;
 }
 
