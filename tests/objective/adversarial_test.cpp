@@ -310,4 +310,34 @@ TEST(js_divergence, of_samples_converges_to_the_integral) {
               std::log(2), 1e-15);
 }
 
+TEST(js_divergence, integrand_is_the_logarithm_of_both_shares) {
+  for (const double l : {-30.0, -1.0, 0.0, 0.4, 30.0}) {
+    const js_terms t = js_integrand(l);
+    EXPECT_NEAR(std::exp(t.of_data) + std::exp(t.of_generated), 2, 1e-14);  // 2p and 2q over p + q
+    EXPECT_NEAR(t.of_data - t.of_generated, l, 1e-13);
+  }
+}
+
+TEST(js_divergence, of_densities_that_are_zero_somewhere) {
+  // Uniform densities on [0, 1], [2, 3] and [0, 2]; 100 points inside each unit.
+  const auto uniform = [](double low, double high) {
+    return [=](double x) {
+      return x > low && x < high ? -std::log(high - low) : -std::numeric_limits<double>::infinity();
+    };
+  };
+  const auto js = [](const auto& p, const auto& q) {
+    return js_divergence(p, q, -0.995, 4.005, 501);
+  };
+  EXPECT_NEAR(js(uniform(0, 1), uniform(2, 3)), std::log(2), 1e-12);
+  EXPECT_NEAR(js(uniform(0, 1), uniform(0, 1)), 0, 1e-12);
+  // p = 1, q = 1/2 on [0, 1]; q alone on [1, 2].
+  EXPECT_NEAR(js(uniform(0, 1), uniform(0, 2)),
+              (std::log(4 / 3.) + 0.5 * std::log(2 / 3.) + 0.5 * std::log(2)) / 2, 1e-12);
+  const auto normal = [](double x) { return normal_log_density(x); };
+  EXPECT_TRUE(std::isfinite(js(uniform(0, 1), normal)));
+  EXPECT_THROW(js(normal, [](double) { return static_cast<double>(NAN); }), std::invalid_argument);
+  EXPECT_THROW(js([](double) { return static_cast<double>(INFINITY); }, normal),
+               std::invalid_argument);
+}
+
 }  // namespace

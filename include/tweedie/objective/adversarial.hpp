@@ -10,10 +10,13 @@
 //   relativistic     softplus(f - r)                      softplus(r - f)    Jolicoeur-Martineau 2019
 //
 // Everything is minimised. Each function of a logit works on numbers, differentiated numbers and
-// blocks; losses at |logit| = 1e4 and their slopes are exact. The minimax generator's slope is
-// -sigmoid(f), which vanishes where the discriminator is sure; the non-saturating one is
-// -sigmoid(-f). At the optimal discriminator the non-saturating generator descends
-// KL(p_G || p_d) - KL(p_G || (p_d + p_G)/2) + log 2, not the Jensen-Shannon divergence.
+// blocks; losses at |logit| = 1e4 and their slopes are exact, but for the exponentials of the f-GAN
+// (kullback_leibler, squared_hellinger, reverse_kl), which stop at 8.2e307, in float at 1.65e38. The
+// minimax generator's slope is -sigmoid(f), which vanishes where the discriminator is sure; the
+// non-saturating one is -sigmoid(-f). At the optimal discriminator the non-saturating generator's loss
+// is KL(p_G || p_d) - KL(p_G || (p_d + p_G)/2) + log 2; its gradient, the discriminator held, is that
+// of KL(p_G || p_d) - 2 JS(p_G, p_d) (Arjovsky and Bottou 2017, theorem 2.5), not of the
+// Jensen-Shannon divergence.
 #pragma once
 
 #include <span>

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <span>
 #include <string>
@@ -166,19 +167,26 @@ inline js_terms js_integrand(double log_ratio) {
 
 /// JS of two densities on the line, given by their logarithms, by the trapezoidal rule with
 /// `points` points on [low, high]: exponentially accurate for smooth densities that vanish there.
+/// Where a density is 0, its logarithm is -inf. \throws std::invalid_argument where it is +inf or NaN.
 template <class LogP, class LogQ>
 double js_divergence(const LogP& log_p, const LogQ& log_q, double low, double high,
                      int points = 4001) {
   detail::require(low < high, "js_divergence", "low", low, "valid: low < high");
   detail::require(points >= 2, "js_divergence", "points", points, "valid: points >= 2");
   const double h = (high - low) / (points - 1);
+  const auto share = [](double density, double log_ratio) {
+    return density > 0 ? density * log_ratio : 0;
+  };
   double sum = 0;
   for (int i = 0; i < points; ++i) {
     const double x = low + i * h;
     const double p = log_p(x), q = log_q(x);
+    for (const double log_density : {p, q})
+      detail::require(log_density < std::numeric_limits<double>::infinity(), "js_divergence",
+                      "log-density", log_density, "valid: -inf <= log-density < inf");
     const js_terms t = js_integrand(p - q);
     const double end = i == 0 || i == points - 1 ? 0.5 : 1;
-    sum += end * h * (std::exp(p) * t.of_data + std::exp(q) * t.of_generated) / 2;
+    sum += end * h * (share(std::exp(p), t.of_data) + share(std::exp(q), t.of_generated)) / 2;
   }
   return sum;
 }
