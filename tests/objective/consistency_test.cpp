@@ -32,6 +32,8 @@ TEST(consistency_levels, published_curricula) {  // Song et al. 2023: s0 = 2, s1
   EXPECT_THROW(consistency_levels(-1, 10, 2, 3), std::invalid_argument);
   EXPECT_THROW(consistency_levels(11, 10, 2, 3), std::invalid_argument);
   EXPECT_THROW(consistency_levels(1, 10, 0, 3), std::invalid_argument);
+  EXPECT_THROW(consistency_levels(0, 0, 2, 150), std::invalid_argument);
+  EXPECT_THROW(consistency_levels(INFINITY, INFINITY, 2, 150), std::invalid_argument);
   EXPECT_THROW(consistency_decay(1, 2, 3), std::invalid_argument);
   EXPECT_THROW(consistency_decay(0.9, 2, 0), std::invalid_argument);
   EXPECT_THROW(doubling_levels(1, 10, 5, 3), std::invalid_argument);
@@ -56,6 +58,9 @@ TEST(level_probabilities, published_for_eleven_levels) {
   EXPECT_THROW(level_probabilities(std::vector<double>{1}, -1.1, 2), std::invalid_argument);
   EXPECT_THROW(level_probabilities(std::vector<double>{2, 1}, -1.1, 2), std::invalid_argument);
   EXPECT_THROW(level_probabilities(levels, -1.1, 0), std::invalid_argument);
+  EXPECT_THROW(level_probabilities(levels, NAN, 2), std::invalid_argument);
+  EXPECT_THROW(level_probabilities(std::vector<double>{1e100, 1e101, 1e102}, -1.1, 2),
+               std::invalid_argument);
 }
 
 TEST(consistency, a_first_order_step_with_the_data_is_the_same_noise) {

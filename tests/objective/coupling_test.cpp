@@ -137,6 +137,8 @@ TEST(squared_distances, agree_in_float_and_double) {
 TEST(sinkhorn, refuses_what_it_cannot_do) {
   const MatrixXd cost = MatrixXd::Random(3, 3);
   EXPECT_THROW(sinkhorn(cost, 0), std::invalid_argument);
+  EXPECT_THROW(sinkhorn(cost, 1, 1e-10, 0), std::invalid_argument);
+  EXPECT_THROW(sinkhorn(cost, 1, 1e-10, 1), std::invalid_argument);
   EXPECT_THROW(sinkhorn(cost, 1e-6, 1e-12, 3), std::runtime_error);
   EXPECT_THROW(sinkhorn(MatrixXd::Constant(3, 3, NAN), 1), std::invalid_argument);
   const std::vector<double> third(3, 1 / 3.0), half(2, 0.5);

@@ -221,6 +221,12 @@ TEST(straightness, of_the_flow_to_gaussian_data_has_a_closed_form) {
   };
   refuses({0, 0.5}, velocities);
   refuses({0, 0.5}, {noise, noise});
+  try {
+    straightness<MatrixXd>(data, noise, std::vector<double>{0.5, 1}, std::vector{noise, noise});
+    FAIL();
+  } catch (const std::invalid_argument& e) {
+    EXPECT_STREQ(e.what(), "straightness: times.front() = 0.5; valid: 0");
+  }
   refuses({0, 0.7, 0.6, 1}, {noise, noise, noise, noise});
   refuses({0, 1}, {noise, MatrixXd(1, 2)});
 }

@@ -42,6 +42,26 @@ TEST(metric, huber_joins_square_and_line) {
   EXPECT_THROW(norm_pseudo_huber_error(NAN), std::invalid_argument);
 }
 
+// c (sqrt(1 + (r/c)^2) - 1) tends to |r| - c where the square is beyond the numbers.
+TEST(metric, pseudo_huber_is_a_line_far_out) {
+  const auto of = [](auto residual, double c, auto slope) {
+    using S = decltype(residual);
+    const Eigen::Matrix<S, -1, -1> y = Eigen::Matrix<S, -1, -1>::Constant(1, 1, residual),
+                                   t = Eigen::Matrix<S, -1, -1>::Zero(1, 1);
+    Eigen::Matrix<S, -1, -1> gradient(1, 1);
+    const double value = regression(y, t, std::vector<double>{1}, pseudo_huber_error(c),
+                                    reduction::sum_over_dimensions, gradient)[0];
+    EXPECT_NEAR(gradient(0, 0), slope, 1e-6);
+    return value;
+  };
+  EXPECT_NEAR(of(1e20f, 1, 1) / 1e20, 1, 1e-6);
+  EXPECT_NEAR(of(-1e20f, 1e-3, -1) / 1e20, 1, 1e-6);
+  EXPECT_NEAR(of(1e20f, 1e20, 1 / std::numbers::sqrt2) / 1e20, std::numbers::sqrt2 - 1, 1e-6);
+  EXPECT_NEAR(of(-1e200, 1, -1) / 1e200, 1, 1e-15);
+  for (const double r : {1e9 * (1 - 1e-12), 1e9 * (1 + 1e-12)})
+    EXPECT_NEAR(pseudo_huber_error(1).value(r), r - 1, 1e-6);
+}
+
 TEST(metric, improved_consistency_constant) {  // Song and Dhariwal 2024: 0.03 for CIFAR-10
   const double c = 0.00054 * std::sqrt(3072.0);
   EXPECT_NEAR(c, .02992984, 5e-9);
@@ -281,6 +301,12 @@ TEST(regression, refuses_what_does_not_fit) {
   EXPECT_THROW(call(target, w), std::invalid_argument);
   EXPECT_THROW(call(Eigen::MatrixXd::Ones(2, 4), w), std::invalid_argument);
   EXPECT_THROW(call(output, {1}), std::invalid_argument);
+  for (const double bad : {static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
+    EXPECT_THROW(call(output, {1, bad}), std::invalid_argument);
+    EXPECT_THROW(regression(output, output, std::vector<item_factors>{{1, 1}, {1, bad}},
+                            squared_error{}, reduction::sum_over_dimensions, gradient),
+                 std::invalid_argument);
+  }
   EXPECT_EQ(gradient, Eigen::MatrixXd::Constant(4, 2, 7));
   std::vector<double> raw(5);
   EXPECT_THROW(regression(batch_view{std::span<const double>(raw), 2},

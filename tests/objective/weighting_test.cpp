@@ -176,4 +176,29 @@ TEST(weighting, uncertainty_is_best_where_it_equals_the_log_loss) {
     }
 }
 
+TEST(weighting, elbo_step_weight_refuses_steps_that_do_not_lose_noise) {
+  const signal_noise noise{0, 1}, noisy{0.5, 0.8}, clean{0.9, 0.4};
+  EXPECT_NEAR(elbo_step_sample_weight(clean, noise), signal_to_noise_ratio(clean) / 2, 1e-15);
+  EXPECT_THROW(elbo_step_sample_weight(noise, noise), std::invalid_argument);
+  EXPECT_THROW(elbo_step_sample_weight(clean, clean), std::invalid_argument);
+  EXPECT_THROW(elbo_step_sample_weight(noisy, clean), std::invalid_argument);
+}
+
+TEST(weighting, a_negative_weight_is_named) {
+  const auto refuses = [](const auto& weighting) {
+    try {
+      sample_weight(weighting, 0);
+      FAIL();
+    } catch (const std::invalid_argument& e) {
+      EXPECT_NE(std::string(e.what()).find("weight = -1; valid: weight >= 0"), std::string::npos)
+          << e.what();
+    }
+  };
+  const auto minus_one = [](double) { return -1.0; };
+  refuses(weighting_of_sample_error(minus_one));
+  refuses(weighting_of_noise_error(minus_one));
+  refuses(weighting_of_v_error(minus_one));
+  EXPECT_EQ(sample_weight(weighting_of_sample_error([](double) { return 0.0; }), 1), 0);
+}
+
 }  // namespace

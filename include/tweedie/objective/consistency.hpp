@@ -35,6 +35,8 @@ inline solver_step first_order_step(signal_noise from, signal_noise to) {
 /// Number of noise levels N(k) of step k of K (Song et al. 2023, appendix C):
 /// ceil(sqrt(k/K ((s1 + 1)^2 - s0^2) + s0^2) - 1) + 1.
 inline int consistency_levels(double step, double total_steps, int first, int last) {
+  detail::require(total_steps > 0 && std::isfinite(total_steps), "consistency_levels",
+                  "total_steps", total_steps, "valid: 0 < total_steps < inf");
   detail::require(step >= 0 && step <= total_steps, "consistency_levels", "step", step,
                   "valid: 0 <= step <= total_steps");
   detail::require(first >= 1 && first <= last, "consistency_levels", "first", first,
@@ -69,11 +71,13 @@ inline int doubling_levels(double step, double total_steps, int first, int last)
 
 /// Probabilities of the intervals between increasing noise levels under a log-normal density,
 /// normalised (Song and Dhariwal 2024, eq. 10: mean -1.1, deviation 2).
+/// \throws std::invalid_argument also where the levels are so far off that no probability is left.
 inline std::vector<double> level_probabilities(std::span<const double> levels, double mean,
                                                double deviation) {
   constexpr const char* name = "level_probabilities";
   detail::require(levels.size() >= 2, name, "levels", static_cast<double>(levels.size()),
                   "valid: at least two");
+  detail::require(std::isfinite(mean), name, "mean", mean, "valid: finite");
   detail::require(deviation > 0, name, "deviation", deviation, "valid: deviation > 0");
   std::vector<double> out;
   double total = 0;
@@ -87,6 +91,8 @@ inline std::vector<double> level_probabilities(std::span<const double> levels, d
                           : normal_cdf(high) - normal_cdf(low));
     total += out.back();
   }
+  detail::require(total > 0, name, "probability of all levels", total,
+                  "valid: > 0; levels nearer to the mean");
   for (double& p : out) p /= total;
   return out;
 }

@@ -58,7 +58,7 @@ struct entropic_plan {
 
 /// Sinkhorn's algorithm for marginals p (rows) and q (columns), each of sum 1, until every marginal
 /// is met to `tolerance`.
-/// \throws std::runtime_error if it is not within `max_iterations`.
+/// \throws std::runtime_error if it is not within `max_iterations` >= 2.
 inline entropic_plan sinkhorn(const Eigen::MatrixXd& cost, std::span<const double> p,
                               std::span<const double> q, double epsilon, double tolerance = 1e-10,
                               int max_iterations = 100000);
@@ -167,6 +167,8 @@ inline entropic_plan sinkhorn(const Eigen::MatrixXd& cost, std::span<const doubl
   constexpr const char* name = "sinkhorn";
   detail::require_costs(name, cost);
   detail::require(epsilon > 0, name, "epsilon", epsilon, "valid: epsilon > 0");
+  detail::require(max_iterations >= 2, name, "max_iterations", max_iterations,
+                  "valid: max_iterations >= 2");
   detail::require_per_item(name, "p", p.size(), static_cast<std::size_t>(cost.rows()));
   detail::require_per_item(name, "q", q.size(), static_cast<std::size_t>(cost.cols()));
   const auto logs = [](std::span<const double> weights) {

@@ -125,8 +125,8 @@ std::vector<double> straightness(const Tensor& start, const Tensor& end,
   if (velocities.size() != times.size())
     detail::fail(name, "velocities", static_cast<double>(velocities.size()),
                  "valid: one per time, " + std::to_string(times.size()));
-  detail::require(times.front() == 0 && times.back() == 1, name, "times.back()", times.back(),
-                  "valid: times from 0 to 1");
+  detail::require(times.front() == 0, name, "times.front()", times.front(), "valid: 0");
+  detail::require(times.back() == 1, name, "times.back()", times.back(), "valid: 1");
   const std::size_t n = item_size(start);
   std::vector<double> out(items);
   for (std::size_t k = 0; k < times.size(); ++k) {

@@ -5,8 +5,8 @@
 //   KL(N(m, e^l) || N(m', e^l')) = 1/2 (e^(l - l') - 1 - (l - l') + (m - m')^2 e^-l')
 //
 // In nats. The first three terms are one function (exp_minus_linear), so that nothing cancels where
-// the variances are close, and no variance is ever formed: log-variances of +-700 are fine. Batches
-// of any scalar are computed in double.
+// the variances are close, and no variance is ever formed: log-variances of +-700 are fine in double,
+// of +-80 in float. Batches of any scalar are computed in double.
 #pragma once
 
 #include <vector>

@@ -19,6 +19,7 @@
 // arithmetic of the tensors, values in double, those of pseudo_huber too where the tensors are double.
 #pragma once
 
+#include <cmath>
 #include <vector>
 
 #include "tweedie/objective/batch.hpp"
@@ -91,6 +92,7 @@ struct huber_error {
   double c_;
 };
 
+/// Beyond `linear` times c it is |r| - c, to all digits, where the square of r/c need not be a number.
 struct pseudo_huber_error {
   static constexpr bool values_in_double = false;
   explicit pseudo_huber_error(double c) : c_(c) {
@@ -98,15 +100,19 @@ struct pseudo_huber_error {
   }
   template <class S>
   S value(const S& r) const {
-    const S square = r * r;
-    return square / (detail::root_of(S(square + c_ * c_)) + c_);
+    const S u = S(detail::magnitude(r) / c_);
+    const S held = detail::at_most(u, linear);
+    const S square = held * held;
+    return c_ * (square / (detail::root_of(S(square + 1)) + 1) + (u - held));
   }
   template <class S>
   S slope(const S& r) const {
-    return r / detail::root_of(S(r * r + c_ * c_));
+    const S held = detail::at_least(detail::at_most(S(r / c_), linear), -linear);
+    return held / detail::root_of(S(held * held + 1));
   }
 
  private:
+  static constexpr double linear = 1e9;
   double c_;
 };
 
@@ -134,6 +140,7 @@ struct item_factors {
 };
 
 /// Per-item values; `gradient` receives their derivatives. It may be the output itself.
+/// \throws std::invalid_argument for sizes that differ, and weights or gains that are not finite.
 template <tensor_like Output, tensor_like Target, regression_metric Metric,
           writable_tensor Gradient>
 std::vector<double> regression(const Output& output, const Target& target,
@@ -208,6 +215,11 @@ std::vector<double> regression_items(const Output& output, const Target& target,
   require_same_batch("regression", "target", output, target);
   const std::size_t n = item_size(output);
   const double reduced = items == 0 ? 0 : reduction_factor(how, n);
+  for (std::size_t i = 0; i < items; ++i) {
+    const item_factors f = factors(i);
+    require(std::isfinite(f.weight), "regression", "weight", f.weight, "valid: finite");
+    require(std::isfinite(f.gain), "regression", "gain", f.gain, "valid: finite");
+  }
   std::vector<double> values(items);
   for (std::size_t i = 0; i < items; ++i)
     values[i] = regression_item(elements(output).data() + i * n, elements(target).data() + i * n, n,

@@ -125,19 +125,29 @@ inline auto logit_normal_weighting(double mean = 0, double deviation = 1) {
   };
 }
 
-/// A user's weight on the squared error of x0, of z or of v, as a function of log-SNR.
+namespace detail {
+
+inline double log_of_weight(double weight) {
+  require(weight >= 0, "weighting", "weight", weight, "valid: weight >= 0");
+  return std::log(weight);
+}
+
+}  // namespace detail
+
+/// A user's weight on the squared error of x0, of z or of v, as a function of log-SNR. The weighting
+/// throws std::invalid_argument where the weight is negative.
 template <std::invocable<double> Weight>
 auto weighting_of_sample_error(Weight weight) {
-  return [weight](double log_snr) { return std::log(weight(log_snr)); };
+  return [weight](double log_snr) { return detail::log_of_weight(weight(log_snr)); };
 }
 template <std::invocable<double> Weight>
 auto weighting_of_noise_error(Weight weight) {
-  return [weight](double log_snr) { return std::log(weight(log_snr)) + log_snr; };
+  return [weight](double log_snr) { return detail::log_of_weight(weight(log_snr)) + log_snr; };
 }
 template <std::invocable<double> Weight>
 auto weighting_of_v_error(Weight weight) {
   return [weight](double log_snr) {
-    return std::log(weight(log_snr)) + detail::log_one_plus_exp(log_snr);
+    return detail::log_of_weight(weight(log_snr)) + detail::log_one_plus_exp(log_snr);
   };
 }
 
@@ -211,9 +221,13 @@ inline double elbo_noise_weight(double log_snr_rate, double time_density) {
 /// Weight on |x0_hat - x0|^2 of the term L_{t-1} of a discrete chain from `noisy` to `clean`, in
 /// nats: (SNR(clean) - SNR(noisy)) / 2 (Kingma et al. 2021, eq. 13). For DDPM steps with variance
 /// beta~ this is the weight of Ho et al. 2020, eq. 12.
+/// \throws std::invalid_argument for sigma = 0 at the clean end, or a clean end that is not less noisy.
 inline double elbo_step_sample_weight(signal_noise clean, signal_noise noisy) {
   detail::require(clean.sigma > 0, "elbo_step_sample_weight", "clean.sigma", clean.sigma,
                   "valid: sigma > 0; the last step belongs to the decoder term");
+  detail::require(half_log_snr(noisy) < half_log_snr(clean), "elbo_step_sample_weight",
+                  "half log-SNR of the clean end", half_log_snr(clean),
+                  "valid: above that of the noisy end");
   return signal_to_noise_ratio(clean) *
          -std::expm1(2 * (half_log_snr(noisy) - half_log_snr(clean))) / 2;
 }
