@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "refusal.hpp"
 #include "tweedie/interop/huggingface.hpp"
 #include "tweedie/program/moments.hpp"
 #include "tweedie/sampler/ddim.hpp"
@@ -27,12 +28,7 @@ const char* const with_levels[] = {"EDMDPMSolverMultistepScheduler",
                                    "CosineDPMSolverMultistepScheduler"};
 
 std::string message_of(const json& config, const request& how) {
-  try {
-    huggingface::scheduler(config, how);
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "";
+  return tweedie::refusal([&] { huggingface::scheduler(config, how); });
 }
 
 TEST(dpm_solver_schedulers, load_with_defaults_for_any_number_of_steps) {
