@@ -286,4 +286,56 @@ TEST(multivariate_normal, works_in_float) {
   near(p.conditional({1}, single.head(1)).mean()[0], exact.conditional({1}, x.head(1)).mean()[0]);
 }
 
+// In units e_i of the coordinates, S -> e S e and x -> e x: ranks and conditional laws follow.
+TEST(multivariate_normal, does_not_depend_on_the_units_of_its_coordinates) {
+  const auto wide =
+      multivariate_normal<float>::diagonal(Eigen::Vector2f::Zero(), Eigen::Vector2f(100, 1e-4f));
+  EXPECT_EQ(wide.rank(), 2);
+  EXPECT_NEAR(wide.log_density(Eigen::MatrixXf::Zero(2, 1))[0],
+              -2 * half_log_two_pi - std::log(1e-2) / 2, 1e-5);
+  EXPECT_EQ(
+      multivariate_normal<>::diagonal(Eigen::Vector2d::Zero(), Eigen::Vector2d(1, 1e-300)).rank(),
+      2);
+  MatrixXd a(3, 2);
+  a << 1, 0, 2, 1, 0, -1;
+  const MatrixXd singular = a * a.transpose(), definite = random_covariance(3, 20, 21);
+  const VectorXd x = a * Eigen::Vector2d(0.3, -0.7), y = VectorXd::Random(3);
+  const VectorXd zero = VectorXd::Zero(3);
+  for (const VectorXd& units : {VectorXd(Eigen::Vector3d(0x1p-40, 1, 0x1p40)),
+                                VectorXd(Eigen::Vector3d(0x1p60, 0x1p-60, 1))}) {
+    const MatrixXd e = units.asDiagonal();
+    const multivariate_normal<> p(zero, e * singular * e), q(zero, e * definite * e);
+    EXPECT_EQ(p.rank(), 2);
+    for (int i = 0; i < 3; ++i)
+      for (int j = 0; j < 3; ++j)
+        EXPECT_NEAR((p.factor() * p.factor().transpose())(i, j) / (units[i] * units[j]),
+                    singular(i, j), 1e-14);
+    EXPECT_EQ(q.rank(), 3);
+    EXPECT_NEAR(q.log_density(e * y)[0],
+                multivariate_normal<>(zero, definite).log_density(y)[0] - units.array().log().sum(),
+                1e-11);
+    const std::vector<Eigen::Index> known = {0, 2};
+    const auto rest = p.conditional(known, VectorXd(e * x)(known));
+    EXPECT_EQ(rest.rank(), 0);
+    EXPECT_NEAR(rest.mean()[0] / units[1], x[1], 1e-13);
+    const auto given = q.conditional(known, VectorXd(e * y)(known));
+    const auto plain = multivariate_normal<>(zero, definite).conditional(known, y(known));
+    EXPECT_NEAR(given.mean()[0] / units[1], plain.mean()[0], 1e-13);
+    EXPECT_NEAR(given.covariance()(0, 0) / (units[1] * units[1]), plain.covariance()(0, 0), 1e-14);
+    EXPECT_THROW(p.conditional({0, 1, 2}, e * (x + Eigen::Vector3d(0, 0, 1))), std::domain_error);
+  }
+}
+
+TEST(transport, errors_name_their_function) {
+  const auto p = multivariate_normal<>::isotropic(VectorXd::Zero(2), 1),
+             q = multivariate_normal<>::isotropic(VectorXd::Zero(3), 1);
+  try {
+    transport_matrix(p, q);
+    FAIL();
+  } catch (const std::invalid_argument& e) {
+    EXPECT_EQ(std::string(e.what()).rfind("transport_matrix: dimension of q = 3", 0), 0u)
+        << e.what();
+  }
+}
+
 }  // namespace

@@ -5,11 +5,13 @@
 //
 // The determinant is never formed (it underflows from d = 100 on), S is never inverted. S may be
 // singular: then a pivoted factor S = A A^T of lower rank takes the place of L; such a distribution
-// can be sampled, transported, marginalised and conditioned, but has no density. d = 0 is legal:
-// one point of probability 1. Columns are points.
+// can be sampled, transported, marginalised and conditioned, but has no density. Variances count as
+// 0 where no more is left of S_ii than 16 d of its own roundings, so that the rank does not depend
+// on the units of the coordinates. d = 0 is legal: one point of probability 1. Columns are points.
 #pragma once
 
 #include <Eigen/Dense>
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -152,28 +154,31 @@ multivariate_normal<Scalar>::multivariate_normal(vector mean, matrix covariance)
   detail::require(asymmetry <= rounding, name, "asymmetry of covariance",
                   static_cast<double>(asymmetry), "valid: a symmetric matrix");
   const Eigen::LLT<matrix> definite(covariance_);
-  if (definite.info() == Eigen::Success && scale > 0) {
-    const matrix l = definite.matrixL();
-    if (l.diagonal().cwiseAbs2().minCoeff() > rounding) {
-      factor_ = l;
-      return;
-    }
+  const vector negligible =
+      16 * d * Eigen::NumTraits<Scalar>::epsilon() * covariance_.diagonal().cwiseMax(0);
+  if (definite.info() == Eigen::Success) {
+    factor_ = definite.matrixL();
+    if ((factor_.diagonal().cwiseAbs2().array() > negligible.array()).all()) return;
   }
-  const Eigen::LDLT<matrix> pivoted(covariance_);
-  const vector pivots = pivoted.vectorD();
+  // Cholesky's method with the largest of the variances left over that are not negligible as pivots.
+  factor_.setZero(mean_.size(), mean_.size());
+  matrix left_over = covariance_;
   Eigen::Index rank = 0;
-  for (const Scalar pivot : pivots) {
-    detail::require(pivot >= -rounding, name, "pivot of covariance", static_cast<double>(pivot),
-                    "valid: a positive semidefinite matrix");
-    if (pivot > rounding) ++rank;
+  for (; rank < mean_.size(); ++rank) {
+    Eigen::Index pivot = 0;
+    const Scalar variance = (left_over.diagonal().array() > negligible.array())
+                                .select(left_over.diagonal(), vector::Zero(mean_.size()))
+                                .maxCoeff(&pivot);
+    if (variance == 0) break;
+    factor_.col(rank) = left_over.col(pivot) / std::sqrt(variance);
+    left_over.noalias() -= factor_.col(rank) * factor_.col(rank).transpose();
+    left_over.row(pivot).setZero();
+    left_over.col(pivot).setZero();
   }
-  // Pivots come in decreasing order of magnitude, so that the first `rank` columns carry all of S.
-  const matrix lower = pivoted.matrixL();
-  factor_ = pivoted.transpositionsP().transpose() *
-            matrix(lower.leftCols(rank) * pivots.head(rank).cwiseSqrt().asDiagonal());
-  const Scalar left_over = (factor_ * factor_.transpose() - covariance_).cwiseAbs().maxCoeff();
-  detail::require(left_over <= 64 * rounding, name, "indefinite part of covariance",
-                  static_cast<double>(left_over), "valid: a positive semidefinite matrix");
+  factor_ = factor_.leftCols(rank).eval();
+  const Scalar indefinite = left_over.cwiseAbs().maxCoeff();
+  detail::require(indefinite <= 64 * rounding, name, "indefinite part of covariance",
+                  static_cast<double>(indefinite), "valid: a positive semidefinite matrix");
 }
 
 template <class Scalar>
@@ -187,27 +192,33 @@ multivariate_normal<Scalar> multivariate_normal<Scalar>::conditional(
   for (Eigen::Index i = 0; i < dimension(); ++i)
     if (std::find(known.begin(), known.end(), i) == known.end()) open.push_back(i);
   if (known.empty()) return *this;
-  // Gain K = S_ok S_kk^+; the pseudo-inverse agrees with the inverse where S_kk is definite.
-  const matrix known_covariance = covariance_(known, known);
-  const Eigen::CompleteOrthogonalDecomposition<matrix> inverse(known_covariance);
-  const vector surprise = values - mean_(known);
-  const vector explained = known_covariance * inverse.solve(surprise);
+  // Gain K = S_ok S_kk^+ in units of the known deviations; the pseudo-inverse agrees with the inverse
+  // where S_kk is definite.
+  const vector known_variances = covariance_.diagonal()(known);
+  const vector units = (known_variances.array() > 0)
+                           .select(known_variances.array().sqrt(), Scalar(1))
+                           .inverse()
+                           .matrix();
+  const matrix correlation = units.asDiagonal() * covariance_(known, known) * units.asDiagonal();
+  const Eigen::CompleteOrthogonalDecomposition<matrix> inverse(correlation);
+  const vector surprise = units.asDiagonal() * (values - mean_(known));
+  const vector explained = correlation * inverse.solve(surprise);
   const Scalar scale = surprise.cwiseAbs().maxCoeff();
   const Scalar off = (explained - surprise).cwiseAbs().maxCoeff();
   if (off > std::sqrt(Eigen::NumTraits<Scalar>::epsilon()) * scale)
     throw std::domain_error(detail::describe("multivariate_normal::conditional",
                                              "distance from the support", static_cast<double>(off),
                                              "valid: 0"));
-  const matrix cross = covariance_(known, open);
+  const matrix cross = units.asDiagonal() * covariance_(known, open);
   const matrix gain = inverse.solve(cross).transpose();
   matrix left = covariance_(open, open) - gain * cross;
   left = (left + left.transpose()).eval() / 2;
   // What rounding leaves of variances that are 0.
-  const Scalar rounding = 64 * static_cast<Scalar>(dimension()) *
-                          Eigen::NumTraits<Scalar>::epsilon() *
-                          covariance_.diagonal().cwiseAbs().maxCoeff();
+  const vector negligible = 64 * static_cast<Scalar>(dimension()) *
+                            Eigen::NumTraits<Scalar>::epsilon() *
+                            covariance_.diagonal()(open).cwiseMax(0);
   for (Eigen::Index i = 0; i < left.rows(); ++i)
-    if (left(i, i) <= rounding) {
+    if (left(i, i) <= negligible[i]) {
       left.row(i).setZero();
       left.col(i).setZero();
     }
@@ -241,10 +252,11 @@ namespace detail {
 
 /// A_q U with the rotation U that brings it closest to A_p; both padded to d x d.
 template <class Scalar>
-auto aligned_factors(const multivariate_normal<Scalar>& p, const multivariate_normal<Scalar>& q) {
+auto aligned_factors(const char* function, const multivariate_normal<Scalar>& p,
+                     const multivariate_normal<Scalar>& q) {
   using matrix = typename multivariate_normal<Scalar>::matrix;
   if (p.dimension() != q.dimension())
-    fail("squared_transport_distance", "dimension of q", static_cast<double>(q.dimension()),
+    fail(function, "dimension of q", static_cast<double>(q.dimension()),
          "valid: the dimension of p, " + std::to_string(p.dimension()));
   const Eigen::Index d = p.dimension();
   matrix a = matrix::Zero(d, d), b = matrix::Zero(d, d);
@@ -262,7 +274,7 @@ auto aligned_factors(const multivariate_normal<Scalar>& p, const multivariate_no
 template <class Scalar>
 Scalar squared_transport_distance(const multivariate_normal<Scalar>& p,
                                   const multivariate_normal<Scalar>& q) {
-  const auto [a, b] = detail::aligned_factors(p, q);
+  const auto [a, b] = detail::aligned_factors("squared_transport_distance", p, q);
   return (p.mean() - q.mean()).squaredNorm() + (a - b).squaredNorm();
 }
 
@@ -272,7 +284,7 @@ typename multivariate_normal<Scalar>::matrix transport_matrix(
   if (p.degenerate())
     throw std::domain_error("transport_matrix: rank of p = " + std::to_string(p.rank()) +
                             "; valid: full rank");
-  const auto [a, b] = detail::aligned_factors(p, q);
+  const auto [a, b] = detail::aligned_factors("transport_matrix", p, q);
   using matrix = typename multivariate_normal<Scalar>::matrix;
   const matrix t = a.transpose().template triangularView<Eigen::Upper>().solve(b.transpose());
   return (t + t.transpose()) / 2;
