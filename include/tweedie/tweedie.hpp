@@ -17,6 +17,7 @@
 #include "tweedie/guidance/rescale.hpp"
 #include "tweedie/guidance/threshold.hpp"
 #include "tweedie/process/forward.hpp"
+#include "tweedie/process/log1p_minus.hpp"
 #include "tweedie/process/renoise.hpp"
 #include "tweedie/process/reverse.hpp"
 #include "tweedie/program/bind.hpp"

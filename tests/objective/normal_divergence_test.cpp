@@ -21,11 +21,9 @@ TEST(numeric, stable_functions_equal_their_definitions_and_slopes) {
   EXPECT_EQ(forward_mode([](auto v) { return softplus(v); }, 0), 0.5);
   EXPECT_EQ(forward_mode([](auto v) { return sigmoid(v); }, 0), 0.25);
   EXPECT_EQ(forward_mode([](auto v) { return exp_minus_linear(v); }, 0), 0);
-  // mpmath: e^x - 1 - x at 1e-9 and -0.3, log(1 + x) - x at 1e-9 and -0.05.
+  // mpmath: e^x - 1 - x at 1e-9 and -0.3.
   EXPECT_NEAR(exp_minus_linear(1e-9) / 5.0000000016666666671e-19, 1, 1e-15);
   EXPECT_NEAR(exp_minus_linear(-0.3) / 0.040818220681717866, 1, 1e-14);
-  EXPECT_NEAR(log1p_minus(1e-9) / -4.9999999966666666692e-19, 1, 1e-15);
-  EXPECT_NEAR(log1p_minus(-0.05) / -0.0012932943875505334, 1, 1e-13);
   EXPECT_EQ(softplus(1e4), 1e4);
   EXPECT_EQ(softplus(-1e4), 0);
   EXPECT_NEAR(softplus(-60.0), std::exp(-60.0), 1e-40);

@@ -12,6 +12,7 @@
 #include "tweedie/objective/block.hpp"
 #include "tweedie/objective/exponential.hpp"
 #include "tweedie/objective/normal_distribution.hpp"
+#include "tweedie/process/log1p_minus.hpp"
 
 namespace tweedie {
 
@@ -23,7 +24,7 @@ S softplus(const S& x);
 template <class S>
 S sigmoid(const S& x);
 
-/// log(1 + x) - x for x > -1, to full relative accuracy also near 0.
+/// log(1 + x) - x (process/log1p_minus.hpp).
 template <class S>
 S log1p_minus(const S& x);
 
@@ -140,13 +141,6 @@ inline constexpr std::array<double, 15> inverse_factorials = [] {
   return out;
 }();
 
-inline double log1p_minus_value(double x) {
-  if (std::abs(x) > 0.1) return std::log1p(x) - x;
-  double sum = 0;
-  for (int k = 20; k >= 2; --k) sum = (k % 2 == 0 ? -1.0 : 1.0) / k + x * sum;
-  return sum * x * x;
-}
-
 }  // namespace detail
 
 template <class S>
@@ -167,7 +161,8 @@ S sigmoid(const S& x) {
 
 template <class S>
 S log1p_minus(const S& x) {
-  return detail::lift(x, detail::log1p_minus_value, [](double v) { return -v / (1 + v); });
+  return detail::lift(
+      x, [](double v) { return tweedie::log1p_minus(v); }, [](double v) { return -v / (1 + v); });
 }
 
 template <class S>

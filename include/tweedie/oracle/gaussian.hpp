@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "tweedie/process/forward.hpp"
+#include "tweedie/process/log1p_minus.hpp"
 #include "tweedie/schedule/prediction.hpp"
 
 namespace tweedie::oracle {
@@ -157,7 +158,7 @@ class gaussian {
                     "valid: sigma > 0, the deviation of the prior");
     const double snr = level.alpha * level.alpha / (level.sigma * level.sigma);
     double sum = snr * static_cast<double>(mean_.squaredNorm());
-    for (const Scalar s : variances_) sum += minus_log1p(snr * static_cast<double>(s));
+    for (const Scalar s : variances_) sum -= log1p_minus(snr * static_cast<double>(s));
     return static_cast<Scalar>(sum / 2);
   }
 
@@ -174,10 +175,10 @@ class gaussian {
     for (std::size_t i = 0; i + 1 < levels.size(); ++i) {
       const double b = transition(levels[i + 1], levels[i]).variance;
       const double used = variance(levels[i], levels[i + 1]);
-      for (const Scalar s : variances_)
-        gap +=
-            minus_log1p(b * exact_total(levels[i + 1], s) / exact_total(levels[i], s) / used - 1) /
-            2;
+      for (const Scalar s : variances_) {
+        const double ratio = b * exact_total(levels[i + 1], s) / exact_total(levels[i], s) / used;
+        gap -= log1p_minus(ratio - 1) / 2;
+      }
     }
     return static_cast<Scalar>(gap);
   }
@@ -192,11 +193,6 @@ class gaussian {
     const auto alpha = static_cast<Scalar>(level.alpha);
     const auto sigma = static_cast<Scalar>(level.sigma);
     return alpha * alpha * s + sigma * sigma;
-  }
-  // x - log(1 + x), to 12 digits also near 0.
-  static double minus_log1p(double x) {
-    if (std::abs(x) > 1e-3) return x - std::log1p(x);
-    return x * x * (1.0 / 2 - x * (1.0 / 3 - x * (1.0 / 4 - x / 5)));
   }
   void check_rows(const matrix& x) const {
     if (x.rows() != dimension())
