@@ -95,25 +95,31 @@ struct huber_error {
 /// Beyond `linear` times c it is |r| - c, to all digits, where the square of r/c need not be a number.
 struct pseudo_huber_error {
   static constexpr bool values_in_double = false;
-  explicit pseudo_huber_error(double c) : c_(c) {
+  explicit pseudo_huber_error(double c) : c_(c), inverse_(1 / c) {
     detail::require(c > 0, "pseudo_huber_error", "c", c, "valid: c > 0");
   }
   template <class S>
   S value(const S& r) const {
-    const S u = S(detail::magnitude(r) / c_);
-    const S held = detail::at_most(u, linear);
+    const S u = S(r * inverse_), held = within(u);
     const S square = held * held;
-    return c_ * (square / (detail::root_of(S(square + 1)) + 1) + (u - held));
+    return c_ * (square / (detail::root_of(S(square + 1)) + 1) + detail::magnitude(S(u - held)));
   }
   template <class S>
   S slope(const S& r) const {
-    const S held = detail::at_least(detail::at_most(S(r / c_), linear), -linear);
-    return held / detail::root_of(S(held * held + 1));
+    const S u = S(r * inverse_), held = within(u);
+    const S square = held * held;
+    return held / detail::root_of(S(square + 1));
   }
 
  private:
+  template <class S>
+  static S within(const S& u) {
+    return detail::at_least(detail::at_most(u, linear), -linear);
+  }
+
   static constexpr double linear = 1e9;
   double c_;
+  double inverse_;
 };
 
 /// Acts on the norm of the whole item. The paper takes c = 0.00054 sqrt(d).
