@@ -168,15 +168,13 @@ class gaussian {
   /// sigma = 0 has zero exact variance for s = 0 only and must be excluded by the caller.
   template <class Variance>
   Scalar bound_gap(const std::vector<signal_noise>& levels, const Variance& variance) const {
-    const auto exact_total = [](signal_noise level, Scalar s) {
-      return level.alpha * level.alpha * static_cast<double>(s) + level.sigma * level.sigma;
-    };
     auto gap = static_cast<double>(prior_divergence(levels.front()));
     for (std::size_t i = 0; i + 1 < levels.size(); ++i) {
       const double b = transition(levels[i + 1], levels[i]).variance;
       const double used = variance(levels[i], levels[i + 1]);
-      for (const Scalar s : variances_) {
-        const double ratio = b * exact_total(levels[i + 1], s) / exact_total(levels[i], s) / used;
+      for (const Scalar variance_of_data : variances_) {
+        const auto s = static_cast<double>(variance_of_data);
+        const double ratio = b * total(levels[i + 1], s) / total(levels[i], s) / used;
         gap -= log1p_minus(ratio - 1) / 2;
       }
     }
@@ -189,9 +187,11 @@ class gaussian {
   }
 
  private:
-  static Scalar total(signal_noise level, Scalar s) {
-    const auto alpha = static_cast<Scalar>(level.alpha);
-    const auto sigma = static_cast<Scalar>(level.sigma);
+  // alpha^2 s + sigma^2, in the precision of s.
+  template <class Number>
+  static Number total(signal_noise level, Number s) {
+    const auto alpha = static_cast<Number>(level.alpha);
+    const auto sigma = static_cast<Number>(level.sigma);
     return alpha * alpha * s + sigma * sigma;
   }
   void check_rows(const matrix& x) const {
