@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "sampler/bad_levels.hpp"
 #include "sampler/mixture_flow.hpp"
 
 namespace tweedie {
@@ -80,13 +81,8 @@ TEST(predictor_corrector, without_a_corrector_is_multistep) {
 
 TEST(predictor_corrector, refuses_what_is_not_a_level) {
   const std::vector<adams_step> steps{{1, 0}, {2, 2}, {2, 2}};
-  for (const std::size_t i : {0, 3})
-    for (const signal_noise level :
-         {signal_noise{std::nan(""), 1}, signal_noise{1, -0.1}, signal_noise{0, 0}}) {
-      grid nodes = even_grid(3);
-      nodes[i].level = level;
-      EXPECT_THROW(predictor_corrector(nodes, steps), std::invalid_argument) << i;
-    }
+  expect_bad_levels_refused(even_grid(3),
+                            [&](const grid& nodes) { return predictor_corrector(nodes, steps); });
 }
 
 TEST(predictor_corrector, refuses_bad_input) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "refusal.hpp"
+#include "sampler/bad_levels.hpp"
 #include "sampler/exact_flow.hpp"
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/program/bind.hpp"
@@ -97,12 +98,7 @@ TEST(late_churn_euler, refuses_what_is_not_a_level) {
   const auto plan = [](const grid& nodes, const churn& noise = {}) {
     return late_churn_euler(nodes, noise, [](double, double v) { return state_output{1, -v}; });
   };
-  for (const std::size_t i : {0, 3})
-    for (const signal_noise level : {signal_noise{std::nan(""), 1}, signal_noise{1, -0.1}}) {
-      grid nodes = geometric_grid(3);
-      nodes[i].level = level;
-      EXPECT_THROW(plan(nodes), std::invalid_argument) << i;
-    }
+  expect_bad_levels_refused(geometric_grid(3), [&](const grid& nodes) { return plan(nodes); });
   EXPECT_THROW(plan(geometric_grid(3), {.amount = -1}), std::invalid_argument);
 }
 
