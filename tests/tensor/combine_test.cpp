@@ -210,12 +210,7 @@ TEST(summed_pass, ranges_give_the_bits_of_combine) {
   const auto pass_over = [&](std::vector<float>& state, const auto& work) {
     float* const outputs[] = {state.data()};
     const float* const inputs[] = {state.data(), next.data()};
-    summed_pass<float> pass;
-    pass.items = 3;
-    pass.item_size = 101;
-    pass.outputs = outputs;
-    pass.inputs = inputs;
-    pass.weights = weights;
+    const summed_pass<float> pass{3, 101, outputs, inputs, weights};
     EXPECT_EQ(pass.size(), 303u);
     work(pass);
   };

@@ -127,14 +127,8 @@ TYPED_TEST(fused_pass_of, any_number_of_draws) {
     S* const outputs[] = {x.data(), y.data()};
     const S* const inputs[] = {x.data()};
     const std::vector<double> head{1.5};
-    fused_pass<S> pass;
-    pass.item_size = n;
-    pass.outputs = outputs;
-    pass.inputs = inputs;
-    pass.weights = weights;
-    pass.head = {head, -1, 1};
-    pass.draws = draws;
-    pass.item_keys = std::span(&key, 1);
+    const fused_pass<S> pass{
+        {1, n, outputs, inputs, weights}, {head, -1, 1}, draws, std::span(&key, 1)};
     apply(pass, {0, 700});
     apply(pass, {700, n});
     for (std::size_t i = 0; i < n; ++i) {

@@ -57,13 +57,8 @@ TEST(workers, a_sum_has_the_same_bits_on_any_number_of_threads) {
   for (const unsigned count : {1u, 2u, 7u}) {
     std::vector<float> result(size);
     float* const outputs[] = {result.data()};
-    summed_pass<float> pass;
-    pass.item_size = size;
-    pass.outputs = outputs;
-    pass.inputs = inputs;
-    pass.weights = weights;
     workers threads(count);
-    apply(pass, threads);
+    apply(summed_pass<float>{1, size, outputs, inputs, weights}, threads);
     EXPECT_EQ(result, expected);
   }
 }
@@ -79,14 +74,7 @@ TEST(workers, a_stochastic_pass_has_the_same_bits_on_any_number_of_threads) {
   for (const unsigned count : {1u, 2u, 3u, 7u}) {
     results.emplace_back(x.size());
     float* outputs[] = {results.back().data()};
-    fused_pass<float> pass;
-    pass.items = items;
-    pass.item_size = item_size;
-    pass.outputs = outputs;
-    pass.inputs = inputs;
-    pass.weights = weights;
-    pass.draws = draws;
-    pass.item_keys = keys;
+    const fused_pass<float> pass{{items, item_size, outputs, inputs, weights}, {}, draws, keys};
     workers threads(count);
     apply(pass, threads);
     EXPECT_EQ(results.back(), results.front());
