@@ -113,7 +113,7 @@ inline interval_likelihood normal_interval(double m, double h) {
   const double gap = 2 * m * h - std::log(far / near);
   const double share = -std::expm1(gap);
   const double at_upper = near / share, at_lower = at_upper * std::exp(2 * m * h);
-  return {log_normal_cdf(m + h) + std::log(share), at_upper - at_lower, at_upper + at_lower};
+  return {log_normal_cdf(m + h, near) + std::log(share), at_upper - at_lower, at_upper + at_lower};
 }
 
 }  // namespace detail
@@ -129,7 +129,7 @@ inline bin_likelihood discretised_gaussian::operator()(double x, double mean,
     const double side = x < 0 ? 1 : -1;
     const double u = side * (x + side * half_width_ - mean) * inverse;
     const double hazard = normal_hazard(u);
-    return {log_normal_cdf(u), -side * hazard * inverse, -hazard * u};
+    return {log_normal_cdf(u, hazard), -side * hazard * inverse, -hazard * u};
   }
   const double m = (x - mean) * inverse, h = half_width_ * inverse;
   const detail::interval_likelihood p = detail::normal_interval(m, h);

@@ -29,12 +29,14 @@ inline double normal_hazard(double x) {
   return tail;
 }
 
-/// log Phi(x), finite down to x = -1e154.
-inline double log_normal_cdf(double x) {
+/// log Phi(x), finite down to x = -1e154, where `hazard` = normal_hazard(x) is known already.
+inline double log_normal_cdf(double x, double hazard) {
   if (x > 0) return std::log1p(-std::erfc(x / std::numbers::sqrt2) / 2);
   if (x > -5) return std::log(normal_cdf(x));
-  return normal_log_density(x) - std::log(normal_hazard(x));
+  return normal_log_density(x) - std::log(hazard);
 }
+
+inline double log_normal_cdf(double x) { return log_normal_cdf(x, x > -5 ? 0 : normal_hazard(x)); }
 
 /// x with Phi(x) = p; -inf at 0 and +inf at 1.
 inline double normal_quantile(double p) {
