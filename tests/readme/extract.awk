@@ -1,11 +1,15 @@
-# Turns README.md into a test: every ```cpp block becomes a test that runs it, every call in the last
-# column of a table of names becomes an entry of samplers() or grids().
+# awk -v page=NAME: turns a page into a test. Every ```cpp block becomes a test that runs it, with
+# what a ```text block behind it says as the expected output; every call in the last column of a
+# table of names becomes an entry of samplers() or grids().
 function quoted(text) { gsub(/\\/, "\\\\", text); gsub(/"/, "\\\"", text); return "\"" text "\"" }
 
 /^```cpp/ { in_block = 1; ++blocks; start[blocks] = NR + 1; next }
-/^```/ { in_block = 0; next }
+/^```text/ && after_block { in_output = 1; prints[blocks] = 1; next }
+/^```/ { after_block = in_block; in_block = in_output = 0; next }
+in_output { output[blocks] = output[blocks] "\n      " quoted($0 "\\n"); next }
 in_block && /^#include/ { if (!($0 in seen)) { seen[$0] = 1; includes = includes $0 "\n" }; next }
 in_block { code[blocks] = code[blocks] $0 "\n"; next }
+NF { after_block = 0 }
 
 /^## / { section = $0 }
 section == "## Samplers by name" && /\| `[^`]*` \|$/ { sub(/ \|$/, ""); n = split($0, cell, "`")
@@ -18,10 +22,17 @@ function entry(type, call) {
 
 END {
   printf "%s#include \"readme/names.hpp\"\n#include \"readme/surroundings.hpp\"\n\n", includes
-  print "namespace readme {\n\nusing namespace tweedie;\n"
-  printf "std::vector<named<program>> samplers() {\n  using namespace given;\n  return {\n%s  };\n}\n\n", samplers
-  printf "std::vector<named<grid>> grids() {\n  using namespace given;\n  return {\n%s  };\n}\n\n", grids
-  for (b = 1; b <= blocks; ++b)
-    printf "TEST(readme, block_at_line_%d_runs) {\n%s}\n\n", start[b], code[b]
+  print "namespace readme {\n"
+  if (samplers)
+    printf "using namespace tweedie;\n\nstd::vector<named<program>> samplers() {\n  using namespace given;\n  return {\n%s  };\n}\n\n", samplers
+  if (grids)
+    printf "std::vector<named<grid>> grids() {\n  using namespace given;\n  return {\n%s  };\n}\n\n", grids
+  for (b = 1; b <= blocks; ++b) {
+    printf "TEST(%s, block_at_line_%d_runs) {\n", page, start[b]
+    if (prints[b]) print "  testing::internal::CaptureStdout();"
+    printf "%s", code[b]
+    if (prints[b]) printf "  std::fflush(stdout);\n  EXPECT_EQ(testing::internal::GetCapturedStdout(),%s);\n", output[b]
+    print "}\n"
+  }
   print "}  // namespace readme"
 }

@@ -1,4 +1,4 @@
-// What the calls in the README's tables of names refer to.
+// What the calls in the tables of names (docs/names.md) refer to.
 #pragma once
 
 #include <functional>
@@ -9,7 +9,7 @@
 
 namespace readme {
 
-/// A call as the README writes it, and what it makes.
+/// A call as the page writes it, and what it makes.
 template <class Made>
 struct named {
   std::string call;

@@ -1,4 +1,4 @@
-// What the code blocks of the README take for granted: a network, an inference session, pictures.
+// What the code blocks of README.md and docs/ take for granted: a network, an inference session, pictures.
 #pragma once
 
 #include <gtest/gtest.h>
