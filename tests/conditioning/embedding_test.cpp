@@ -35,6 +35,22 @@ TEST(time_embedding, has_the_norm_of_its_frequencies_and_adds_angles) {
   }
 }
 
+TEST(gaussian_fourier_features, have_a_gaussian_kernel) {
+  // E cos(f (a - b)) = exp(-(2 pi s (a - b))^2 / 2) over f = 2 pi s w; 200,000 frequencies put the
+  // mean of cosines within 5 / sqrt(2 * 200,000) = 0.008 of it.
+  const std::size_t count = 200000;
+  const auto f = gaussian_frequencies(count, 0.5, 3);
+  std::vector<double> a(2 * count), b(2 * count);
+  embed_time<double>(0.3, f, embedding_form::ddpm, a);
+  embed_time<double>(0.7, f, embedding_form::ddpm, b);
+  double dot = 0;
+  for (std::size_t i = 0; i < 2 * count; ++i) dot += a[i] * b[i];
+  const double width = 2 * std::numbers::pi * 0.5 * 0.4;
+  EXPECT_NEAR(dot / count, std::exp(-width * width / 2), 0.008);
+  EXPECT_EQ(gaussian_frequencies(4, 0.5, 3), gaussian_frequencies(4, 0.5, 3));
+  EXPECT_THROW(gaussian_frequencies(4, 0, 3), std::invalid_argument);
+}
+
 TEST(time_embedding, refuses_bad_input) {
   EXPECT_THROW(embedding_frequencies(1, embedding_form::adm), std::invalid_argument);
   EXPECT_THROW(embedding_frequencies(3, embedding_form::ddpm), std::invalid_argument);

@@ -6,14 +6,25 @@
 // k = 0 ... pairs - 1, pairs = floor(dimension / 2); an odd dimension ends in 0. Stable Diffusion and
 // everything in its line use the second. The two differ in order and in the last frequency, so a
 // network trained with one is told wrong times by the other.
+//
+// Gaussian Fourier features (Song et al. 2021, code; Tancik et al. 2020) are the first form with
+// random frequencies 2 pi s w, w standard normal, of log sigma or of log-SNR / 4 (EDM's c_noise). The
+// frequencies belong to the network: load them with its weights.
+//
+// A network never sees t itself, only what its embedding separates: neighbours of the last frequency
+// differ by 1e-4 radians a step, so half precision cannot hold them apart.
 #pragma once
 
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <numbers>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "tweedie/schedule/error.hpp"
+#include "tweedie/tensor/normal.hpp"
 
 namespace tweedie {
 
@@ -31,6 +42,18 @@ inline std::vector<double> embedding_frequencies(int dimension, embedding_form f
                   "valid: 1 < period < inf");
   std::vector<double> frequencies;
   for (int k = 0; k < pairs; ++k) frequencies.push_back(std::exp(-std::log(period) * k / last));
+  return frequencies;
+}
+
+/// Random frequencies of Gaussian Fourier features, 2 pi scale w with w ~ N(0, 1) of `seed`.
+/// \throws std::invalid_argument unless scale is positive and finite.
+inline std::vector<double> gaussian_frequencies(std::size_t count, double scale,
+                                                std::uint64_t seed) {
+  detail::require(scale > 0 && std::isfinite(scale), "gaussian_frequencies", "scale", scale,
+                  "valid: 0 < scale < inf");
+  std::vector<double> frequencies(count);
+  fill_normal(noise_key{seed, 0, 0}, 0, std::span(frequencies));
+  for (double& f : frequencies) f *= 2 * std::numbers::pi * scale;
   return frequencies;
 }
 
