@@ -10,10 +10,11 @@ set(program_may schedule process grid)
 set(sampler_may ${program_may} program)
 set(tensor_may ${program_may} program)
 set(solve_may ${program_may} program sampler tensor)
-foreach(layer guidance objective oracle metric conditioning edit)
+foreach(layer guidance objective oracle metric conditioning edit restore)
   set(${layer}_may ${solve_may} solve)
 endforeach()
 list(APPEND edit_may conditioning)
+list(APPEND restore_may conditioning)
 set(interop_may ${solve_may} solve guidance objective oracle metric conditioning)
 
 # These compile in a fraction of a second, since they do without Eigen.
