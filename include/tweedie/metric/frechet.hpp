@@ -14,6 +14,7 @@
 #include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <limits>
 #include <string>
 
@@ -42,7 +43,8 @@ point_moments moments_of(const Eigen::MatrixBase<Derived>& points) {
 namespace detail {
 
 /// A with S = A A^T, one column per eigenvalue that is not 0. The lower triangle of S is read.
-inline Eigen::MatrixXd covariance_factor(const char* function, const point_moments& moments) {
+template <std::same_as<point_moments> Moments>
+Eigen::MatrixXd covariance_factor(const char* function, const Moments& moments) {
   const Eigen::Index d = moments.mean.size();
   if (moments.covariance.rows() != d || moments.covariance.cols() != d)
     fail(function, "rows of covariance", static_cast<double>(moments.covariance.rows()),
@@ -63,10 +65,12 @@ inline Eigen::MatrixXd covariance_factor(const char* function, const point_momen
 
 }  // namespace detail
 
-/// Squared Frechet distance of two Gaussians, >= 0.
+/// Squared Frechet distance of two Gaussians, >= 0. A template, since only who calls it is to compile
+/// Eigen's decompositions.
 /// \throws std::invalid_argument for sizes that differ, and covariances that are not finite or not
 /// semidefinite.
-inline double frechet_distance(const point_moments& first, const point_moments& second) {
+template <std::same_as<point_moments> Moments = point_moments>
+double frechet_distance(const Moments& first, const Moments& second) {
   constexpr const char* name = "frechet_distance";
   const Eigen::Index d = first.mean.size();
   if (second.mean.size() != d)

@@ -10,6 +10,7 @@
 
 #include <Eigen/Dense>
 #include <cmath>
+#include <concepts>
 #include <span>
 #include <string>
 #include <vector>
@@ -74,9 +75,10 @@ inline double profile_product(average_profile a, average_profile b) {
   return (a.gamma + 1) * (b.gamma + 1) * ratio / ((a.gamma + b.gamma + 1) * later);
 }
 
-/// Weights on stored averages whose combination is the least-squares approximation of `wanted`.
-inline std::vector<double> post_hoc_weights(std::span<const average_profile> stored,
-                                            average_profile wanted) {
+/// Weights on stored averages whose combination is the least-squares approximation of `wanted`. A
+/// template, since only who calls it is to compile Eigen's decomposition.
+template <std::same_as<average_profile> Profile = average_profile>
+std::vector<double> post_hoc_weights(std::span<const average_profile> stored, Profile wanted) {
   detail::require(!stored.empty(), "post_hoc_weights", "stored", 0, "valid: at least one");
   const auto n = static_cast<Eigen::Index>(stored.size());
   Eigen::MatrixXd products(n, n);
