@@ -22,7 +22,7 @@ const discrete_schedule& schedule() {
 // A run with a network that costs nothing.
 body whole_run(const program& plan, Eigen::Index item, Eigen::Index items) {
   const Eigen::ArrayXXf x = Eigen::ArrayXXf::Constant(item, items, 0.3F);
-  using loop = sampling<Eigen::ArrayXXf, gaussian_noise>;
+  using loop = sampling<Eigen::ArrayXXf>;
   auto s = std::make_shared<loop>(plan, network_description{predicts_noise}, x, gaussian_noise{1});
   for (float& v : elements(s->output())) v = 0.5F;
   return [s, x] {

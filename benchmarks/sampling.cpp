@@ -27,7 +27,7 @@ struct run_state {
 
   program plan;
   std::vector<float> x;
-  sampling<std::vector<float>, no_noise> s;
+  sampling<std::vector<float>> s;
 };
 
 constexpr int steps = 50;

@@ -143,7 +143,7 @@ const MatrixXd& truth() {
 // Root mean square error at the end, in units of alpha.
 double error_of(const program& plan, const path& on, signal_noise end) {
   MatrixXd x = plan.start.level.alpha * starts();
-  run(plan, x, {.prediction = predicts_sample},
+  run(plan, {.prediction = predicts_sample}, x,
       [&](const auto& in, double time, auto out) { out = data().denoise(on.level(time), in); });
   return std::sqrt((x / end.alpha - truth()).squaredNorm() / static_cast<double>(x.cols()));
 }

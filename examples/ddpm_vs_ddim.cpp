@@ -64,7 +64,7 @@ void report_time(const char* name, const program& plan) {
   gaussian_noise{1}.fill({.draw = 0, .kind = {}, .items = 64}, elements(x));
   const auto start = std::chrono::steady_clock::now();
   run(
-      plan, x, {.prediction = predicts_sample},
+      plan, {.prediction = predicts_sample}, x,
       [](const auto& input, double, auto&& output) { output = input; }, gaussian_noise{2});
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
   std::fprintf(stderr, "%s: %zu evaluations, %.2g s without the network\n", name,

@@ -170,7 +170,7 @@ int main() {
     const std::vector<double> times =
         steps == 1 ? std::vector<double>{highest} : karras_levels(steps, highest, least);
     Eigen::MatrixXd x = highest * z;
-    run(euler(ending_clean(schedule, at_times(schedule, times))), x, denoiser,
+    run(euler(ending_clean(schedule, at_times(schedule, times))), denoiser, x,
         [&](const auto& input, double t, auto&& output) {
           output = data.denoise(schedule(t), input);
         });
@@ -182,7 +182,7 @@ int main() {
   for (const std::vector<double>& times : ways) {
     MatrixXf x = (highest * z).cast<float>();
     run(
-        consistency(ending_clean(schedule, at_times(schedule, times))), x, denoiser,
+        consistency(ending_clean(schedule, at_times(schedule, times))), denoiser, x,
         [&](const auto& input, double t, auto&& output) {
           output = student(net, input, std::vector<double>(points, t), a);
         },

@@ -34,10 +34,10 @@ void print_transform(const tweedie::huggingface::clean_transform& transform) {
 
 // What the network is shown and what its answer y means: D = a x + b y.
 void print_network(const tweedie::huggingface::loaded_sampler& sampler) {
-  const tweedie::bound_program bound = tweedie::bind(sampler.plan, sampler.network);
+  const tweedie::lowered_program lowered = tweedie::lower(sampler.plan, sampler.network);
   std::puts("call  network time  input factor  x0 estimate D");
   std::size_t call = 0;
-  for (const tweedie::bound_stage& s : bound.stages)
+  for (const tweedie::lowered_stage& s : lowered.stages)
     if (s.evaluates)
       std::printf("%4zu %13g %13.6g  %.6g x %c %.6g y\n", ++call, s.time, s.input_scale, s.clean.x,
                   s.clean.y < 0 ? '-' : '+', s.clean.y < 0 ? -s.clean.y : s.clean.y);

@@ -39,7 +39,6 @@ int main() {
 
   // Two answers in each step, without and with the condition; mixed with weights 1 − w and w.
   tweedie::sampling run(plan, {.prediction = tweedie::predicts_noise}, x,
-                        tweedie::gaussian_noise{8}, tweedie::unchanged{},
                         tweedie::guidance_scale(1));
   const auto ask = [&network, &run] {
     const auto size = static_cast<std::size_t>(run.input().size());

@@ -33,14 +33,14 @@ int main() {
   std::copy(x.begin(), x.end(), same.data());
 
   tweedie::run(
-      plan, x, predicts_x0,
+      plan, predicts_x0, x,
       [&](const auto& input, double time, auto&& output) {
         const auto [gain, offset] = gain_and_offset(time);
         output = gain * input + offset;
       },
       tweedie::gaussian_noise{2});
   tweedie::run(
-      plan, same, predicts_x0,
+      plan, predicts_x0, same,
       [&](const auto& input, double time, auto&& output) {
         const auto [gain, offset] = gain_and_offset(time);
         output = gain * input + input.constant(offset);

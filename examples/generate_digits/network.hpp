@@ -10,7 +10,7 @@
 
 #include "../support/halves.hpp"
 #include "../support/perceptron.hpp"
-#include "tweedie/program/bind.hpp"
+#include "tweedie/program/network.hpp"
 
 namespace digits {
 

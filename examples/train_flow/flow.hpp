@@ -63,7 +63,7 @@ template <class Watch>
 MatrixXf flow(const network& net, MatrixXf x, int steps, const Watch& watch) {
   network::activations a;
   const auto items = static_cast<std::size_t>(x.cols());
-  tweedie::run(tweedie::euler(tweedie::uniform(path, steps)), x, velocity_network,
+  tweedie::run(tweedie::euler(tweedie::uniform(path, steps)), velocity_network, x,
                [&](const auto& input, double time, auto&& output) {
                  output = net.forward(input, std::vector<double>(items, time), {}, a);
                  watch(input, a.output);

@@ -99,9 +99,10 @@ TEST(dpm_solver_schedulers, sampling_never_leaves_finite_numbers) {
         config_of("EDMDPMSolverMultistepScheduler",
                   {{"algorithm_type", "sde-dpmsolver++"}, {"solver_order", 3}}),
         config_of("CosineDPMSolverMultistepScheduler", {{"solver_order", 3}})})
-    for (const bound_stage& s :
-         bind(huggingface::scheduler(c, 20).plan, huggingface::scheduler(c, 20).network).stages)
-      for (const double w : s.pass.weights) EXPECT_TRUE(std::isfinite(w)) << c;
+    for (const lowered_stage& s :
+         lower(huggingface::scheduler(c, 20).plan, huggingface::scheduler(c, 20).network).stages)
+      for (const linear_pass& pass : s.passes)
+        for (const double w : pass.weights) EXPECT_TRUE(std::isfinite(w)) << c;
 }
 
 TEST(dpm_solver_schedulers, ends_of_the_configuration_override_those_of_the_table) {

@@ -199,8 +199,9 @@ TEST(flow_match_euler, runs_towards_noise_with_inverted_levels) {
   const loaded_sampler sampler = load("FlowMatchEulerDiscrete", {{"invert_sigmas", true}});
   EXPECT_EQ(sampler.sigmas.front(), 0);
   EXPECT_EQ(sampler.sigmas.back(), 1);
-  for (const bound_stage& s : bind(sampler.plan, sampler.network).stages)
-    for (const double w : s.pass.weights) EXPECT_TRUE(std::isfinite(w));
+  for (const lowered_stage& s : lower(sampler.plan, sampler.network).stages)
+    for (const linear_pass& pass : s.passes)
+      for (const double w : pass.weights) EXPECT_TRUE(std::isfinite(w));
 }
 
 TEST(ipndm_class, brings_no_data_in_from_pure_noise) {
@@ -214,14 +215,14 @@ TEST(lms_class, takes_its_weights_from_the_whole_list_when_it_begins_in_the_midd
   // Weight of the first slope in the first step, relative to the length of the step.
   const auto first_weight = [](int begin) {
     const loaded_sampler sampler = load("LMSDiscrete", json::object(), {8, {}, {}, begin});
-    const bound_stage first = bind(sampler.plan, {predicts_noise}).stages.front();
+    const lowered_stage first = lower(sampler.plan, {predicts_noise}).stages.front();
     const auto at = static_cast<std::size_t>(begin);
     double weight = 0;
-    for (std::size_t j = 0; j < first.pass.outputs.size(); ++j)
-      for (std::size_t i = 0; i < first.pass.inputs.size(); ++i)
-        if (first.pass.outputs[j] == first.mark->state &&
-            first.pass.inputs[i].from == source::output)
-          weight = first.pass.weight(j, i);
+    const linear_pass& pass = first.passes.at(0);
+    for (std::size_t j = 0; j < pass.outputs.size(); ++j)
+      for (std::size_t i = 0; i < pass.inputs.size(); ++i)
+        if (pass.outputs[j] == first.mark->state && pass.inputs[i].from == source::output)
+          weight = pass.weight(j, i);
     return weight / (sampler.sigmas[at + 1] - sampler.sigmas[at]);
   };
   EXPECT_NEAR(first_weight(0), 1, 1e-12);

@@ -90,8 +90,9 @@ TEST(huggingface_scheduler, takes_betas_at_the_ends_of_their_range_where_they_do
        {"timestep_spacing", "trailing"}}};
   for (const json& config : configs) {
     const loaded_sampler sampler = scheduler(config, 4);
-    for (const bound_stage& s : bound(sampler)->stages)
-      for (const double weight : s.pass.weights) EXPECT_TRUE(std::isfinite(weight)) << config;
+    for (const lowered_stage& s : lower(sampler.plan, sampler.network).stages)
+      for (const linear_pass& pass : s.passes)
+        for (const double weight : pass.weights) EXPECT_TRUE(std::isfinite(weight)) << config;
   }
 }
 

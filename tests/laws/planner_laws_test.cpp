@@ -6,7 +6,7 @@
 
 #include "laws/planners.hpp"
 #include "refusal.hpp"
-#include "tweedie/program/bind.hpp"
+#include "tweedie/program/lower.hpp"
 #include "tweedie/program/moments.hpp"
 
 namespace tweedie::laws {
@@ -174,7 +174,7 @@ TEST(every_planner, refuses_what_is_not_a_level) {
   }
 }
 
-TEST(every_planner, binds_to_every_prediction_kind_defined_on_its_levels) {
+TEST(every_planner, lowers_to_every_prediction_kind_defined_on_its_levels) {
   const grid nodes = karras(scaled_linear_beta_schedule(1000), 5);
   for (const planner& p : planners()) {
     const program plan = p.plan(nodes);
@@ -182,12 +182,13 @@ TEST(every_planner, binds_to_every_prediction_kind_defined_on_its_levels) {
          {network_description{predicts_noise}, network_description{predicts_sample},
           network_description{predicts_v}, network_description{predicts_score},
           network_description{predicts_rectified_velocity}})
-      for (const bound_stage& s : bind(plan, network).stages)
-        for (const double w : s.pass.weights) EXPECT_TRUE(std::isfinite(w)) << p.name;
+      for (const lowered_stage& s : lower(plan, network).stages)
+        for (const linear_pass& pass : s.passes)
+          for (const double w : pass.weights) EXPECT_TRUE(std::isfinite(w)) << p.name;
   }
   // A noise prediction says nothing about x0 where there is no signal.
-  EXPECT_THROW(bind(ddim(uniform(rectified_flow{}, 4)), {predicts_noise}), std::invalid_argument);
-  EXPECT_NO_THROW(bind(ddim(uniform(rectified_flow{}, 4)), {predicts_v}));
+  EXPECT_THROW(lower(ddim(uniform(rectified_flow{}, 4)), {predicts_noise}), std::invalid_argument);
+  EXPECT_NO_THROW(lower(ddim(uniform(rectified_flow{}, 4)), {predicts_v}));
 }
 
 }  // namespace

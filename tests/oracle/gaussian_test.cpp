@@ -160,8 +160,8 @@ TEST(gaussian_oracle, ddpm_on_a_full_covariance_is_one_scalar_chain_per_axis) {
   const auto network = [&](const auto& in, double t, auto out) {
     out = g.predict(schedule(t), {0, 1}, in);
   };
-  run(plan, x, {}, network);
-  run(plan, zero, {}, network);
+  run(plan, {}, x, network);
+  run(plan, {}, zero, network);
   const Eigen::MatrixXd gain = x - zero;
   const Eigen::VectorXd in_axes = (g.axes().transpose() * gain * g.axes()).diagonal();
   for (int i = 0; i < 3; ++i) {

@@ -6,7 +6,7 @@
 #include <set>
 #include <sstream>
 
-#include "tweedie/program/bind.hpp"
+#include "tweedie/program/lower.hpp"
 #include "tweedie/program/moments.hpp"
 #include "tweedie/program/print.hpp"
 
@@ -131,7 +131,7 @@ TEST(recorder, register_allocation_changes_no_value) {
   }
 }
 
-TEST(bind, folds_the_prediction_kind_into_the_weights) {
+TEST(lower, folds_the_prediction_kind_into_the_weights) {
   recorder r(start);
   linear x = r.state();
   const estimate e = r.evaluate(x, start);
@@ -142,40 +142,41 @@ TEST(bind, folds_the_prediction_kind_into_the_weights) {
   for (const double scale : {1.0, 2.5}) {
     network_description network{predicts_v};
     network.input_scale = [scale](const node&) { return scale; };
-    const bound_program bound = bind(plan, network);
+    const lowered_program lowered = lower(plan, network);
     const plane_row row = predicts_v({0, {scale * 0.6, scale * 0.8}});
     const double output = row.x0 * 0.7 - row.z * 0.4;
-    const bound_stage& s = bound.stages.back();
+    const lowered_stage& s = lowered.stages.back();
+    const linear_pass& pass = s.passes.at(0);
     double result = 0;
-    for (std::size_t i = 0; i < s.pass.inputs.size(); ++i) {
-      EXPECT_NE(s.pass.inputs[i].from, source::clean);
-      result += s.pass.weight(0, i) * (s.pass.inputs[i].from == source::output ? output : state);
+    for (std::size_t i = 0; i < pass.inputs.size(); ++i) {
+      EXPECT_NE(pass.inputs[i].from, source::clean);
+      result += pass.weight(0, i) * (pass.inputs[i].from == source::output ? output : state);
     }
     EXPECT_NEAR(result, 0.25 * state + 0.5 * 0.7 - 0.125 * 0.4, 1e-14);
     EXPECT_NEAR(s.clean.x * state + s.clean.y * output, 0.7, 1e-14);
   }
 }
 
-TEST(bind, keeps_the_estimate_where_it_is_transformed) {
+TEST(lower, keeps_the_estimate_where_it_is_transformed) {
   recorder r(start);
   linear x = r.state();
   const estimate e = r.evaluate(x, start);
   x = e.clean + e.noise;
-  const bound_program bound = bind(r.finish(x), network_description{}, clean_estimate::transformed);
+  const lowered_program lowered = lower(r.finish(x), network_description{}, {.transformed = true});
   std::set<source> sources;
-  for (const operand& in : bound.stages.back().pass.inputs) sources.insert(in.from);
+  for (const operand& in : lowered.stages.back().passes.at(0).inputs) sources.insert(in.from);
   EXPECT_TRUE(sources.count(source::clean));
   EXPECT_TRUE(sources.count(source::output));
 }
 
-TEST(bind, refuses_what_the_prediction_does_not_determine) {
+TEST(lower, refuses_what_the_prediction_does_not_determine) {
   const node pure{0, {0, 1}};
   recorder r(pure);
   linear x = r.state();
   x = r.evaluate(x, pure).clean;
   const program plan = r.finish(x);
-  EXPECT_THROW(bind(plan, {predicts_noise}), std::invalid_argument);
-  EXPECT_NO_THROW(bind(plan, {predicts_v}));
+  EXPECT_THROW(lower(plan, {predicts_noise}), std::invalid_argument);
+  EXPECT_NO_THROW(lower(plan, {predicts_v}));
 }
 
 TEST(print, shows_formulas_and_cost) {

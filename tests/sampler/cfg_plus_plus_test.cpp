@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "sampler/exact_flow.hpp"
-#include "tweedie/program/bind.hpp"
+#include "tweedie/program/lower.hpp"
 #include "tweedie/sampler/ddim.hpp"
 #include "tweedie/schedule/continuous.hpp"
 

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "sampler/exact_flow.hpp"
-#include "tweedie/program/bind.hpp"
+#include "tweedie/program/lower.hpp"
 #include "tweedie/sampler/ddim.hpp"
 #include "tweedie/sampler/gradient_estimation.hpp"
 #include "tweedie/sampler/heun_plus_plus.hpp"
@@ -18,30 +18,32 @@ TEST(flow_euler, is_ddim) {
 }
 
 TEST(flow_euler, adds_the_velocity_times_the_step) {
-  const bound_program plan =
-      bind(flow_euler(straight_grid(4, 1, 0)), {predicts_rectified_velocity});
-  for (const bound_stage& s : plan.stages)
-    for (std::size_t k = 0; k < s.pass.inputs.size(); ++k)
-      EXPECT_NEAR(s.pass.weights[k], s.pass.inputs[k].from == source::output ? -0.25 : 1, 1e-15);
+  const lowered_program plan =
+      lower(flow_euler(straight_grid(4, 1, 0)), {predicts_rectified_velocity});
+  for (const lowered_stage& s : plan.stages)
+    for (std::size_t k = 0; k < s.passes.at(0).inputs.size(); ++k)
+      EXPECT_NEAR(s.passes[0].weights[k], s.passes[0].inputs[k].from == source::output ? -0.25 : 1,
+                  1e-15);
 }
 
 // Runs a plan on the exact velocity E[z - x0 | x] of data N(0, data_variance).
 double flow_end(const program& plan, double x) {
-  const bound_program bound = bind(plan, {predicts_rectified_velocity});
+  const lowered_program bound = lower(plan, {predicts_rectified_velocity});
   std::vector<double> registers(static_cast<std::size_t>(bound.registers));
   registers[0] = x;
-  for (const bound_stage& s : bound.stages) {
+  for (const lowered_stage& s : bound.stages) {
+    const linear_pass& pass = s.passes.at(0);
     const auto [alpha, sigma] = s.at.level;
     const double state = registers[static_cast<std::size_t>(s.state)];
     const double velocity = (sigma - alpha * data_variance) / total_variance(s.at.level) * state;
     double next = 0;
-    for (std::size_t k = 0; k < s.pass.inputs.size(); ++k) {
-      const operand& in = s.pass.inputs[k];
+    for (std::size_t k = 0; k < pass.inputs.size(); ++k) {
+      const operand& in = pass.inputs[k];
       next +=
-          s.pass.weight(0, k) *
+          pass.weight(0, k) *
           (in.from == source::output ? velocity : registers[static_cast<std::size_t>(in.index)]);
     }
-    registers[static_cast<std::size_t>(s.pass.outputs[0])] = next;
+    registers[static_cast<std::size_t>(pass.outputs[0])] = next;
   }
   return registers[static_cast<std::size_t>(bound.result)];
 }

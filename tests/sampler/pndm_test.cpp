@@ -5,7 +5,7 @@
 #include "refusal.hpp"
 #include "sampler/exact_flow.hpp"
 #include "tweedie/grid/spacing.hpp"
-#include "tweedie/program/bind.hpp"
+#include "tweedie/program/lower.hpp"
 #include "tweedie/sampler/ddim.hpp"
 #include "tweedie/sampler/ipndm.hpp"
 #include "tweedie/schedule/continuous.hpp"

@@ -6,7 +6,7 @@
 #include "sampler/bad_levels.hpp"
 #include "sampler/exact_flow.hpp"
 #include "tweedie/grid/spacing.hpp"
-#include "tweedie/program/bind.hpp"
+#include "tweedie/program/lower.hpp"
 #include "tweedie/sampler/dpm_2.hpp"
 #include "tweedie/sampler/euler.hpp"
 #include "tweedie/sampler/heun.hpp"
@@ -59,12 +59,13 @@ TEST(late_churn_euler, without_churn_is_euler) {
   const program plan = late_churn_euler(nodes, {}, [](double, double v) {
     return state_output{1, -v};
   });
-  const bound_program late = bind(plan, {predicts_noise});
-  const bound_program plain = bind(euler(nodes), {predicts_noise});
+  const lowered_program late = lower(plan, {predicts_noise});
+  const lowered_program plain = lower(euler(nodes), {predicts_noise});
   ASSERT_EQ(late.stages.size(), plain.stages.size());
   for (std::size_t s = 0; s < late.stages.size(); ++s)
-    for (std::size_t k = 0; k < plain.stages[s].pass.inputs.size(); ++k)
-      EXPECT_NEAR(late.stages[s].pass.weights[k], plain.stages[s].pass.weights[k], 1e-14);
+    for (std::size_t k = 0; k < plain.stages[s].passes.at(0).inputs.size(); ++k)
+      EXPECT_NEAR(late.stages[s].passes.at(0).weights[k], plain.stages[s].passes[0].weights[k],
+                  1e-14);
 }
 
 TEST(late_churn_euler, evaluates_at_the_level_before_the_churn) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <new>
@@ -469,7 +470,7 @@ TEST(run, is_the_loop) {
     answer(in, node{t, linear_beta_schedule(1000)(t)}, {0, 1}, out);
   };
   std::vector<double> y = x;
-  run(plan, y, {}, network, gaussian_noise{6});
+  run(plan, {}, y, network, gaussian_noise{6});
   for (std::size_t i = 0; i < 10; ++i) EXPECT_EQ(y[i], s.state()[i]);
 }
 
@@ -481,17 +482,93 @@ TEST(run, stops_when_told_and_leaves_x_alone_when_something_throws) {
   const auto zero = [](std::span<const double>, double, std::span<double> out) {
     for (double& e : out) e = 0;
   };
-  run(plan, y, {}, zero, no_noise{}, unchanged{}, [&](auto&) { return ++steps < 2; });
+  run(plan, {}, y, zero, [&](sampling<std::vector<double>>&) { return ++steps < 2; });
   EXPECT_EQ(steps, 2);
   EXPECT_NE(y, x);
   y = x;
   const auto failing = [](std::span<const double>, double, std::span<double>) {
     throw std::runtime_error("network");
   };
-  EXPECT_THROW(run(plan, y, {}, failing), std::runtime_error);
+  EXPECT_THROW(run(plan, {}, y, failing), std::runtime_error);
   EXPECT_EQ(y, x);
-  EXPECT_THROW(run(ddpm(test_grid()), y, {}, zero), std::invalid_argument);  // draws without noise
+  EXPECT_THROW(run(ddpm(test_grid()), {}, y, zero), std::invalid_argument);  // draws without noise
   EXPECT_EQ(y, x);
+}
+
+// Parts are recognised by what they are, wherever they stand.
+TEST(sampling, order_of_the_parts_does_not_matter) {
+  const program plan = ddpm(test_grid());
+  workers threads(2);
+  const auto result = [&](auto&&... parts) {
+    sampling s(plan, {predicts_v}, start(9), parts...);
+    while (s.next())
+      for (std::size_t b = 0; b < 2; ++b)
+        for (std::size_t i = 0; i < 9; ++i)
+          s.output(b)[i] = std::sin(s.input()[i] + static_cast<double>(b));
+    return std::vector<double>(s.state().begin(), s.state().end());
+  };
+  const auto expected = result(gaussian_noise{6}, clip{-0.5, 0.5}, guidance_scale(3), threads);
+  EXPECT_EQ(result(threads, guidance_scale(3), clip{-0.5, 0.5}, gaussian_noise{6}), expected);
+  EXPECT_EQ(result(std::array<double, 2>{-2, 3}, gaussian_noise{6}, clip{-0.5, 0.5}), expected);
+  EXPECT_NE(result(guidance_scale(3), gaussian_noise{6}), expected);  // not clipped
+}
+
+TEST(run, guides_with_two_outputs) {
+  const program plan = ddim(test_grid());
+  std::vector<double> x = start(9), y = x;
+  run(
+      plan, {predicts_v}, x,
+      [](auto in, double, auto u, auto c) {
+        for (std::size_t i = 0; i < in.size(); ++i) {
+          u[i] = std::sin(in[i]);
+          c[i] = std::cos(in[i]);
+        }
+      },
+      guidance_scale(3));
+  const auto mixed = [](auto in, double, auto out) {
+    for (std::size_t i = 0; i < in.size(); ++i) out[i] = -2 * std::sin(in[i]) + 3 * std::cos(in[i]);
+  };
+  run(plan, {predicts_v}, y, mixed);
+  for (std::size_t i = 0; i < 9; ++i) EXPECT_NEAR(x[i], y[i], 1e-12);
+  EXPECT_THROW(run(plan, {predicts_v}, y, mixed, guidance_scale(3)), std::invalid_argument);
+}
+
+// A pass that reads more draws and writes more registers than the kernels take is split; registers
+// that its later parts read are not overwritten before.
+TEST(sampling, wide_passes_are_split) {
+  recorder r(test_grid().front());
+  linear x = r.state();
+  std::vector<linear> kept;
+  for (int k = 0; k < 7; ++k) kept.push_back((k + 1) * x);
+  for (linear& k : kept) r.store(k);
+  r.mark(x, test_grid().front());
+  const estimate e = r.evaluate(x, test_grid().front());
+  std::vector<linear> turned;
+  for (std::size_t k = 0; k < 7; ++k)
+    turned.push_back(2 * kept[(k + 1) % 7] - 1 * kept[(k + 3) % 7] + 0.5 * e.output + 1 * x);
+  for (int d = 0; d < 5; ++d) turned[0] += (0.1 * (d + 1)) * r.draw();
+  for (linear& k : turned) r.store(k);
+  r.mark(x, test_grid().front());
+  linear sum;
+  for (std::size_t k = 0; k < 7; ++k) sum += static_cast<double>(k + 1) * turned[k];
+  const program plan = r.finish(sum);
+  for (const lowered_stage& s : lower(plan, {predicts_noise}).stages)
+    for (const linear_pass& p : s.passes) EXPECT_LE(p.outputs.size(), most_pass_outputs);
+  sampling s(plan, {predicts_noise}, start(11), gaussian_noise{3});
+  while (s.next())
+    for (std::size_t i = 0; i < 11; ++i) s.output()[i] = std::cos(static_cast<double>(i));
+  std::vector<double> z(11), noise(11);
+  for (int d = 0; d < 5; ++d) {
+    gaussian_noise{3}.fill({d, {}, 1}, std::span<double>(z));
+    for (std::size_t i = 0; i < 11; ++i) noise[i] += 0.1 * (d + 1) * z[i];
+  }
+  for (std::size_t i = 0; i < 11; ++i) {
+    double expected = noise[i];
+    for (int k = 0; k < 7; ++k)
+      expected += (k + 1) * ((2 * ((k + 1) % 7 + 1) - ((k + 3) % 7 + 1) + 1) * start(11)[i] +
+                             0.5 * std::cos(static_cast<double>(i)));
+    EXPECT_NEAR(s.state()[i], expected, 1e-12 * (1 + std::abs(expected)));
+  }
 }
 
 TEST(sampling, refuses_what_does_not_fit) {
@@ -502,19 +579,16 @@ TEST(sampling, refuses_what_does_not_fit) {
   Eigen::MatrixXd two(3, 2);
   two.setZero();
   EXPECT_THROW(sampling(plan, {predicts_noise}, two, seeded_items{{1}}), std::out_of_range);
-  EXPECT_THROW(sampling(plan, {predicts_noise}, start(3), gaussian_noise{1}, unchanged{}, {}),
+  EXPECT_THROW(sampling(plan, {predicts_noise}, start(3), gaussian_noise{1}, std::vector<double>{}),
                std::invalid_argument);
-  const auto linear = std::make_shared<const bound_program>(bind(plan, {predicts_noise}));
-  EXPECT_THROW(sampling(linear, start(3), gaussian_noise{1}, clip{}), std::invalid_argument);
-  const std::shared_ptr<const bound_program> none;
-  EXPECT_THROW(sampling(none, start(3), gaussian_noise{1}), std::invalid_argument);
+  EXPECT_THROW(sampling(plan, {predicts_noise}, start(3)), std::invalid_argument);  // no noise
+  EXPECT_THROW(sampling(plan, {predicts_noise}, start(3), no_noise{}), std::invalid_argument);
   EXPECT_THROW(s.output(1), std::invalid_argument);
   EXPECT_THROW(s.variance_output(), std::invalid_argument);
   for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
     const std::vector<double> weights{bad};
-    EXPECT_THROW(
-        sampling(plan, {predicts_noise}, start(3), gaussian_noise{1}, unchanged{}, weights),
-        std::invalid_argument);
+    EXPECT_THROW(sampling(plan, {predicts_noise}, start(3), gaussian_noise{1}, weights),
+                 std::invalid_argument);
     EXPECT_THROW(s.set_branch_weights(weights), std::invalid_argument);
   }
   EXPECT_THROW(s.set_branch_weights(std::vector<double>{1, 2}), std::invalid_argument);
@@ -524,7 +598,7 @@ TEST(sampling, refuses_what_does_not_fit) {
   EXPECT_EQ(still.state()[2], start(3)[2]);
   std::vector<double> x = start(3);
   const auto zero = [](auto, double, auto out) { std::fill(out.begin(), out.end(), 0.0); };
-  EXPECT_THROW(run(ddpm(test_grid(), learned_range{}), x, {}, zero, gaussian_noise{1}),
+  EXPECT_THROW(run(ddpm(test_grid(), learned_range{}), {}, x, zero, gaussian_noise{1}),
                std::invalid_argument);
   EXPECT_EQ(x, start(3));
 }
@@ -548,7 +622,7 @@ TEST(sampling, saved_runs_keep_their_branch_weights) {
     }
   };
   const auto made = [&] {
-    return sampling(plan, {predicts_noise}, start(5), no_noise{}, unchanged{}, {-1, 2});
+    return sampling(plan, {predicts_noise}, start(5), no_noise{}, std::vector<double>{-1, 2});
   };
   sampling whole = made();
   std::optional<saved_sampling<double>> saved;

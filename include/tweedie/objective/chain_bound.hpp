@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tweedie/objective/variational_bound.hpp"
-#include "tweedie/program/bind.hpp"
+#include "tweedie/program/network.hpp"
 #include "tweedie/solve/noise.hpp"
 
 namespace tweedie {

@@ -14,7 +14,7 @@
 #include "tweedie/objective/batch.hpp"
 #include "tweedie/objective/one_pass.hpp"
 #include "tweedie/objective/weighting.hpp"
-#include "tweedie/program/bind.hpp"
+#include "tweedie/program/network.hpp"
 
 namespace tweedie {
 

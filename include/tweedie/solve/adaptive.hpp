@@ -202,7 +202,7 @@ class adaptive_sampling {
   std::size_t evaluations() const { return evaluations_; }
 
  private:
-  using attempted = sampling<const_view_t<T>, no_noise, Transform>;
+  using attempted = sampling<const_view_t<T>>;
 
   double direction() const { return range_.to > range_.from ? 1 : -1; }
   double remaining() const { return direction() * (range_.to - reached_); }
@@ -220,8 +220,7 @@ class adaptive_sampling {
     target_ = step >= remaining() ? range_.to : reached_ + direction() * step;
     target_node_ = ancestral_end(at_(reached_), at_(target_), range_.to, range_.eta, at_);
     attempt_.emplace(method_(at_(reached_), target_node_.down), network_,
-                     traits_of<T>::make_view(std::as_const(x_).data(), shape_), no_noise{},
-                     transform_);
+                     traits_of<T>::make_view(std::as_const(x_).data(), shape_), transform_);
   }
 
   void judge() {

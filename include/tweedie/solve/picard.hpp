@@ -14,7 +14,7 @@
 #include <span>
 #include <vector>
 
-#include "tweedie/program/bind.hpp"
+#include "tweedie/program/lower.hpp"
 #include "tweedie/solve/noise.hpp"
 #include "tweedie/tensor/combine.hpp"
 #include "tweedie/tensor/traits.hpp"
@@ -44,7 +44,7 @@ struct picard_cost {
 /// \throws std::invalid_argument for a window of none, a negative tolerance, or a program that
 ///   draws with a variance the network chooses.
 template <writable_tensor T, class EvaluateAll, class Noise = no_noise>
-picard_cost picard(const program& plan, T& x, const network_description& network,
+picard_cost picard(const program& plan, const network_description& network, T& x,
                    EvaluateAll&& evaluate, const picard_options& options = {}, Noise noise = {}) {
   using S = scalar_t<T>;
   constexpr const char* name = "picard";
@@ -53,7 +53,7 @@ picard_cost picard(const program& plan, T& x, const network_description& network
   detail::require(options.tolerance >= 0, name, "tolerance", options.tolerance, "valid: >= 0");
   for (const draw_kind& d : plan.draws)
     detail::require(!d.learned, name, "learned draw", 1, "valid: draws of fixed variance");
-  const bound_program bound = bind(plan, network);
+  const lowered_program bound = lower(plan, network);
   const std::size_t n = traits_of<T>::size(x);
   const std::size_t items = traits_of<T>::items(x);
 
@@ -65,30 +65,33 @@ picard_cost picard(const program& plan, T& x, const network_description& network
   picard_cost cost;
 
   // Everything of one stage but the evaluation.
-  const auto pass = [&](const bound_stage& s, std::vector<std::vector<S>>& registers,
+  const auto pass = [&](const lowered_stage& s, std::vector<std::vector<S>>& registers,
                         const std::vector<S>* output) {
-    std::vector<std::vector<S>> fresh;
-    std::vector<const S*> from;
-    std::vector<std::vector<S>> draws;
-    draws.reserve(s.pass.inputs.size());
-    for (const operand& in : s.pass.inputs) {
-      if (in.from == source::stored) {
-        from.push_back(registers[static_cast<std::size_t>(in.index)].data());
-      } else if (in.from == source::output) {
-        from.push_back(output->data());
-      } else {
-        noise.fill(noise_request{in.index, bound.draws[static_cast<std::size_t>(in.index)], items},
-                   std::span<S>(draw));
-        draws.push_back(draw);
-        from.push_back(draws.back().data());
+    for (const linear_pass& p : s.passes) {
+      std::vector<std::vector<S>> fresh;
+      std::vector<const S*> from;
+      std::vector<std::vector<S>> draws;
+      draws.reserve(p.inputs.size());
+      for (const operand& in : p.inputs) {
+        if (in.from == source::stored) {
+          from.push_back(registers[static_cast<std::size_t>(in.index)].data());
+        } else if (in.from == source::output) {
+          from.push_back(output->data());
+        } else {
+          noise.fill(
+              noise_request{in.index, bound.draws[static_cast<std::size_t>(in.index)], items},
+              std::span<S>(draw));
+          draws.push_back(draw);
+          from.push_back(draws.back().data());
+        }
       }
+      std::vector<S*> to;
+      fresh.assign(p.outputs.size(), std::vector<S>(n));
+      for (std::vector<S>& f : fresh) to.push_back(f.data());
+      if (!to.empty()) combine<S>(to, from, p.weights, n);
+      for (std::size_t j = 0; j < fresh.size(); ++j)
+        registers[static_cast<std::size_t>(p.outputs[j])].swap(fresh[j]);
     }
-    std::vector<S*> to;
-    fresh.assign(s.pass.outputs.size(), std::vector<S>(n));
-    for (std::vector<S>& f : fresh) to.push_back(f.data());
-    if (!to.empty()) combine<S>(to, from, s.pass.weights, n);
-    for (std::size_t j = 0; j < fresh.size(); ++j)
-      registers[static_cast<std::size_t>(s.pass.outputs[j])].swap(fresh[j]);
   };
 
   std::size_t first = 0;  // stage of the first evaluation that is not exact yet
@@ -100,7 +103,7 @@ picard_cost picard(const program& plan, T& x, const network_description& network
     std::vector<std::size_t> stages;
     inputs.clear();
     for (std::size_t s = first; s < bound.stages.size(); ++s) {
-      const bound_stage& now = bound.stages[s];
+      const lowered_stage& now = bound.stages[s];
       if (now.evaluates) {
         if (stages.size() == options.window) break;
         const std::vector<S>& state = registers[static_cast<std::size_t>(now.state)];
@@ -139,7 +142,7 @@ picard_cost picard(const program& plan, T& x, const network_description& network
     const std::size_t end = exact < stages.size() ? stages[exact] : bound.stages.size();
     std::size_t used = 0;
     for (; first < end; ++first) {
-      const bound_stage& now = bound.stages[first];
+      const lowered_stage& now = bound.stages[first];
       if (now.evaluates && used == exact) break;
       pass(now, kept, now.evaluates ? &answers[used++] : nullptr);
     }

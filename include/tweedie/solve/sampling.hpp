@@ -1,6 +1,6 @@
 // One run of a program, pulled one network call at a time: the caller owns the loop.
 //
-//   sampling s(plan, network, x, gaussian_noise{seed});
+//   sampling s(plan, network, x, gaussian_noise{seed}, guidance_scale(7.5));
 //   while (s.next()) engine.run(s.input(), s.network_time(), s.output());
 //   use(s.state());
 //
@@ -23,8 +23,7 @@
 #include <utility>
 #include <vector>
 
-#include "tweedie/solve/execution.hpp"
-#include "tweedie/solve/noise.hpp"
+#include "tweedie/solve/parts.hpp"
 #include "tweedie/tensor/traits.hpp"
 
 namespace tweedie {
@@ -45,33 +44,31 @@ struct saved_sampling {
   std::vector<double> branch_weights;
 };
 
-/// \tparam T a tensor type (tensor/traits.hpp); \tparam Noise a noise_source;
-/// \tparam Transform unchanged, clip, or a callable f(std::span<S> clean, std::size_t items,
-///   const node& at) that changes the x0 estimate in place (thresholds, projections).
-template <tensor_like T, class Noise = gaussian_noise, class Transform = unchanged>
+/// \tparam T a tensor type (tensor/traits.hpp)
+template <class T>
 class sampling {
+  static_assert(tensor_like<T>,
+                "x must be contiguous memory of float, double, half or bfloat16; for float* use "
+                "std::span(p, n); halves as Eigen::half");
+
  public:
   using scalar = scalar_t<T>;
   using view = view_t<T>;
   using const_view = const_view_t<T>;
 
-  /// Starts `plan` from the sample x, which stands at plan.start. Network outputs are mixed with
-  /// `branch_weights` (one output by default).
-  /// \throws std::invalid_argument for no branch weights or one that is not finite.
-  sampling(const program& plan, const network_description& network, const T& x, Noise noise = {},
-           Transform transform = {}, std::vector<double> branch_weights = {1})
-      : sampling(std::make_shared<const bound_program>(bind(plan, network, estimate_used)), x,
-                 std::move(noise), std::move(transform), std::move(branch_weights)) {}
+  /// Starts `plan` from the sample x, which stands at plan.start. `parts`, in any order: noise,
+  /// transform of x0 estimates, branch weights, threads (solve/parts.hpp).
+  /// \throws std::invalid_argument for a program that draws without noise, no branch weights, one
+  ///   that is not finite, and where the network does not determine what the program needs.
+  template <class... Parts>
+  sampling(const program& plan, const network_description& network, const T& x, Parts&&... parts)
+      : sampling(lowered{}, plan, network, x,
+                 detail::collect_parts<scalar>("sampling", plan, std::forward<Parts>(parts)...)) {}
 
-  /// Starts an already bound program, shared with other runs.
-  /// \throws std::invalid_argument for such weights, no program, or one that was bound for another
-  ///   use of the x0 estimate.
-  sampling(std::shared_ptr<const bound_program> plan, const T& x, Noise noise = {},
-           Transform transform = {}, std::vector<double> branch_weights = {1})
-      : run_(checked(std::move(plan), branch_weights), traits_of<T>::size(x),
-             traits_of<T>::items(x), std::move(noise), std::move(transform), branch_weights),
-        shape_(traits_of<T>::shape(x)) {
-    restart(x);
+  /// A prediction kind is no description of a network.
+  template <prediction_kind Kind, class... Parts>
+  sampling(const program&, const Kind&, const T&, Parts&&...) {
+    static_assert(detail::never<Kind>, "describe the network: network_description{predicts_noise}");
   }
 
   /// Begins again from x, of the same shape, with the branch weights of now, without allocating.
@@ -79,7 +76,7 @@ class sampling {
   void restart(const T& x) {
     detail::require_equal("sampling::restart", "size", traits_of<T>::size(x), run_.size());
     detail::require_equal("sampling::restart", "items", traits_of<T>::items(x), run_.items());
-    std::copy_n(traits_of<T>::data(x), run_.size(), run_.at(0));
+    std::copy_n(traits_of<T>::data(x), run_.size(), run_.reg(0));
     go_to(0, false);
   }
 
@@ -94,23 +91,22 @@ class sampling {
   /// Runs to the next event. After `evaluate` the output must have been written before the next
   /// call; after `step` the state may be changed through state().
   sampling_event advance() {
-    const std::size_t stages = prepared().stages();
-    while (stage_ < stages) {
-      const prepared_pass& now = prepared().pass(stage_);
+    while (stage_ < plan().stages.size()) {
+      const lowered_stage& now = plan().stages[stage_];
       if (now.evaluates && !waiting_) {
         waiting_ = true;
         marked_ = false;
-        if (now.reads_scaled && !input_ready_) {
-          run_.scale_input(current());
+        if (now.shown != now.state && !input_ready_) {
+          run_.scale_input(now);
           input_ready_ = true;
         }
         return sampling_event::evaluate;
       }
-      run_.pass(stage_);
-      input_ready_ = now.scales_input;
+      run_.carry_out(stage_);
+      input_ready_ = run_.scales_input(stage_);
       waiting_ = false;
       ++stage_;
-      if (now.marks) {
+      if (now.mark) {
         ++steps_;
         marked_ = true;
         return sampling_event::step;
@@ -121,7 +117,7 @@ class sampling {
   }
 
   /// What the network is to be shown: the state, scaled as the network wants it.
-  const_view input() const { return make_view(run_.at(prepared().input_of(current()))); }
+  const_view input() const { return make_view(run_.reg(current().shown)); }
   /// Time the network is to be told.
   double network_time() const { return current().time; }
   /// Level of the state the network is asked about.
@@ -133,14 +129,14 @@ class sampling {
     if (branch >= branches)
       detail::fail("sampling::output", "branch", static_cast<double>(branch),
                    "valid: below the number of branch weights, " + std::to_string(branches));
-    return make_view(run_.at(prepared().output(branch)));
+    return make_view(run_.output(branch));
   }
   /// Where a network that also predicts variances writes its interpolation values v in [-1, 1].
   /// \throws std::invalid_argument unless the program draws with learned variance.
   view variance_output() {
-    if (!prepared().has_variance())
+    if (!run_.has_variance())
       detail::fail("sampling::variance_output", "the program draws with no learned variance");
-    return make_view(run_.at(prepared().variance()));
+    return make_view(run_.variance());
   }
 
   /// The sample: after `step` the finished step's, else the state being evaluated, at the end the
@@ -148,9 +144,9 @@ class sampling {
   /// evaluation is pending, only where input() is the state itself, unscaled.
   view state() {
     input_ready_ = input_ready_ && waiting_;
-    return make_view(run_.at(prepared().reg(state_register())));
+    return make_view(run_.reg(state_register()));
   }
-  const_view state() const { return make_view(run_.at(prepared().reg(state_register()))); }
+  const_view state() const { return make_view(run_.reg(state_register())); }
   /// Node of the last finished step; plan().start before the first.
   node reached() const {
     for (std::size_t s = stage_; s-- > 0;)
@@ -176,7 +172,7 @@ class sampling {
   void set_branch_weights(std::span<const double> weights) {
     detail::require_equal("sampling::set_branch_weights", "branch_weights", weights.size(),
                           run_.branch_weights().size());
-    check_finite("sampling::set_branch_weights", weights);
+    detail::check_weights_finite("sampling::set_branch_weights", weights);
     run_.set_branch_weights(weights);
   }
 
@@ -187,58 +183,48 @@ class sampling {
     run_.use(threads);
   }
 
+  std::span<const double> branch_weights() const { return run_.branch_weights(); }
+
   std::size_t steps_done() const { return steps_; }
   std::size_t steps_total() const {
     return static_cast<std::size_t>(std::count_if(plan().stages.begin(), plan().stages.end(),
-                                                  [](const bound_stage& s) { return s.mark; }));
+                                                  [](const lowered_stage& s) { return s.mark; }));
   }
-  const bound_program& plan() const { return prepared().plan(); }
+  const lowered_program& plan() const { return run_.plan(); }
 
   /// Position, registers and branch weights. If an evaluation is pending it will be asked for again.
   saved_sampling<scalar> saved() const {
-    const scalar* const from = run_.at(0);
+    const std::span<const scalar> memory = run_.resumable();
     const std::span<const double> weights = run_.branch_weights();
-    return {stage_,
-            input_ready_,
-            {from, from + prepared().resumable()},
-            {weights.begin(), weights.end()}};
+    return {stage_, input_ready_, {memory.begin(), memory.end()}, {weights.begin(), weights.end()}};
   }
   /// Continues from `from`, taken from a run of the same program, shape and number of branches.
   /// \throws std::invalid_argument if it comes from another kind of run.
   void resume(const saved_sampling<scalar>& from) {
     constexpr const char* name = "sampling::resume";
-    detail::require_equal(name, "memory", from.memory.size(), prepared().resumable());
+    detail::require_equal(name, "memory", from.memory.size(), run_.resumable().size());
     if (from.stage > plan().stages.size())
       detail::fail(
           name, "stage", static_cast<double>(from.stage),
           "valid: at most that of the program's end, " + std::to_string(plan().stages.size()));
     set_branch_weights(from.branch_weights);
-    std::copy(from.memory.begin(), from.memory.end(), run_.at(0));
+    std::copy(from.memory.begin(), from.memory.end(), run_.reg(0));
     go_to(from.stage, from.input_ready);
   }
 
  private:
-  static constexpr clean_estimate estimate_used =
-      std::is_same_v<Transform, unchanged> ? clean_estimate::linear : clean_estimate::transformed;
-
-  static std::shared_ptr<const bound_program> checked(std::shared_ptr<const bound_program> plan,
-                                                      std::span<const double> branch_weights) {
-    if (branch_weights.empty())
-      detail::fail("sampling", "branch_weights", 0, "valid: at least one network output");
-    check_finite("sampling", branch_weights);
-    if (!plan) detail::fail("sampling", "there is no program");
-    if (plan->estimate != estimate_used)
-      detail::fail("sampling", "the program was bound with the other clean_estimate");
-    return plan;
+  struct lowered {};
+  sampling(lowered, const program& plan, const network_description& network, const T& x,
+           detail::run_parts<scalar> parts)
+      : run_(std::make_shared<const lowered_program>(
+                 lower(plan, network,
+                       {static_cast<int>(parts.branch_weights.size()), parts.transforms()})),
+             traits_of<T>::size(x), traits_of<T>::items(x), std::move(parts)),
+        shape_(traits_of<T>::shape(x)) {
+    restart(x);
   }
 
-  const prepared_program& prepared() const { return run_.prepared(); }
-  static void check_finite(const char* function, std::span<const double> weights) {
-    for (const double w : weights)
-      detail::require(std::isfinite(w), function, "branch weight", w, "valid: finite");
-  }
-
-  const bound_stage& current() const {
+  const lowered_stage& current() const {
     if (plan().stages.empty()) detail::fail("sampling", "the program evaluates nothing");
     return plan().stages[std::min(stage_, plan().stages.size() - 1)];
   }
@@ -259,7 +245,7 @@ class sampling {
   view make_view(scalar* p) { return traits_of<T>::make_view(p, shape_); }
   const_view make_view(const scalar* p) const { return traits_of<T>::make_view(p, shape_); }
 
-  detail::execution<scalar, Noise, Transform> run_;
+  detail::execution<scalar> run_;
   typename traits_of<T>::shape_type shape_;
 
   std::size_t stage_ = 0;
@@ -268,5 +254,10 @@ class sampling {
   bool marked_ = false;
   bool input_ready_ = false;
 };
+
+template <class T, class... Parts>
+sampling(const program&, const network_description&, const T&, Parts&&...) -> sampling<T>;
+template <prediction_kind Kind, class T, class... Parts>
+sampling(const program&, const Kind&, const T&, Parts&&...) -> sampling<T>;
 
 }  // namespace tweedie

@@ -11,7 +11,7 @@
 
 #include "tweedie/guidance/threshold.hpp"
 #include "tweedie/interop/huggingface/config.hpp"
-#include "tweedie/program/bind.hpp"
+#include "tweedie/program/network.hpp"
 
 namespace tweedie::huggingface {
 

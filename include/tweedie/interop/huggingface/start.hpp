@@ -9,7 +9,6 @@
 #pragma once
 
 #include <algorithm>
-#include <memory>
 #include <span>
 #include <utility>
 #include <variant>
@@ -36,23 +35,13 @@ struct estimate_transform {
   }
 };
 
-/// The bound program of a sampler, to be shared between runs. Where x0 estimates are not changed
-/// they are folded into the weights, and the transform finds nothing to do.
-inline std::shared_ptr<const bound_program> bound(const loaded_sampler& sampler) {
-  const bool folded = std::holds_alternative<std::monostate>(sampler.transform);
-  bound_program plan = bind(sampler.plan, sampler.network,
-                            folded ? clean_estimate::linear : clean_estimate::transformed);
-  plan.estimate = clean_estimate::transformed;
-  return std::make_shared<const bound_program>(std::move(plan));
-}
-
-/// A run of `sampler` from x, which stands at sampler.plan.start.
-template <tensor_like T, class Noise = gaussian_noise>
-sampling<T, Noise, estimate_transform> start(const loaded_sampler& sampler, const T& x,
-                                             Noise noise = {},
-                                             std::vector<double> branch_weights = {1}) {
-  return {bound(sampler), x, std::move(noise), estimate_transform{sampler.transform},
-          std::move(branch_weights)};
+/// A run of `sampler` from x, which stands at sampler.plan.start; `parts` as `sampling` takes them.
+template <tensor_like T, class... Parts>
+sampling<T> start(const loaded_sampler& sampler, const T& x, Parts&&... parts) {
+  if (std::holds_alternative<std::monostate>(sampler.transform))
+    return {sampler.plan, sampler.network, x, std::forward<Parts>(parts)...};
+  return {sampler.plan, sampler.network, x, estimate_transform{sampler.transform},
+          std::forward<Parts>(parts)...};
 }
 
 /// Pastes the known part of a picture after the step that ended in mark number `mark`:

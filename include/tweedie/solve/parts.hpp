@@ -1,0 +1,103 @@
+// The optional parts of a run, recognised by what they are, in any order:
+//
+//   noise      a noise_source (solve/noise.hpp): gaussian_noise{seed}, seeded_items{...}, your own
+//   transform  unchanged{}, clip{low, high}, dynamic_threshold{} or a callable on x0 estimates
+//   guidance   branch weights: guidance_scale(7.5), std::vector<double>, std::array<double, n>
+//   threads    workers&, which must outlive the run
+//
+// All but threads are copied into the run; a second part of one kind replaces the first.
+#pragma once
+
+#include <cmath>
+#include <concepts>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include "tweedie/solve/execution.hpp"
+#include "tweedie/tensor/traits.hpp"
+
+namespace tweedie::detail {
+
+template <class>
+inline constexpr bool never = false;
+
+template <class Part>
+concept thread_pool = requires(Part& p) {
+  p.for_each(std::size_t{1}, [](std::size_t) {});
+};
+
+template <class Part, class S>
+inline constexpr bool is_part =
+    std::same_as<Part, no_noise> || noise_source<Part, S> || std::same_as<Part, unchanged> ||
+    std::same_as<Part, clip> || clean_transform<Part, S> ||
+    std::convertible_to<const Part&, std::span<const double>> || thread_pool<Part>;
+
+template <storage_scalar S, class Part>
+void take_part(run_parts<S>& to, Part&& part) {
+  using P = std::remove_cvref_t<Part>;
+  if constexpr (std::same_as<P, run_parts<S>>) {
+    to = std::forward<Part>(part);
+    return;
+  }
+  static_assert(
+      std::same_as<P, run_parts<S>> || is_part<P, S>,
+      "an optional part of a run is a noise source (gaussian_noise{seed}; a seed or a "
+      "generator alone is none), a transform of x0 estimates (clip{-1, 1}), branch weights "
+      "(guidance_scale(7.5)) or threads (workers)");
+  if constexpr (std::same_as<P, no_noise>) {
+    to.key = nullptr;
+    to.fill = nullptr;
+  } else if constexpr (counter_noise<P>) {
+    to.key = [source = P(std::forward<Part>(part))](std::size_t item) { return source.key(item); };
+    to.fill = nullptr;
+  } else if constexpr (noise_source<P, S>) {
+    to.key = nullptr;
+    to.fill = [source = P(std::forward<Part>(part))](const noise_request& request,
+                                                     std::span<S> out) mutable {
+      source.fill(request, out);
+    };
+  } else if constexpr (std::same_as<P, unchanged>) {
+    to.clipped.reset();
+    to.transform = nullptr;
+  } else if constexpr (std::same_as<P, clip>) {
+    to.clipped = part;
+    to.transform = nullptr;
+  } else if constexpr (std::convertible_to<const P&, std::span<const double>>) {
+    const std::span<const double> weights(part);
+    to.branch_weights.assign(weights.begin(), weights.end());
+  } else if constexpr (clean_transform<P, S>) {
+    to.clipped.reset();
+    to.transform = std::forward<Part>(part);
+  } else if constexpr (thread_pool<P>) {
+    static_assert(std::is_lvalue_reference_v<Part>, "threads must outlive the run");
+    to.threads = &part;
+    to.apply = [](const fused_pass<S>& work, void* with) { apply(work, *static_cast<P*>(with)); };
+  }
+}
+
+inline void check_weights_finite(const char* function, std::span<const double> weights) {
+  for (const double w : weights)
+    require(std::isfinite(w), function, "branch weight", w, "valid: finite");
+}
+
+/// \throws std::invalid_argument, in the name of `function`, for no branch weights, one that is not
+///   finite, or a program that draws without a noise source.
+template <storage_scalar S>
+void check_parts(const char* function, const program& plan, const run_parts<S>& parts) {
+  if (parts.branch_weights.empty())
+    fail(function, "branch_weights", 0, "valid: at least one network output");
+  check_weights_finite(function, parts.branch_weights);
+  if (!plan.draws.empty() && !parts.has_noise())
+    fail(function, "the program draws noise; pass a noise source, such as gaussian_noise{seed}");
+}
+
+template <storage_scalar S, class... Parts>
+run_parts<S> collect_parts(const char* function, const program& plan, Parts&&... parts) {
+  run_parts<S> out;
+  (take_part<S>(out, std::forward<Parts>(parts)), ...);
+  check_parts(function, plan, out);
+  return out;
+}
+
+}  // namespace tweedie::detail
