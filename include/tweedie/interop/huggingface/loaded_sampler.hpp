@@ -12,6 +12,7 @@
 #include "tweedie/guidance/threshold.hpp"
 #include "tweedie/interop/huggingface/config.hpp"
 #include "tweedie/program/network.hpp"
+#include "tweedie/program/program.hpp"
 
 namespace tweedie::huggingface {
 
