@@ -104,8 +104,8 @@ TYPED_TEST(fused_pass_of, any_cut_and_any_batch_split_gives_the_same_bits) {
   }
 }
 
-// Draws beyond most_draws are added in sweeps of their own.
-TYPED_TEST(fused_pass_of, any_number_of_draws) {
+// Also refuses more than it takes, before it writes.
+TYPED_TEST(fused_pass_of, one_and_two_draws) {
   using S = TypeParam;
   using A = arithmetic_t<S>;
   const std::size_t n = 1501;
@@ -115,7 +115,7 @@ TYPED_TEST(fused_pass_of, any_number_of_draws) {
                                                     : 0x1p-6;
   const noise_key key{7, 2, 0};
   const std::vector<S> start = this->normal(1, n), scale = this->normal(2, n);
-  for (const std::size_t count : {1u, 4u, 5u, 9u, 20u}) {
+  for (const std::size_t count : {1u, 2u}) {
     std::vector<pass_draw<S>> draws(count);
     std::vector<double> weights{0.5, 0.25};  // two rows: the state and the clamped head
     for (std::size_t d = 0; d < count; ++d) {
@@ -230,7 +230,15 @@ TEST(fused_pass, inconsistent_sizes_are_refused) {
   EXPECT_THROW(apply(pass), std::invalid_argument);  // a weight too many
   pass.draws = draws;
   EXPECT_THROW(apply(pass), std::invalid_argument);  // no key for the item
+  const pass_draw<float> three[] = {{0}, {1}, {2}};
+  const std::vector<double> four{1, 1, 1, 1};
+  const noise_key key{1, 0, 0};
+  pass.draws = three;
+  pass.weights = four;
+  pass.item_keys = std::span(&key, 1);
+  EXPECT_THROW(apply(pass), std::invalid_argument);  // more draws than one sweep takes
   pass.draws = {};
+  pass.weights = two;
   pass.head = {two, -1, 1};
   EXPECT_THROW(apply(pass), std::invalid_argument);  // head over two inputs
   pass.head = {one, 1, -1};

@@ -47,8 +47,7 @@ struct fused_pass : summed_pass<S> {
   std::span<const pass_draw<S>> draws;
   std::span<const noise_key> item_keys;  // one per item if there are draws; their draw is ignored
 
-  // More draws than these are added in further sweeps over the outputs, rounded to S after each.
-  static constexpr std::size_t most_draws = 4;
+  static constexpr std::size_t most_draws = 2;
 };
 
 template <storage_scalar S>
@@ -112,35 +111,11 @@ void check_pass(const fused_pass<S>& pass, element_range range) {
     fail("fused_pass", "item_keys.size()", static_cast<double>(pass.item_keys.size()),
          "must be the number of items, " + std::to_string(pass.items));
   }
-  check_range("fused_pass", range, pass.size());
-}
-
-// A pass of more than most_draws draws: the first of them with all else, then the others in groups.
-template <storage_scalar S>
-void apply_in_groups(const fused_pass<S>& pass, element_range range) {
-  const std::size_t outputs = pass.outputs.size(), draws = pass.draws.size();
-  const std::size_t before = pass.inputs.size() + (pass.head.weights.empty() ? 0 : 1);
-  std::vector<double> weights;
-  for (std::size_t first = 0, count = 0; first < draws; first += count) {
-    count = std::min(draws - first, fused_pass<S>::most_draws);
-    fused_pass<S> group = pass;
-    group.draws = pass.draws.subspan(first, count);
-    if (first > 0) {
-      group.inputs = std::span<const S* const>(pass.outputs.data(), outputs);
-      group.head = {};
-    }
-    weights.clear();
-    for (std::size_t j = 0; j < outputs; ++j) {
-      const double* const row = pass.weights.data() + j * (before + draws);
-      if (first == 0)
-        weights.insert(weights.end(), row, row + before);
-      else
-        for (std::size_t i = 0; i < outputs; ++i) weights.push_back(i == j ? 1 : 0);
-      weights.insert(weights.end(), row + before + first, row + before + first + count);
-    }
-    group.weights = weights;
-    apply(group, range);
+  if (pass.draws.size() > fused_pass<S>::most_draws) {
+    fail("fused_pass", "draws.size()", static_cast<double>(pass.draws.size()),
+         "valid: at most " + std::to_string(fused_pass<S>::most_draws));
   }
+  check_range("fused_pass", range, pass.size());
 }
 
 }  // namespace detail
@@ -149,7 +124,6 @@ template <storage_scalar S>
 void apply(const fused_pass<S>& pass, element_range range) {
   using A = arithmetic_t<S>;
   detail::check_pass(pass, range);
-  if (pass.draws.size() > fused_pass<S>::most_draws) return detail::apply_in_groups(pass, range);
   const bool has_head = !pass.head.weights.empty();
   const std::size_t block_columns = (has_head ? 1 : 0) + pass.draws.size();
   const std::size_t inputs = pass.inputs.size();
@@ -169,14 +143,15 @@ void apply(const fused_pass<S>& pass, element_range range) {
         detail::clamped_sum<S>(pass.weights[inputs], pass.head.low, pass.head.high),
         range.end - range.begin);
 
-  A scratch[(1 + fused_pass<S>::most_draws) * detail::block_size];
+  // 4 kB each: a frame of less than 16 kB fits the small stacks of WebAssembly and threads.
+  constexpr std::size_t block_elements = 4096 / sizeof(A);
+  A scratch[(1 + fused_pass<S>::most_draws) * block_elements];
   const A* columns[1 + fused_pass<S>::most_draws];
-  for (std::size_t c = 0; c < block_columns; ++c) columns[c] = scratch + c * detail::block_size;
-  detail::held_blocks<S> held(pass.outputs.size());
+  for (std::size_t c = 0; c < block_columns; ++c) columns[c] = scratch + c * block_elements;
 
   for (std::size_t at = range.begin, n = 0; at < range.end; at += n) {
-    n = std::min(range.end - at, detail::block_size);
-    A* block = scratch + (has_head ? detail::block_size : 0);
+    n = std::min(range.end - at, block_elements);
+    A* block = scratch + (has_head ? block_elements : 0);
     if (!pass.draws.empty()) {
       const std::size_t item = at / pass.item_size;
       const std::size_t position = at % pass.item_size;
@@ -188,7 +163,7 @@ void apply(const fused_pass<S>& pass, element_range range) {
         detail::fill_normal(key, position, std::span<A>(block, n), fetch);
         fetch = {};  // once is enough
         if (draw.scale != nullptr) detail::scale_block<S>(block, draw.scale + at, n);
-        block += detail::block_size;
+        block += block_elements;
       }
     }
     if (has_head) {
@@ -197,8 +172,8 @@ void apply(const fused_pass<S>& pass, element_range range) {
       detail::clamp_block(scratch, pass.head.low, pass.head.high, 1, n);
     }
     detail::combine_block<S>(pass.outputs, pass.inputs,
-                             std::span<const A* const>(columns, block_columns), pass.weights, at, n,
-                             held);
+                             std::span<const A* const>(columns, block_columns), pass.weights, at,
+                             n);
   }
 }
 
