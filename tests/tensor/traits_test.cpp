@@ -119,4 +119,16 @@ TEST(tensor_traits, views_with_gaps_are_refused) {
   EXPECT_TRUE(elements(nothing).empty());
 }
 
+TEST(as_batch, is_items_in_place) {
+  std::vector<float> buffer(12, 1);
+  auto batch = as_batch(buffer.data(), 3, 4);
+  static_assert(writable_tensor<decltype(batch)>);
+  EXPECT_EQ(traits_of<decltype(batch)>::items(batch), 3u);
+  EXPECT_EQ(item_elements(batch, 2).data(), buffer.data() + 8);
+  EXPECT_EQ(item_elements(batch, 2).size(), 4u);
+  const auto fixed = as_batch(static_cast<const float*>(buffer.data()), 3, 4);
+  static_assert(tensor_like<decltype(fixed)>);
+  EXPECT_EQ(elements(fixed).data(), buffer.data());
+}
+
 }  // namespace

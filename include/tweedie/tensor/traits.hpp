@@ -224,4 +224,14 @@ template <class P, int O, template <class> class Pointer>
 struct tensor_traits<Eigen::TensorMap<P, O, Pointer>>
     : detail::eigen_tensor_traits<std::remove_const_t<P>> {};
 
+/// `items` items of `size` elements each, one after the other in memory that the caller owns: buffers
+/// of ONNX Runtime, TensorRT or OpenVINO. A bare span is one item.
+template <class S>
+requires storage_scalar<std::remove_const_t<S>>
+auto as_batch(S* data, std::size_t items, std::size_t size) {
+  using tensor = Eigen::Array<std::remove_const_t<S>, Eigen::Dynamic, Eigen::Dynamic>;
+  using view = Eigen::Map<std::conditional_t<std::is_const_v<S>, const tensor, tensor>>;
+  return view(data, static_cast<Eigen::Index>(size), static_cast<Eigen::Index>(items));
+}
+
 }  // namespace tweedie
