@@ -1,0 +1,7 @@
+// Diffusion in continuous time: stochastic differential equations and their steppers, Langevin dynamics,
+// the heat equation. It needs nothing but Eigen.
+#pragma once
+
+#include "tweedie/continuous/heat.hpp"
+#include "tweedie/continuous/langevin_dynamics.hpp"
+#include "tweedie/continuous/sde.hpp"
