@@ -182,8 +182,8 @@ template <class A>
 inline constexpr A least_exponent = std::same_as<A, float> ? A(-87) : A(-700);
 
 template <bool Tempered, storage_scalar S>
-block_reading read_block(const S* x, std::size_t count, arithmetic_t<S> reference,
-                         arithmetic_t<S> scale) {
+[[gnu::noinline]] block_reading read_block(const S* x, std::size_t count, arithmetic_t<S> reference,
+                                           arithmetic_t<S> scale) {
   using A = arithmetic_t<S>;
   using packet = tweedie::detail::packet<A>;
   using Eigen::internal::pmadd;
