@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "tweedie/schedule/prediction.hpp"
 #include "tweedie/schedule/reshape.hpp"
 
 namespace tweedie {
@@ -173,18 +174,28 @@ TEST(reshape, time_shift_is_a_group_that_multiplies_the_noise_level) {
     EXPECT_NEAR(shift_time(shift_time(t, 3), 2.5), shift_time(t, 7.5), 1e-14);
     EXPECT_NEAR(shift_time(shift_time(t, 3), 1.0 / 3), t, 1e-15);
   }
-  const time_shifted<rectified_flow> shifted({}, 3);
   for (const double t : {0.1, 0.5, 0.9})
-    EXPECT_NEAR(log_snr(shifted(t)) - log_snr(rectified_flow{}(t)), -2 * std::log(3.0), 1e-13);
+    EXPECT_NEAR(log_snr(rectified_flow{}(shift_time(t, 3))) - log_snr(rectified_flow{}(t)),
+                -2 * std::log(3.0), 1e-13);
   // Esser et al. 2024, shift 3.
   const double published[][2] = {{.1, .25}, {.25, .5}, {.5, .75}, {.75, .9}, {.9, .964285714}};
   for (const auto& [t, expected] : published) EXPECT_NEAR(shift_time(t, 3), expected, 1e-9);
-  const double h = 1e-6;
-  EXPECT_NEAR(shifted.rate(0.4).sigma, (shifted(0.4 + h).sigma - shifted(0.4 - h).sigma) / (2 * h),
-              1e-8);
-  EXPECT_NEAR(shifted.time_of(half_log_snr(shifted(0.37))), 0.37, 1e-14);
   EXPECT_THROW(shift_time(0.5, -1), std::invalid_argument);
   EXPECT_THROW(shift_time(1.5, 2), std::invalid_argument);
+}
+
+// A shift moves times along a path; it changes neither the path nor its clock.
+TEST(reshape, a_shifted_schedule_keeps_path_and_clock) {
+  const time_shifted<rectified_flow> shifted({}, 3);
+  for (const double t : {0.0, 0.1, 0.5, 0.9, 1.0}) {
+    EXPECT_EQ(shifted(t), rectified_flow{}(t));
+    EXPECT_EQ(shifted.rate(t).sigma, 1);
+    EXPECT_EQ(shifted.spread(t), shift_time(t, 3));
+  }
+  EXPECT_NEAR(shifted.time_of(half_log_snr(shifted(0.37))), 0.37, 1e-15);
+  EXPECT_EQ(predicts_velocity(shifted)(node_at(shifted, 0.3)), (plane_row{-1, 1}));
+  EXPECT_THROW(time_shifted(rectified_flow{}, 0), std::invalid_argument);
+  EXPECT_THROW(time_shifted(edm_schedule{}, 3), std::invalid_argument);
 }
 
 TEST(reshape, resolution_shift_of_flux) {

@@ -112,16 +112,19 @@ inline grid quadratic(const discrete_schedule& schedule, int steps) {
   return ending_clean(schedule, at_times(schedule, times));
 }
 
-/// N times uniform in the clock of a continuous schedule, from the noisy end; then the clean end.
+/// N times evenly spaced over the clock of a continuous schedule, from the noisy end; then the clean
+/// end. A schedule that spreads its times (`time_shifted`) has them moved by its `spread`.
 template <noise_schedule Schedule>
 grid uniform(const Schedule& schedule, int steps) {
   detail::require(steps >= 1, "uniform", "steps", steps, "valid: steps >= 1");
   const double noisy = schedule.noisy_time();
   const double clean = schedule.clean_time();
   grid nodes;
-  for (int i = 0; i < steps; ++i)
-    nodes.push_back(node_at(schedule, std::lerp(noisy, clean, static_cast<double>(i) / steps)));
-  nodes.push_back(node_at(schedule, clean));
+  for (int i = 0; i <= steps; ++i) {
+    double t = i == steps ? clean : std::lerp(noisy, clean, static_cast<double>(i) / steps);
+    if constexpr (requires { schedule.spread(t); }) t = schedule.spread(t);
+    nodes.push_back(node_at(schedule, t));
+  }
   return nodes;
 }
 

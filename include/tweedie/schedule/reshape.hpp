@@ -71,12 +71,17 @@ inline double resolution_log_shift(double tokens, double base_tokens = 256,
   return slope * (tokens - base_tokens) + base_shift;
 }
 
-/// A continuous schedule on [0, 1] with its clock shifted: s'(t) = s(shift_time(t, shift)).
+/// A continuous schedule on [0, 1] whose times are spread by `shift_time`: the path and its clock
+/// stay as they are, evenly spaced grids and training times u are moved to t = shift_time(u, shift).
+/// Networks trained with a shift (SD3, Flux, Wan) are told the moved time, so t is what every
+/// function of the schedule takes and what `node::time` holds: sigma itself on the rectified path.
 template <noise_schedule Schedule>
 class time_shifted {
  public:
+  /// \throws std::invalid_argument unless the schedule runs from 0 to 1 and 0 < shift < inf.
   time_shifted(Schedule schedule, double shift) : schedule_(std::move(schedule)), shift_(shift) {
-    shift_time(0, shift);
+    detail::require(shift > 0 && std::isfinite(shift), "time_shifted", "shift", shift,
+                    "valid: 0 < shift < inf");
     detail::require(schedule_.clean_time() == 0, "time_shifted", "clean_time",
                     schedule_.clean_time(), "valid: a schedule on [0, 1]");
     detail::require(schedule_.noisy_time() == 1, "time_shifted", "noisy_time",
@@ -85,16 +90,15 @@ class time_shifted {
 
   double clean_time() const { return 0; }
   double noisy_time() const { return 1; }
-  signal_noise operator()(double t) const { return schedule_(shift_time(t, shift_)); }
+  signal_noise operator()(double t) const { return schedule_(t); }
   signal_noise_rate rate(double t) const requires differentiable_schedule<Schedule> {
-    const double divisor = 1 + (shift_ - 1) * t;
-    const double speed = shift_ / (divisor * divisor);
-    const signal_noise_rate rate = schedule_.rate(shift_time(t, shift_));
-    return {speed * rate.alpha, speed * rate.sigma};
+    return schedule_.rate(t);
   }
   double time_of(double half_log_snr) const requires invertible_schedule<Schedule> {
-    return shift_time(schedule_.time_of(half_log_snr), 1 / shift_);
+    return schedule_.time_of(half_log_snr);
   }
+  /// The time t of the even spacing u in [0, 1].
+  double spread(double u) const { return shift_time(u, shift_); }
 
  private:
   Schedule schedule_;
