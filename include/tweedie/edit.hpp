@@ -3,5 +3,6 @@
 #pragma once
 
 #include "tweedie/edit/correlated_noise.hpp"
+#include "tweedie/edit/inversion.hpp"
 #include "tweedie/edit/known_region.hpp"
 #include "tweedie/edit/windows.hpp"

@@ -1,0 +1,127 @@
+#include "tweedie/edit/inversion.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tweedie/tweedie.hpp"
+
+namespace tweedie {
+namespace {
+
+constexpr auto engine = [](auto in, double t, auto out) {
+  for (std::size_t i = 0; i < static_cast<std::size_t>(in.size()); ++i)
+    out.data()[i] = static_cast<std::remove_cvref_t<decltype(out.data()[0])>>(
+        0.3 * std::sin(3 * in.data()[i]) + 0.2 * in.data()[i] + 0.1 * std::cos(t));
+};
+
+template <class T, class Engine>
+T replayed(const program& plan, const recorded_path<T>& path, const Engine& ask, double share = 1) {
+  T x = path.start;
+  sampling<T> s(plan, network_description{predicts_noise}, x, zero_noise{});
+  for (auto now = s.advance(); now != sampling_event::finished; now = s.advance())
+    if (now == sampling_event::evaluate)
+      ask(s.input(), s.network_time(), s.output());
+    else
+      path.apply(s, share);
+  std::copy_n(s.state().data(), x.size(), x.data());
+  return x;
+}
+
+TEST(recorded_path, ends_in_the_picture_with_every_kind_of_program) {
+  const grid nodes = karras(scaled_linear_beta_schedule(1000), 12);
+  const std::vector<double> picture{0.3, -1, 0.7, 0, 1};
+  for (const program& plan :
+       {ddpm(nodes), ddim(nodes, 1), ddim(nodes), dpm_solver_plus_plus(nodes, 3),
+        euler_ancestral(nodes), sde_dpm_solver_plus_plus(nodes, 2)}) {
+    const auto path = record_path(plan, network_description{predicts_noise}, picture, engine, 5);
+    EXPECT_EQ(path.residuals.size(), plan.steps());
+    const auto back = replayed(plan, path, engine);
+    for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(back[i], picture[i], 1e-12);
+  }
+}
+
+TEST(recorded_path, in_float_loses_no_more_than_its_last_step) {
+  const program plan = ddpm(trailing(linear_beta_schedule(1000), 50));
+  const std::vector<float> picture{0.3f, -1, 0.7f, 0, 1};
+  const auto path = record_path(plan, network_description{predicts_noise}, picture, engine, 5);
+  const auto back = replayed(plan, path, engine);
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(back[i], picture[i], 1e-6);
+}
+
+// The states of the path are independent samples of q(x_t | x0), which is what makes it editable.
+TEST(recorded_path, visits_the_forward_process) {
+  const grid nodes = karras(scaled_linear_beta_schedule(1000), 6);
+  const std::size_t n = 40000;
+  const std::vector<double> picture(n, 0.8);
+  const program plan = ddpm(nodes);
+  const auto path = record_path(plan, network_description{predicts_noise}, picture, engine, 5);
+  sampling<std::vector<double>> s(plan, network_description{predicts_noise}, path.start,
+                                  zero_noise{});
+  std::vector<double> before;
+  for (auto now = s.advance(); now != sampling_event::finished; now = s.advance()) {
+    if (now == sampling_event::evaluate) {
+      engine(s.input(), s.network_time(), s.output());
+      continue;
+    }
+    path.apply(s);
+    const auto [alpha, sigma] = s.reached().level;
+    double variance = 0, product = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      const double z = s.state()[i] - alpha * 0.8;
+      variance += z * z / static_cast<double>(n);
+      if (!before.empty()) product += z * before[i] / static_cast<double>(n);
+    }
+    const double root = std::sqrt(static_cast<double>(n));
+    EXPECT_NEAR(variance, sigma * sigma, 5 * 1.42 * sigma * sigma / root + 1e-20);
+    EXPECT_NEAR(product, 0, 5 * 15 * sigma / root + 1e-12);
+    before.clear();
+    for (std::size_t i = 0; i < n; ++i) before.push_back(s.state()[i] - alpha * 0.8);
+  }
+}
+
+TEST(recorded_path, another_network_or_a_share_leads_elsewhere) {
+  const program plan = ddpm(karras(scaled_linear_beta_schedule(1000), 12));
+  const std::vector<double> picture{0.3, -1};
+  const auto path = record_path(plan, network_description{predicts_noise}, picture, engine, 5);
+  const auto other = [](auto in, double, auto out) {
+    for (std::size_t i = 0; i < 2; ++i) out[i] = 0.1 * in[i];
+  };
+  EXPECT_GT(std::abs(replayed(plan, path, other)[0] - 0.3), 0.01);
+  std::vector<double> plain = path.start;
+  run(plan, network_description{predicts_noise}, plain, engine, zero_noise{});
+  EXPECT_EQ(replayed(plan, path, engine, 0), plain);
+}
+
+TEST(recorded_path, refuses_other_programs) {
+  const grid nodes = karras(scaled_linear_beta_schedule(1000), 3);
+  const std::vector<double> picture{0.3, -1};
+  const auto path =
+      record_path(ddim(nodes), network_description{predicts_noise}, picture, engine, 5);
+  EXPECT_THROW(replayed(ddim(karras(scaled_linear_beta_schedule(1000), 4)), path, engine),
+               std::invalid_argument);
+  auto wide = path;
+  wide.start.push_back(1);
+  EXPECT_THROW(replayed(ddim(nodes), wide, engine), std::invalid_argument);
+  EXPECT_THROW(record_path(ddpm(nodes, learned_range{}), network_description{predicts_noise},
+                           picture, engine, 5),
+               std::invalid_argument);
+}
+
+// SDEdit (Meng et al. 2022) with the exact flow of N(m, s^2): noised to (alpha, sigma) and taken back,
+// x becomes m + s/sqrt(c) (alpha (x - m) + sigma z) with c = alpha^2 s^2 + sigma^2.
+TEST(image_to_image, contracts_towards_the_mean_as_the_exact_flow_says) {
+  const double m = 0.4, s2 = 0.3, x = 1.5;
+  const auto schedule = linear_beta_schedule(1000);
+  for (const std::size_t first : {100u, 200u, 300u}) {
+    const grid part = starting_at(exponential(schedule, 400), first);
+    const auto [alpha, sigma] = part.front().level;
+    const double c = alpha * alpha * s2 + sigma * sigma;
+    const auto out =
+        law(dpm_solver_plus_plus(part, 2), gaussian_denoiser(m, s2), {alpha * x, sigma * sigma})
+            .result;
+    EXPECT_NEAR(out.mean, m + std::sqrt(s2 / c) * alpha * (x - m), 2e-3);
+    EXPECT_NEAR(out.variance, s2 / c * sigma * sigma, 2e-3);
+  }
+}
+
+}  // namespace
+}  // namespace tweedie
