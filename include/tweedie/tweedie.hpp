@@ -60,6 +60,7 @@
 #include "tweedie/sampler/singlestep.hpp"
 #include "tweedie/sampler/stochastic_edm.hpp"
 #include "tweedie/sampler/unipc_varying.hpp"
+#include "tweedie/sampler/walk.hpp"
 #include "tweedie/schedule/clock.hpp"
 #include "tweedie/schedule/continuous.hpp"
 #include "tweedie/schedule/discrete.hpp"

@@ -32,8 +32,8 @@ TEST(check_levels, refuses_what_is_not_a_level_at_every_node) {
   for (const auto check : {check_levels, check_descending, check_walk}) {
     EXPECT_EQ(refusal([&] { check("x", falling()); }), "");
     EXPECT_EQ(refusal([&] { check("x", with(0, {0, 1})); }), "");
-    EXPECT_EQ(refusal([&] { check("x", {falling()[0]}); }),
-              "x: nodes = 1; valid: at least 2, a start and an end");
+    EXPECT_EQ(refusal([&] { check("x", grid{falling()[0]}); }),
+              "x: steps = 0; valid: at least 1, a grid of 2 nodes");
   }
 }
 
@@ -51,7 +51,7 @@ TEST(check_levels, names_the_node_and_the_number) {
 TEST(check_levels, leaves_rising_and_repeated_levels) {
   const grid nodes = falling();
   EXPECT_EQ(refusal([&] { check_levels("x", reversed(nodes)); }), "");
-  EXPECT_EQ(refusal([&] { check_levels("x", {nodes[0], nodes[0]}); }), "");
+  EXPECT_EQ(refusal([&] { check_levels("x", grid{nodes[0], nodes[0]}); }), "");
 }
 
 TEST(starting_at, keeps_two_nodes_or_refuses) {

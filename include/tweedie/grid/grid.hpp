@@ -1,7 +1,8 @@
 // Grids: the times at which a sampler stops, each with its (alpha, sigma).
 //
 // A grid of N steps is N + 1 nodes from the noisy end to the clean end; the last one is the
-// sample. Inversion is the same planner on `reversed` nodes.
+// sample. Inversion is the same planner on `reversed` nodes. Planners take its N legs; a walk whose
+// steps do not end where the next one starts is legs of its own.
 #pragma once
 
 #include <cmath>
@@ -16,6 +17,21 @@ namespace tweedie {
 
 /// Nodes in the order in which a sampler visits them.
 using grid = std::vector<node>;
+
+/// One step of a sampler: the network is asked at `from`, the state is left at `to`.
+struct leg {
+  node from;
+  node to;
+};
+
+/// The steps in the order in which a sampler takes them. A grid converts to the legs between its
+/// neighbours.
+struct legs : std::vector<leg> {
+  using std::vector<leg>::vector;
+  legs(const grid& nodes) {
+    for (std::size_t i = 0; i + 1 < nodes.size(); ++i) push_back({nodes[i], nodes[i + 1]});
+  }
+};
 
 /// Clean data, at time `time` (by convention -1 in discrete schedules).
 inline node clean_node(double time) { return {time, {1, 0}}; }
@@ -46,20 +62,21 @@ inline void check_level(const char* function, std::size_t index, signal_noise le
 }
 
 /// Throws unless there is at least one step and every level passes `check_level`; levels may rise
-/// and repeat.
-inline void check_levels(const char* function, const grid& nodes) {
-  if (nodes.size() < 2)
-    detail::fail(function, "nodes", static_cast<double>(nodes.size()),
-                 "valid: at least 2, a start and an end");
-  for (std::size_t i = 0; i < nodes.size(); ++i) check_level(function, i, nodes[i].level);
+/// and repeat. Leg i goes from node i to node i + 1.
+inline void check_levels(const char* function, const legs& steps) {
+  detail::require(!steps.empty(), function, "steps", 0, "valid: at least 1, a grid of 2 nodes");
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    check_level(function, i, steps[i].from.level);
+    check_level(function, i + 1, steps[i].to.level);
+  }
 }
 
 /// The same; throws unless every step goes to a strictly lower noise level, too.
-inline void check_descending(const char* function, const grid& nodes) {
-  check_levels(function, nodes);
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const signal_noise a = nodes[i].level;
-    const signal_noise b = nodes[i + 1].level;
+inline void check_descending(const char* function, const legs& steps) {
+  check_levels(function, steps);
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const signal_noise a = steps[i].from.level;
+    const signal_noise b = steps[i].to.level;
     // sigma_b / alpha_b < sigma_a / alpha_a without division by alpha = 0.
     if (!(b.sigma * a.alpha < a.sigma * b.alpha))
       detail::fail(function, "noise level of node " + std::to_string(i + 1), noise_level(b),
@@ -68,20 +85,21 @@ inline void check_descending(const char* function, const grid& nodes) {
   }
 }
 
-/// Throws unless there is at least one step and every level passes `check_level` and is not twice
-/// in a row.
-inline void check_walk(const char* function, const grid& nodes) {
-  check_levels(function, nodes);
-  for (std::size_t i = 1; i < nodes.size(); ++i)
-    if (nodes[i - 1].level == nodes[i].level)
-      detail::fail(function, "sigma of node " + std::to_string(i), nodes[i].level.sigma,
+/// The same as `check_levels`; throws if a step stays where it is, too.
+inline void check_walk(const char* function, const legs& steps) {
+  check_levels(function, steps);
+  for (std::size_t i = 0; i < steps.size(); ++i)
+    if (steps[i].from.level == steps[i].to.level)
+      detail::fail(function, "sigma of node " + std::to_string(i + 1), steps[i].to.level.sigma,
                    "valid: different from the node before");
 }
 
-/// Throws if the first node is pure noise, which has no finite noise level sigma / alpha.
-inline void check_signal(const char* function, const grid& nodes) {
-  detail::require(nodes.front().level.alpha > 0, function, "alpha of node 0",
-                  nodes.front().level.alpha, "valid: alpha > 0; start from a level with signal");
+/// Throws if a step starts from pure noise, which has no finite noise level sigma / alpha.
+inline void check_signal(const char* function, const legs& steps) {
+  for (std::size_t i = 0; i < steps.size(); ++i)
+    if (!(steps[i].from.level.alpha > 0))
+      detail::fail(function, "alpha of node " + std::to_string(i), steps[i].from.level.alpha,
+                   "valid: alpha > 0; start from a level with signal");
 }
 
 /// The nodes in opposite order: a walk from data to noise.

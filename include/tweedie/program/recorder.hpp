@@ -61,6 +61,12 @@ class recorder {
             linear(add_tensor(kind::output, now, 0))};
   }
 
+  /// The same at an x that is one tensor already, or is not used again.
+  estimate evaluate(const linear& x, const node& at) {
+    linear state = x;
+    return evaluate(state, at);
+  }
+
   /// A fresh standard normal tensor.
   linear draw() { return draw(draw_kind{}); }
 

@@ -10,8 +10,7 @@
 
 #include <cmath>
 
-#include "tweedie/grid/grid.hpp"
-#include "tweedie/program/recorder.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -43,22 +42,18 @@ inline void require_noise_scale(const char* function, double noise_scale) {
 }  // namespace detail
 
 /// Euler ancestral over a grid of falling noise; the last step, to clean data, draws nothing.
-inline program euler_ancestral(const grid& nodes, double eta = 1) {
-  check_descending("euler_ancestral", nodes);
-  check_signal("euler_ancestral", nodes);
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const signal_noise from = nodes[i].level;
-    const signal_noise to = nodes[i + 1].level;
-    const double u = noise_level(from);
-    const auto [down, up] = ancestral_split(u, noise_level(to), eta);
-    const linear clean = r.evaluate(x, nodes[i]).clean;
-    x = to.alpha * (clean + down / u * (x / from.alpha - clean));
-    if (up > 0) x += to.alpha * up * r.draw();
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+inline program euler_ancestral(const legs& steps, double eta = 1) {
+  constexpr const char* name = "euler_ancestral";
+  check_signal(name, steps);
+  return walk(name, steps, [&](recorder& r, const linear& x, const leg& l) {
+    const double alpha = l.to.level.alpha;
+    const double u = noise_level(l.from.level);
+    const auto [down, up] = ancestral_split(u, noise_level(l.to.level), eta);
+    const linear clean = r.evaluate(x, l.from).clean;
+    linear next = alpha * (clean + down / u * (x / l.from.level.alpha - clean));
+    if (up > 0) next += alpha * up * r.draw();
+    return next;
+  });
 }
 
 }  // namespace tweedie

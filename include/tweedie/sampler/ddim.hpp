@@ -11,8 +11,7 @@
 
 #include <cmath>
 
-#include "tweedie/grid/grid.hpp"
-#include "tweedie/program/recorder.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -45,38 +44,28 @@ inline ddim_weights ddim_step(signal_noise from, signal_noise to, double eta = 0
 
 /// DDIM over a grid of falling noise.
 /// \throws std::invalid_argument if the grid does not fall, or eta is outside [0, 1].
-inline program ddim(const grid& nodes, double eta = 0) {
-  check_descending("ddim", nodes);
+inline program ddim(const legs& steps, double eta = 0) {
   detail::require(eta >= 0 && eta <= 1, "ddim", "eta", eta, "valid: 0 <= eta <= 1");
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const ddim_weights w = ddim_step(nodes[i].level, nodes[i + 1].level, eta);
-    const estimate e = r.evaluate(x, nodes[i]);
-    x = w.state * x + w.clean * e.clean;
-    if (w.noise > 0) x += w.noise * r.draw();
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+  return walk("ddim", steps, [&](recorder& r, const linear& x, const leg& l) {
+    const ddim_weights w = ddim_step(l.from.level, l.to.level, eta);
+    linear next = w.state * x + w.clean * r.evaluate(x, l.from).clean;
+    if (w.noise > 0) next += w.noise * r.draw();
+    return next;
+  });
 }
 
 /// DDIM run from data to noise over a grid of rising noise, each estimate taken at the lower
 /// level (Song et al. 2021, section 4.3). Followed by `ddim` on the reversed grid it returns to
 /// the data up to the discretisation error. A clean first node is refused: z is undefined there.
-inline program ddim_inversion(const grid& nodes) {
-  check_walk("ddim_inversion", nodes);
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const signal_noise from = nodes[i].level;
-    detail::require(from.sigma > 0, "ddim_inversion", "sigma", from.sigma,
+inline program ddim_inversion(const legs& steps) {
+  constexpr const char* name = "ddim_inversion";
+  check_walk(name, steps);
+  return walk_anywhere(name, steps, [](recorder& r, const linear& x, const leg& l) {
+    detail::require(l.from.level.sigma > 0, name, "sigma", l.from.level.sigma,
                     "valid: start from the lowest noisy level, sigma > 0");
-    const ddim_weights w = ddim_step(from, nodes[i + 1].level);
-    const estimate e = r.evaluate(x, nodes[i]);
-    x = w.state * x + w.clean * e.clean;
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+    const ddim_weights w = ddim_step(l.from.level, l.to.level);
+    return w.state * x + w.clean * r.evaluate(x, l.from).clean;
+  });
 }
 
 }  // namespace tweedie

@@ -16,9 +16,8 @@
 #include <functional>
 #include <utility>
 
-#include "tweedie/grid/grid.hpp"
 #include "tweedie/process/reverse.hpp"
-#include "tweedie/program/recorder.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -71,20 +70,13 @@ class reverse_variance {
 ///
 /// The clean end of learned_range: log v is -inf where sigma_s = 0; no noise is drawn there, so
 /// the network's interpolation value is not used.
-inline program ddpm(const grid& nodes, const reverse_variance& variance = fixed_small{}) {
-  check_descending("ddpm", nodes);
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const node& from = nodes[i];
-    const node& to = nodes[i + 1];
-    const posterior_weights q = posterior(from.level, to.level);
-    const estimate e = r.evaluate(x, from);
-    x = q.clean * e.clean + q.state * x;
-    if (to.level.sigma > 0) x += variance.draw(r, q, from);
-    r.mark(x, to);
-  }
-  return r.finish(x);
+inline program ddpm(const legs& steps, const reverse_variance& variance = fixed_small{}) {
+  return walk("ddpm", steps, [&](recorder& r, const linear& x, const leg& l) {
+    const posterior_weights q = posterior(l.from.level, l.to.level);
+    linear next = q.clean * r.evaluate(x, l.from).clean + q.state * x;
+    if (l.to.level.sigma > 0) next += variance.draw(r, q, l.from);
+    return next;
+  });
 }
 
 }  // namespace tweedie

@@ -13,6 +13,6 @@
 namespace tweedie {
 
 /// N steps, N evaluations, no noise, first order.
-inline program euler(const grid& nodes) { return ddim(nodes, 0); }
+inline program euler(const legs& steps) { return ddim(steps, 0); }
 
 }  // namespace tweedie

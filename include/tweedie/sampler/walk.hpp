@@ -1,0 +1,54 @@
+// The loop that every sampler is: for each leg, ask the network, mix, and mark the step.
+//
+//   program euler(const legs& steps) {
+//     return walk("euler", steps, [](recorder& r, const linear& x, const leg& l) {
+//       const estimate e = r.evaluate(x, l.from);
+//       return l.to.level.alpha * e.clean + l.to.level.sigma * e.noise;
+//     });
+//   }
+//
+// What a sampler remembers from step to step, the step captures by reference.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+
+#include "tweedie/grid/grid.hpp"
+#include "tweedie/program/recorder.hpp"
+
+namespace tweedie {
+
+/// step(r, x, leg) or step(r, x, leg, number of the leg from 0): the state at leg.to from the state
+/// x at leg.from, which is one tensor.
+template <class Step>
+concept walk_step = std::is_invocable_r_v<linear, Step&, recorder&, const linear&, const leg&> ||
+    std::is_invocable_r_v<linear, Step&, recorder&, const linear&, const leg&, std::size_t>;
+
+/// The program of `step` along any legs, rising and repeated levels included.
+/// \throws std::invalid_argument, in the name of `function`, for no legs and for levels that are not
+///   finite, negative or (0, 0).
+template <walk_step Step>
+program walk_anywhere(const char* function, const legs& steps, Step step) {
+  check_levels(function, steps);
+  recorder r(steps.front().from);
+  linear x = r.state();
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if constexpr (std::is_invocable_v<Step&, recorder&, const linear&, const leg&>)
+      x = step(r, x, steps[i]);
+    else
+      x = step(r, x, steps[i], i);
+    r.mark(x, steps[i].to);
+  }
+  return r.finish(x);
+}
+
+/// The program of `step` along legs that fall.
+/// \throws std::invalid_argument as `walk_anywhere` does, and if a leg does not end at a strictly
+///   lower noise level than it starts from.
+template <walk_step Step>
+program walk(const char* function, const legs& steps, Step step) {
+  check_descending(function, steps);
+  return walk_anywhere(function, steps, step);
+}
+
+}  // namespace tweedie
