@@ -1,0 +1,109 @@
+// One candidate for one position: which token, and how sure the network is of it.
+//
+// Temperature, top-k, top-p and Gumbel noise change what is drawn. How sure the network is, is
+// judged on its own distribution at T = 1 (LLaDA), or on the one that is drawn from (Dream).
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tweedie/discrete/categorical.hpp"
+#include "tweedie/discrete/random.hpp"
+
+namespace tweedie::discrete {
+
+/// How a token is drawn from a row of logits.
+struct token_rule {
+  double temperature = 1;        ///< 0: the most likely token
+  std::size_t top_k = 0;         ///< only the k most likely; 0: all
+  double top_p = 1;              ///< after top_k, only the likeliest whose sum exceeds p
+  bool by_gumbel = false;        ///< arg max of x - T log(-log u), one number a token; the same law
+  bool judged_as_drawn = false;  ///< confidence after temperature and filters instead of before
+};
+
+/// \throws std::invalid_argument for a temperature below 0 or a top_p out of (0, 1].
+inline void check(const char* function, const token_rule& rule) {
+  detail::require(rule.temperature >= 0 && std::isfinite(rule.temperature), function, "temperature",
+                  rule.temperature, "valid: at least 0");
+  detail::require(rule.top_p > 0 && rule.top_p <= 1, function, "top_p", rule.top_p,
+                  "valid: in (0, 1]");
+}
+
+struct proposal {
+  token choice = 0;
+  double probability = 0;  ///< of `choice`
+  double margin = 0;       ///< between the two most likely tokens
+  double entropy = 0;      ///< nats
+};
+
+/// Draws proposals, keeping memory for rows.
+class proposer {
+ public:
+  /// \param excluded a token that is never chosen and counts as impossible: the mask.
+  /// \param where the request for a number: its step, item and index (the position).
+  /// \throws std::invalid_argument for rows that are no distribution, naming `function` and `row_number`.
+  template <storage_scalar S, uniform_source Source>
+  proposal operator()(const S* row, std::size_t vocabulary, token excluded, const token_rule& rule,
+                      const Source& source, uniform_request where, const char* function,
+                      std::size_t row_number) {
+    const bool filters = rule.temperature > 0 && (rule.top_k > 0 || rule.top_p < 1);
+    const double temperature = rule.temperature > 0 ? rule.temperature : 1;
+    const row_reading own =
+        reader_.read(row, vocabulary, temperature, function, row_number, excluded);
+    proposal out{own.best, 0, own.margin(), own.entropy};
+    if (filters || (rule.judged_as_drawn && temperature != 1)) {
+      drawn_.resize(vocabulary);
+      for (std::size_t k = 0; k < vocabulary; ++k)
+        drawn_[k] = static_cast<double>(row[k]) / temperature;
+      if (excluded >= 0 && static_cast<std::size_t>(excluded) < vocabulary)
+        drawn_[static_cast<std::size_t>(excluded)] = -INFINITY;
+      keep_top_k(drawn_, rule.top_k);
+      keep_top_p(drawn_, rule.top_p);
+      const row_reading now = reader_.read(drawn_.data(), vocabulary, 1, function, row_number);
+      if (rule.temperature > 0)
+        out.choice = draw(drawn_.data(), vocabulary, 1, rule, source, where, excluded);
+      if (rule.judged_as_drawn) {
+        out.margin = now.margin();
+        out.entropy = now.entropy;
+        out.probability = std::exp(drawn_[static_cast<std::size_t>(out.choice)] - now.log_sum);
+        return out;
+      }
+    } else if (rule.temperature > 0) {
+      out.choice = draw(row, vocabulary, temperature, rule, source, where, excluded);
+    }
+    out.probability =
+        std::exp(static_cast<double>(row[static_cast<std::size_t>(out.choice)]) - own.log_sum);
+    return out;
+  }
+
+ private:
+  template <class S, class Source>
+  token draw(const S* row, std::size_t vocabulary, double temperature, const token_rule& rule,
+             const Source& source, uniform_request where, token excluded) const {
+    if (!rule.by_gumbel) {
+      where.use = draw_use::choice;
+      return reader_.sample(row, source(where));
+    }
+    const std::uint64_t first = where.index * vocabulary;
+    where.use = draw_use::gumbel;
+    double most = -INFINITY;
+    token best = 0;
+    for (std::size_t k = 0; k < vocabulary; ++k) {
+      if (static_cast<token>(k) == excluded) continue;
+      where.index = first + k;
+      const double score = static_cast<double>(row[k]) + temperature * gumbel(source(where));
+      if (score > most) {
+        most = score;
+        best = static_cast<token>(k);
+      }
+    }
+    return best;
+  }
+
+  row_reader reader_;
+  std::vector<double> drawn_;
+};
+
+}  // namespace tweedie::discrete

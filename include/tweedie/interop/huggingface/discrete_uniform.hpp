@@ -1,0 +1,322 @@
+// Hugging Face's schedulers of tokens that are replaced at random: DiscreteDDIMScheduler,
+// EntropyBoundScheduler and VQDiffusionScheduler, with the reference's numbers.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tweedie/discrete/order.hpp"
+#include "tweedie/discrete/proposal.hpp"
+#include "tweedie/discrete/token_kernel.hpp"
+#include "tweedie/discrete/tokens.hpp"
+
+namespace tweedie::huggingface {
+
+using discrete::token;
+
+/// Which positions a corrector resamples first.
+enum class corrector_selection { lowest_log_margin, lowest_maxprob, lowest_current_prob, random };
+
+/// DiscreteDDIMScheduler: the exact posterior of uniform corruption with survival i / steps, drawn as
+/// one of three routes, and a Gibbs corrector.
+struct discrete_ddim_scheduler {
+  std::size_t steps = 32;
+  std::size_t corrector_steps = 0;
+  std::size_t corrector_k = 1;
+  corrector_selection selection = corrector_selection::lowest_log_margin;
+  double selection_tau = 1;
+
+  struct result {
+    std::vector<token> tokens;  ///< what was drawn
+    std::vector<double>
+        probabilities;  ///< of it: of the network without temperature; resampled: as drawn
+    std::vector<double> weights;  ///< of the routes clean, stay, noise; resampled: of all tokens
+  };
+
+  /// Step `step` = 0 ... steps - 1 in place. Requests `choice` (unless temperature is 0), `route` and
+  /// `replacement` numbers.
+  /// \throws std::invalid_argument for a step, sizes, tokens or rows out of range; then nothing has
+  ///   been written.
+  template <storage_scalar S, discrete::uniform_source Source>
+  result step(discrete::logits_view<S> logits, std::size_t step, discrete::token_batch x,
+              const Source& source, double temperature = 0) const {
+    constexpr const char* name = "DiscreteDDIMScheduler.step";
+    using discrete::draw_use;
+    check(name, logits, step, x);
+    const discrete::token_rule rule{temperature, 0, 1, false, false};
+    discrete::check(name, rule);
+    const double n = static_cast<double>(steps), k = static_cast<double>(logits.vocabulary());
+    const double alpha_t = static_cast<double>(step) / n,
+                 alpha_s = static_cast<double>(step + 1) / n;
+    const double survival = alpha_t / alpha_s;
+    result out;
+    std::vector<token> next(x.tokens.begin(), x.tokens.end());
+    discrete::proposer propose;
+    for (std::size_t r = 0; r < next.size(); ++r) {
+      discrete::uniform_request where{static_cast<std::uint32_t>(step), draw_use::choice,
+                                      static_cast<std::uint32_t>(r / x.length()), r % x.length()};
+      const discrete::proposal p =
+          propose(logits.row(r), logits.vocabulary(), -1, rule, source, where, name, r);
+      double routes[3] = {
+          alpha_s * (1 - survival) / k + (x.tokens[r] == p.choice ? survival * alpha_s : 0),
+          survival * (1 - alpha_s) / k, (1 - survival) * (1 - alpha_s) / k};
+      const double sum = routes[0] + routes[1] + routes[2];
+      for (double& w : routes) w /= sum;
+      where.use = draw_use::route;
+      const std::size_t route = discrete::invert_distribution(routes, source(where));
+      where.use = draw_use::replacement;
+      if (route == 0) next[r] = p.choice;
+      if (route == 2)
+        next[r] = static_cast<token>(discrete::below(logits.vocabulary(), source(where)));
+      out.tokens.push_back(p.choice);
+      out.probabilities.push_back(p.probability);
+      out.weights.insert(out.weights.end(), routes, routes + 3);
+    }
+    std::copy(next.begin(), next.end(), x.tokens.begin());
+    return out;
+  }
+
+  /// Resamples corrector_k positions of each item from their conditional, after step `step`, with
+  /// logits of the tokens as they are. Requests `order` numbers, then `choice`, index the rank.
+  /// \throws std::invalid_argument likewise, and after the last step, where the conditional is not
+  ///   defined (the reference: math domain error).
+  template <storage_scalar S, discrete::uniform_source Source>
+  result correct(discrete::logits_view<S> logits, std::size_t step, discrete::token_batch x,
+                 const Source& source) const {
+    constexpr const char* name = "DiscreteDDIMScheduler.step_correct";
+    using discrete::draw_use;
+    check(name, logits, step, x);
+    if (step + 1 >= steps)
+      tweedie::detail::fail(name, "step", static_cast<double>(step),
+                            "valid: before the last, " + std::to_string(steps - 1));
+    const double alpha = static_cast<double>(step + 1) / static_cast<double>(steps);
+    const std::size_t k = logits.vocabulary(), length = x.length();
+    const double log_uniform = std::log1p(-alpha) - std::log(static_cast<double>(k));
+    std::vector<double> conditional(x.tokens.size() * k), row(k);
+    std::vector<double> keys(x.tokens.size());
+    for (std::size_t r = 0; r < keys.size(); ++r) {
+      for (std::size_t y = 0; y < k; ++y) row[y] = static_cast<double>(logits.row(r)[y]);
+      leave_one_out(row, x.tokens[r], alpha);
+      const std::span<double> own(conditional.data() + r * k, k);
+      discrete::log_softmax(std::span<const double>(row), own, name, r);
+      double most = -INFINITY, other = -INFINITY;
+      for (std::size_t y = 0; y < k; ++y) {
+        const double kept = std::log(alpha) + own[y];
+        const double larger = std::max(kept, log_uniform), smaller = std::min(kept, log_uniform);
+        own[y] = larger + std::log1p(std::exp(smaller - larger));
+        most = std::max(most, own[y]);
+        if (static_cast<token>(y) != x.tokens[r]) other = std::max(other, own[y]);
+      }
+      const double here = own[static_cast<std::size_t>(x.tokens[r])];
+      const double u = source({static_cast<std::uint32_t>(step), draw_use::order,
+                               static_cast<std::uint32_t>(r / length), r % length});
+      const double doubt = selection == corrector_selection::lowest_maxprob        ? -most
+                           : selection == corrector_selection::lowest_current_prob ? -here
+                                                                                   : other - here;
+      keys[r] = selection == corrector_selection::random
+                    ? u
+                    : doubt / selection_tau + discrete::gumbel(std::clamp(u, 1e-12, 1.0 - 1e-12));
+    }
+    result out;
+    std::vector<token> next(x.tokens.begin(), x.tokens.end());
+    const std::size_t count = std::min(std::max<std::size_t>(1, corrector_k), length);
+    for (std::size_t item = 0; item < x.items; ++item) {
+      const auto order =
+          discrete::ranked(std::span<const double>(keys).subspan(item * length, length));
+      for (std::size_t j = 0; j < count; ++j) {
+        const std::size_t r = item * length + order[j];
+        std::vector<double> weights(k);
+        for (std::size_t y = 0; y < k; ++y) weights[y] = std::exp(conditional[r * k + y]);
+        const std::size_t drawn = discrete::invert_distribution(
+            weights, source({static_cast<std::uint32_t>(step), draw_use::choice,
+                             static_cast<std::uint32_t>(item), j}));
+        next[r] = static_cast<token>(drawn);
+        out.tokens.push_back(next[r]);
+        out.probabilities.push_back(weights[drawn]);
+        out.weights.insert(out.weights.end(), weights.begin(), weights.end());
+      }
+    }
+    std::copy(next.begin(), next.end(), x.tokens.begin());
+    return out;
+  }
+
+  /// From logits of p(x_0 | x_t) to those without what the token itself tells: its own logit less
+  /// log(1 + K alpha / (1 - alpha)); unchanged for alpha outside (0, 1).
+  static void leave_one_out(std::span<double> logits, token x, double alpha) {
+    if (!(alpha > 0 && alpha < 1)) return;
+    logits[static_cast<std::size_t>(x)] -=
+        std::log1p(static_cast<double>(logits.size()) * alpha / (1 - alpha));
+  }
+
+ private:
+  template <class S>
+  void check(const char* name, const discrete::logits_view<S>& logits, std::size_t step,
+             const discrete::token_batch& x) const {
+    discrete::detail::require_equal(name, "logits' rows", logits.rows(), x.tokens.size());
+    discrete::detail::require_tokens(name, x.tokens, logits.vocabulary());
+    if (step >= steps)
+      tweedie::detail::fail(name, "step", static_cast<double>(step),
+                            "valid: below " + std::to_string(steps));
+  }
+};
+
+/// EntropyBoundScheduler: keeps the tokens of least entropy whose joint entropy is bounded, and
+/// replaces the others.
+struct entropy_bound_scheduler {
+  double entropy_bound = 0.1;
+  std::size_t steps = 32;
+  double t_min = 0.4, t_max = 0.8;
+
+  struct result {
+    std::vector<bool> accepted;
+    std::vector<token> tokens;
+    std::vector<double> probabilities, entropies;  ///< after temperature
+  };
+
+  /// Temperature of step `step` = 0 ... steps - 1.
+  double temperature(std::size_t step) const {
+    return t_min + (t_max - t_min) * static_cast<double>(steps - step) / static_cast<double>(steps);
+  }
+
+  /// One step in place. Requests `choice` numbers (unless temperature is 0), then `replacement`.
+  /// \throws std::invalid_argument for sizes, tokens or rows out of range; then nothing has been
+  ///   written.
+  template <storage_scalar S, discrete::uniform_source Source>
+  result step(discrete::logits_view<S> logits, std::size_t step, discrete::token_batch x,
+              const Source& source, double temperature, double bound) const {
+    constexpr const char* name = "EntropyBoundScheduler.step";
+    using discrete::draw_use;
+    const discrete::token_rule rule{temperature, 0, 1, false, true};
+    discrete::check(name, rule);
+    discrete::detail::require_equal(name, "logits' rows", logits.rows(), x.tokens.size());
+    discrete::detail::require_tokens(name, x.tokens, logits.vocabulary());
+    result out;
+    out.accepted.resize(x.tokens.size());
+    discrete::proposer propose;
+    const std::size_t length = x.length();
+    discrete::uniform_request where{static_cast<std::uint32_t>(step), draw_use::choice, 0, 0};
+    for (std::size_t r = 0; r < x.tokens.size(); ++r) {
+      where.item = static_cast<std::uint32_t>(r / length);
+      where.index = r % length;
+      const discrete::proposal p =
+          propose(logits.row(r), logits.vocabulary(), -1, rule, source, where, name, r);
+      out.tokens.push_back(p.choice);
+      out.probabilities.push_back(p.probability);
+      out.entropies.push_back(p.entropy);
+    }
+    for (std::size_t item = 0; item < x.items; ++item) {
+      std::vector<double> surety(length), in_order;
+      for (std::size_t i = 0; i < length; ++i) surety[i] = -out.entropies[item * length + i];
+      const auto order = discrete::ranked(surety);
+      for (const std::size_t i : order) in_order.push_back(-surety[i]);
+      const std::size_t count = discrete::entropy_bounded(in_order, bound);
+      for (std::size_t j = 0; j < count; ++j) out.accepted[item * length + order[j]] = true;
+    }
+    where.use = draw_use::replacement;
+    for (std::size_t r = 0; r < x.tokens.size(); ++r) {
+      where.item = static_cast<std::uint32_t>(r / length);
+      where.index = r % length;
+      x.tokens[r] = out.accepted[r]
+                        ? out.tokens[r]
+                        : static_cast<token>(discrete::below(logits.vocabulary(), source(where)));
+    }
+    return out;
+  }
+};
+
+/// VQDiffusionScheduler: tokens are kept, replaced or masked, with linear cumulative tables; the mask
+/// is the last class, and the network gives log-probabilities of the others.
+struct vq_diffusion_scheduler {
+  std::size_t classes = 0;  ///< num_vec_classes, the mask included
+  std::vector<discrete::token_kernel> step_kernels, marginals;  ///< by timestep
+
+  /// \throws std::invalid_argument for fewer than 2 classes or 2 timesteps.
+  vq_diffusion_scheduler(std::size_t num_vec_classes, std::size_t timesteps,
+                         double alpha_cum_start = 0.99999, double alpha_cum_end = 0.000009,
+                         double gamma_cum_start = 0.000009, double gamma_cum_end = 0.99999)
+      : classes(num_vec_classes) {
+    constexpr const char* name = "VQDiffusionScheduler";
+    if (classes < 2)
+      tweedie::detail::fail(name, "num_vec_classes", static_cast<double>(classes),
+                            "valid: at least 2, the mask included");
+    if (timesteps < 2)
+      tweedie::detail::fail(name, "num_train_timesteps", static_cast<double>(timesteps),
+                            "valid: at least 2");
+    double alpha = 1, gamma = 0;
+    for (std::size_t t = 0; t < timesteps; ++t) {
+      const double r = static_cast<double>(t) / static_cast<double>(timesteps - 1);
+      const double a = r * (alpha_cum_end - alpha_cum_start) + alpha_cum_start;
+      const double g = r * (gamma_cum_end - gamma_cum_start) + gamma_cum_start;
+      const double at = a / alpha, ct = 1 - (1 - g) / (1 - gamma);
+      step_kernels.push_back({at, 1 - at - ct, ct});
+      marginals.push_back({a, 1 - a - g, g});
+      alpha = a;
+      gamma = g;
+    }
+  }
+
+  discrete::alphabet symbols() const { return {classes - 1, static_cast<token>(classes - 1)}; }
+  std::size_t timesteps() const { return marginals.size(); }
+
+  /// log p(x_{t-1} | x_t) of one token from the log-probabilities of the classes but the mask;
+  /// timestep t >= 1.
+  /// \throws std::invalid_argument for sizes, tokens or timesteps out of range.
+  void log_posterior(std::span<const double> log_clean, token x_t, std::size_t t,
+                     std::span<double> out) const {
+    constexpr const char* name = "VQDiffusionScheduler.q_posterior";
+    discrete::detail::require_equal(name, "log_p_x_0", log_clean.size(), classes - 1);
+    if (t < 1 || t >= timesteps())
+      tweedie::detail::fail(name, "t", static_cast<double>(t),
+                            "valid: 1 ... " + std::to_string(timesteps() - 1));
+    std::vector<double> clean(classes, 0.0);
+    for (std::size_t y = 0; y + 1 < classes; ++y) clean[y] = std::exp(log_clean[y]);
+    discrete::reverse(marginals[t - 1], step_kernels[t], marginals[t], symbols(), x_t, clean, out);
+    for (double& p : out) p = std::log(p);
+    if (symbols().masked(x_t)) return;
+    // An unmasked token was not masked before; the reference writes 1e-30 for that probability.
+    double sum = 0;
+    for (std::size_t y = 0; y + 1 < classes; ++y)
+      sum += clean[y] / discrete::probability(marginals[t], symbols(), static_cast<token>(y), x_t);
+    out.back() = std::log(1e-30 * marginals[t - 1].mask * sum);
+  }
+
+  /// Timestep t in place. `logits` are log-probabilities, one row of classes - 1 a token. Requests
+  /// `gumbel` numbers, classes a position.
+  /// \throws std::invalid_argument likewise; then nothing has been written.
+  template <storage_scalar S, discrete::uniform_source Source>
+  void step(discrete::logits_view<S> logits, std::size_t t, discrete::token_batch x,
+            const Source& source) const {
+    constexpr const char* name = "VQDiffusionScheduler.step";
+    discrete::detail::require_equal(name, "logits' rows", logits.rows(), x.tokens.size());
+    discrete::detail::require_equal(name, "classes without mask", logits.vocabulary(), classes - 1);
+    discrete::detail::require_tokens(name, x.tokens, classes);
+    std::vector<double> row(classes - 1), log_p(classes);
+    std::vector<token> next(x.tokens.size());
+    for (std::size_t r = 0; r < next.size(); ++r) {
+      for (std::size_t y = 0; y < row.size(); ++y) row[y] = static_cast<double>(logits.row(r)[y]);
+      discrete::row_reader().read(row.data(), row.size(), 1, name, r);
+      if (t == 0)
+        log_p = row;
+      else
+        log_posterior(row, x.tokens[r], t, log_p);
+      double most = -INFINITY;
+      for (std::size_t y = 0; y < log_p.size(); ++y) {
+        const double u = source({static_cast<std::uint32_t>(t), discrete::draw_use::gumbel,
+                                 static_cast<std::uint32_t>(r / x.length()),
+                                 (r % x.length()) * log_p.size() + y});
+        const double score = log_p[y] - std::log(-std::log(u + 1e-30) + 1e-30);
+        if (score > most) {
+          most = score;
+          next[r] = static_cast<token>(y);
+        }
+      }
+    }
+    std::copy(next.begin(), next.end(), x.tokens.begin());
+  }
+};
+
+}  // namespace tweedie::huggingface

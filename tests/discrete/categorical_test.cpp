@@ -1,0 +1,115 @@
+// Rows of logits: one reading against long double sums, sampling against the distribution function.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "refusal.hpp"
+#include "tweedie/discrete/categorical.hpp"
+
+namespace tweedie::discrete {
+namespace {
+
+template <class S>
+std::vector<S> row_of(std::size_t count, unsigned seed, double spread) {
+  std::mt19937 engine(seed);
+  std::normal_distribution<double> normal(0, spread);
+  std::vector<S> row(count);
+  for (S& x : row) x = static_cast<S>(static_cast<float>(normal(engine)));
+  return row;
+}
+
+struct exact_reading {
+  long double log_sum = 0, entropy = 0;
+};
+template <class S>
+exact_reading exact(const std::vector<S>& row, long double scale) {
+  long double max = -INFINITY, sum = 0, entropy = 0;
+  for (const S x : row)
+    max = std::max(max, static_cast<long double>(static_cast<double>(x)) * scale);
+  for (const S x : row) sum += std::exp(static_cast<double>(x) * scale - max);
+  const long double log_sum = max + std::log(sum);
+  for (const S x : row) {
+    const long double log_p = static_cast<double>(x) * scale - log_sum;
+    if (std::exp(log_p) > 0) entropy -= log_p * std::exp(log_p);
+  }
+  return {log_sum, entropy};
+}
+
+template <class S>
+class RowReader : public testing::Test {};
+using scalars = testing::Types<float, double, half, bfloat16>;
+TYPED_TEST_SUITE(RowReader, scalars);
+
+TYPED_TEST(RowReader, AgreesWithLongSums) {
+  const double tolerance = std::is_same_v<TypeParam, double> ? 1e-13 : 3e-6;
+  for (const std::size_t count : {1, 2, 7, 33, 2047, 2048, 2049, 5000}) {
+    for (const double spread : {0.1, 3.0, 30.0}) {
+      std::vector<TypeParam> row = row_of<TypeParam>(count, 7, spread);
+      if (count > 4) row[3] = static_cast<TypeParam>(-INFINITY);
+      row_reader reader;
+      const row_reading& r = reader.read(row.data(), count, 0.7);
+      EXPECT_NEAR(r.log_sum, static_cast<double>(exact(row, 1).log_sum), tolerance * (1 + spread));
+      EXPECT_NEAR(r.log_sum_tempered, static_cast<double>(exact(row, 1 / 0.7L).log_sum),
+                  tolerance * (1 + spread) * 4);
+      EXPECT_NEAR(r.entropy, static_cast<double>(exact(row, 1).entropy), 10 * tolerance);
+      const auto best = std::max_element(row.begin(), row.end(), [](TypeParam a, TypeParam b) {
+        return static_cast<double>(a) < static_cast<double>(b);
+      });
+      EXPECT_EQ(r.best, best - row.begin());
+      double second = -INFINITY;
+      for (auto it = row.begin(); it != row.end(); ++it)
+        if (it != best) second = std::max(second, static_cast<double>(*it));
+      EXPECT_EQ(r.runner_up, second);
+      // Sampling inverts the distribution function: both sides of every token's interval.
+      if (count > 64 && count < 5000) continue;
+      long double before = 0;
+      const exact_reading tempered = exact(row, 1 / 0.7L);
+      for (std::size_t k = 0; k < count; ++k) {
+        const double p =
+            static_cast<double>(std::exp(static_cast<double>(row[k]) / 0.7L - tempered.log_sum));
+        if (p > 1e-4) {
+          EXPECT_EQ(reader.sample(row.data(), static_cast<double>(before) + p / 2),
+                    static_cast<token>(k));
+        }
+        before += p;
+      }
+    }
+  }
+}
+
+TYPED_TEST(RowReader, RefusesRowsThatAreNoDistribution) {
+  for (const std::size_t count : {5, 100, 3000}) {
+    std::vector<TypeParam> row = row_of<TypeParam>(count, 1, 1);
+    row[count - 2] = static_cast<TypeParam>(NAN);
+    row_reader reader;
+    EXPECT_EQ(refusal([&] { reader.read(row.data(), count, 1, "step", 4); }),
+              "step: a logit of row 4 = nan; valid: finite or -inf");
+    row[count - 2] = static_cast<TypeParam>(INFINITY);
+    EXPECT_EQ(refusal([&] { reader.read(row.data(), count, 1, "step", 4); }),
+              "step: a logit of row 4 = inf; valid: finite or -inf");
+    std::fill(row.begin(), row.end(), static_cast<TypeParam>(-INFINITY));
+    EXPECT_EQ(refusal([&] { reader.read(row.data(), count, 1, "step", 4); }),
+              "step: row 4 has nothing but -inf");
+  }
+}
+
+TEST(Filters, KeepTheLikelyTokens) {
+  std::vector<double> x = {1, 3, 2, 3, 0};
+  keep_top_k(x, 2);
+  EXPECT_EQ(x, (std::vector<double>{-INFINITY, 3, -INFINITY, 3, -INFINITY}));
+  x = {std::log(0.1), std::log(0.5), std::log(0.4)};
+  keep_top_p(x, 0.45);
+  EXPECT_EQ(x, (std::vector<double>{-INFINITY, std::log(0.5), -INFINITY}));
+  x = {std::log(0.1), std::log(0.5), std::log(0.4)};
+  keep_top_p(x, 0.55);
+  EXPECT_EQ(x, (std::vector<double>{-INFINITY, std::log(0.5), std::log(0.4)}));
+  keep_top_p(x, 1e-9);
+  EXPECT_EQ(x[1], std::log(0.5));
+  EXPECT_EQ(x[2], -INFINITY);
+  EXPECT_EQ(refusal([&] { keep_top_p(x, 0); }), "keep_top_p: p = 0; valid: p > 0");
+}
+
+}  // namespace
+}  // namespace tweedie::discrete

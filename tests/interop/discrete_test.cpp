@@ -1,0 +1,59 @@
+// Loading Hugging Face's schedulers of tokens: defaults, and what is refused.
+#include "tweedie/interop/huggingface/discrete.hpp"
+
+#include <gtest/gtest.h>
+
+#include "refusal.hpp"
+
+namespace tweedie::huggingface {
+namespace {
+
+using nlohmann::json;
+
+TEST(DiscreteScheduler, TakesDefaultsOfTheFileAndTheClass) {
+  const auto amused = std::get<amused_scheduler>(
+      discrete_scheduler({{"_class_name", "AmusedScheduler"}, {"mask_token_id", 8255}}, 3));
+  EXPECT_EQ(amused.mask, 8255);
+  EXPECT_EQ(amused.temperatures, (std::vector<double>{2, 1, 0}));
+  const auto block = std::get<block_refinement_scheduler>(discrete_scheduler(
+      {{"_class_name", "BlockRefinementScheduler"}, {"num_inference_steps", 5}}));
+  EXPECT_EQ(block.steps, 5u);
+  EXPECT_EQ(block.quota(0) + block.quota(1) + block.quota(2) + block.quota(3) + block.quota(4),
+            32u);
+  const auto vq = std::get<vq_diffusion_scheduler>(
+      discrete_scheduler({{"_class_name", "VQDiffusionScheduler"}, {"num_vec_classes", 4097}}));
+  EXPECT_EQ(vq.timesteps(), 100u);
+}
+
+TEST(DiscreteScheduler, RefusesWhatItDoesNotKnow) {
+  EXPECT_EQ(refusal([] {
+              discrete_scheduler({{"_class_name", "AmusedScheduler"}}, 3);
+            }),
+            "huggingface::AmusedScheduler: mask_token_id = absent; valid: a token");
+  EXPECT_EQ(refusal([] {
+              discrete_scheduler({{"_class_name", "EntropyBoundScheduler"}, {"bound", 1}}, 3);
+            }),
+            "huggingface::EntropyBoundScheduler: bound = 1; this class has no such option");
+  EXPECT_EQ(refusal([] {
+              discrete_scheduler({{"_class_name", "EntropyBoundScheduler"}}, 0);
+            }),
+            "huggingface::EntropyBoundScheduler: num_inference_steps = 0; valid: above 0");
+  EXPECT_NE(refusal([] {
+              discrete_scheduler({{"_class_name", "DDIMScheduler"}}, 3);
+            }).find("supported: AmusedScheduler, BlockRefinementScheduler"),
+            std::string::npos);
+}
+
+TEST(DiscreteScheduler, CorrectorAfterTheLastStepIsRefused) {
+  const discrete_ddim_scheduler ddim{2};
+  std::vector<token> x = {0, 1};
+  const std::vector<double> logits = {0, 1, 2, 0, 1, 2};
+  EXPECT_EQ(refusal([&] {
+              ddim.correct(discrete::logits_view<double>(logits, 3), 1, {x, 1},
+                           discrete::counter_uniform{});
+            }),
+            "DiscreteDDIMScheduler.step_correct: step = 1; valid: before the last, 1");
+}
+
+}  // namespace
+}  // namespace tweedie::huggingface
