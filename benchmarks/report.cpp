@@ -152,6 +152,7 @@ void register_guidance();
 void register_losses();
 void register_peers();
 void register_growth();
+void register_tokens();
 
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
@@ -163,6 +164,7 @@ int main(int argc, char** argv) {
   register_losses();
   register_peers();
   register_growth();
+  register_tokens();
   comparison::table display;
   benchmark::RunSpecifiedBenchmarks(&display);
   return 0;

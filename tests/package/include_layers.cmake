@@ -15,7 +15,8 @@ foreach(layer guidance objective oracle metric conditioning edit restore continu
 endforeach()
 list(APPEND edit_may conditioning)
 list(APPEND restore_may conditioning)
-set(interop_may ${solve_may} solve guidance objective oracle metric conditioning)
+set(discrete_may schedule tensor)
+set(interop_may ${solve_may} solve guidance objective oracle metric conditioning discrete)
 
 # These compile in a fraction of a second, since they do without Eigen.
 set(scalar_layers schedule process grid program sampler)

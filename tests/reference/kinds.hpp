@@ -22,6 +22,12 @@ std::vector<outcome> replay_score_sde(const json& file, const std::string& name)
 std::vector<outcome> replay_guided(const json& file, const std::string& name);
 std::vector<outcome> replay_edm(const json& file, const std::string& name);
 std::vector<outcome> replay_consistency_models(const json& file, const std::string& name);
+std::vector<outcome> replay_discrete_chain(const json& file, const std::string& name);
+std::vector<outcome> replay_discrete_masked(const json& file, const std::string& name);
+std::vector<outcome> replay_discrete_ratio(const json& file, const std::string& name);
+std::vector<outcome> replay_discrete_flow(const json& file, const std::string& name);
+std::vector<outcome> replay_discrete_text(const json& file, const std::string& name);
+std::vector<outcome> replay_discrete_schedulers(const json& file, const std::string& name);
 
 struct file_kind {
   const char* format;
@@ -41,6 +47,17 @@ inline constexpr file_kind file_kinds[] = {
     {"guided-diffusion-cases/1", replay_guided},
     {"edm-cases/1", replay_edm},
     {"consistency-models-cases/1", replay_consistency_models},
+    {"golden-discrete_d3pm/1", replay_discrete_chain},
+    {"golden-discrete_d3pm_torch/1", replay_discrete_chain},
+    {"golden-discrete_mdlm/1", replay_discrete_masked},
+    {"golden-discrete_sedd/1", replay_discrete_ratio},
+    {"golden-discrete_flow_matching/1", replay_discrete_flow},
+    {"golden-discrete_llada_dream/1", replay_discrete_text},
+    {"golden-discrete_amused/1", replay_discrete_schedulers},
+    {"golden-discrete_block_refinement/1", replay_discrete_schedulers},
+    {"golden-discrete_ddim/1", replay_discrete_schedulers},
+    {"golden-discrete_entropy_bound/1", replay_discrete_schedulers},
+    {"golden-discrete_vq_diffusion/1", replay_discrete_schedulers},
 };
 
 }  // namespace reference

@@ -23,6 +23,7 @@
 #include "tweedie/interop/huggingface/consistency.hpp"
 #include "tweedie/interop/huggingface/ddim.hpp"
 #include "tweedie/interop/huggingface/ddpm.hpp"
+#include "tweedie/interop/huggingface/discrete.hpp"
 #include "tweedie/interop/huggingface/dpm_solver.hpp"
 #include "tweedie/interop/huggingface/edm_dpm_solver.hpp"
 #include "tweedie/interop/huggingface/euler.hpp"
@@ -204,6 +205,10 @@ inline loaded_sampler scheduler(const nlohmann::json& json, request how) {
   std::string names;
   for (const scheduler_class& known : scheduler_classes)
     names += (names.empty() ? "" : ", ") + std::string(known.name);
+  for (const detail::discrete_class& known : detail::discrete_classes)
+    if (name == known.name)
+      c.fail("_class_name",
+             "\"" + name + "\"; it samples tokens: call huggingface::discrete_scheduler");
   c.fail("_class_name", "\"" + name + "\"; supported: " + names);
 }
 
