@@ -56,7 +56,9 @@ request request_of(const json& c) {
   if (c.contains("eta_override")) step_arguments["eta"] = c["eta_override"];
   const json& extra = entry(c, "extra");
   if (extra.is_object() && extra.contains("pairs")) step_arguments["pairs"] = extra["pairs"];
-  return {steps, timesteps_arguments, step_arguments, c.value("begin_index_steps", 0)};
+  request how{steps, timesteps_arguments, step_arguments, c.value("begin_index_steps", 0)};
+  how.faithful = true;
+  return how;
 }
 
 // Options that most change which formulas run.

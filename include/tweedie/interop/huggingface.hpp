@@ -10,12 +10,15 @@
 // entries of the class they were converted from.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tweedie/interop/huggingface/cogvideox.hpp"
@@ -33,6 +36,7 @@
 #include "tweedie/interop/huggingface/known_options.hpp"
 #include "tweedie/interop/huggingface/lms.hpp"
 #include "tweedie/interop/huggingface/loaded_sampler.hpp"
+#include "tweedie/interop/huggingface/pipeline.hpp"
 #include "tweedie/interop/huggingface/pndm.hpp"
 #include "tweedie/interop/huggingface/repaint.hpp"
 #include "tweedie/interop/huggingface/score_sde.hpp"
@@ -113,12 +117,66 @@ inline std::vector<std::string> account_for(const config& c) {
   std::vector<std::string> unused;
   for (const std::string& key : c.unread()) {
     const nlohmann::json& value = c.values()[key];
+    if (is_ignored(key)) {
+      unused.push_back(key);
+      continue;
+    }
     if (!belongs_to_some_class(key)) c.fail(key, value.dump() + "; no scheduler has this option");
     if (asks_for_something(key, value))
       c.fail(key, value.dump() + "; not supported by this class: remove it or set it to false");
     unused.push_back(key);
   }
   return unused;
+}
+
+/// A class outside diffusers, and which of the supported ones does the same.
+struct relative {
+  const char* name;
+  const char* instead;
+};
+inline constexpr relative relatives[] = {
+    {"FlowUniPCMultistepScheduler",
+     "UniPCMultistepScheduler with use_flow_sigmas = true, prediction_type = flow_prediction and "
+     "the "
+     "shift as flow_shift"},
+    {"FlowDPMSolverMultistepScheduler",
+     "DPMSolverMultistepScheduler with use_flow_sigmas = true, prediction_type = flow_prediction "
+     "and "
+     "the shift as flow_shift"},
+    {"FlashFlowMatchEulerDiscreteScheduler",
+     "FlowMatchEulerDiscreteScheduler with stochastic_sampling = true"},
+    {"FlowMatchDiscreteScheduler", "FlowMatchEulerDiscreteScheduler with the same shift"},
+    {"RectifiedFlowScheduler",
+     "FlowMatchEulerDiscreteScheduler, with the times of its sampler as sigmas"},
+};
+
+/// What to write instead of an unknown class: its relative, or the supported name nearest in spelling
+/// (Levenshtein's distance), and all names.
+inline std::string instead_of(const std::string& name) {
+  std::string text, nearest, names;
+  for (const relative& r : relatives)
+    if (name == r.name) text = std::string("use ") + r.instead + "; ";
+  std::size_t least = 8;  // beyond that a name is another, not a misspelling
+  for (const scheduler_class& known : scheduler_classes) {
+    const std::string_view other = known.name;
+    names += (names.empty() ? "" : ", ") + std::string(other);
+    std::vector<std::size_t> row(other.size() + 1);
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 0; i < name.size(); ++i) {
+      std::size_t diagonal = std::exchange(row[0], i + 1);
+      for (std::size_t j = 0; j < other.size(); ++j) {
+        const std::size_t replaced = diagonal + (name[i] != other[j]);
+        diagonal = row[j + 1];
+        row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+      }
+    }
+    if (row.back() < least) {
+      least = row.back();
+      nearest = other;
+    }
+  }
+  if (text.empty() && !nearest.empty()) text = "nearest: " + nearest + "; ";
+  return text + "supported: " + names;
 }
 
 inline void refuse_unread(const options& arguments) {
@@ -202,22 +260,16 @@ inline loaded_sampler scheduler(const nlohmann::json& json, request how) {
       detail::require_finite(c, sampler);
       return sampler;
     }
-  std::string names;
-  for (const scheduler_class& known : scheduler_classes)
-    names += (names.empty() ? "" : ", ") + std::string(known.name);
   for (const detail::discrete_class& known : detail::discrete_classes)
     if (name == known.name)
       c.fail("_class_name",
              "\"" + name + "\"; it samples tokens: call huggingface::discrete_scheduler");
-  c.fail("_class_name", "\"" + name + "\"; supported: " + names);
+  c.fail("_class_name", "\"" + name + "\"; " + detail::instead_of(name));
 }
 
 /// The sampler of a configuration given as a path to a file or, if it starts with '{', as text.
 inline loaded_sampler scheduler(const std::string& path_or_text, request how) {
-  const std::size_t first = path_or_text.find_first_not_of(" \t\r\n");
-  const bool text = first != std::string::npos && path_or_text[first] == '{';
-  return scheduler(text ? parse_python_json(path_or_text) : read_python_json(path_or_text),
-                   std::move(how));
+  return scheduler(parse_configuration(path_or_text), std::move(how));
 }
 inline loaded_sampler scheduler(const char* path_or_text, request how) {
   return scheduler(std::string(path_or_text), std::move(how));

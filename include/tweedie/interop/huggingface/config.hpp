@@ -193,4 +193,12 @@ inline nlohmann::json read_python_json(const std::string& path) {
   return parse_python_json(text.str(), '"' + path + '"');
 }
 
+/// A configuration given as a path to a file or, if it starts with '{', as text.
+/// \throws std::invalid_argument as the two above
+inline nlohmann::json parse_configuration(const std::string& path_or_text) {
+  const std::size_t first = path_or_text.find_first_not_of(" \t\r\n");
+  const bool text = first != std::string::npos && path_or_text[first] == '{';
+  return text ? parse_python_json(path_or_text) : read_python_json(path_or_text);
+}
+
 }  // namespace tweedie::huggingface

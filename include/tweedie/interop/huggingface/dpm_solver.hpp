@@ -87,6 +87,11 @@ inline level_list inverse_levels(const config& c, const alpha_bar_table& table,
   if (noisiest < 0 && !s.any())
     c.refuse("lambda_min_clipped", "below the half log-SNR of some timestep");
   place_levels(out, c, s, reversed(all), steps, c.number("flow_shift", 1), true);
+  // The reference takes the sampler's own flow levels, which fall: no inversion.
+  if (s.flow && !how.faithful && out.sigmas.front() > out.sigmas.back()) {
+    out.sigmas = reversed(std::move(out.sigmas));
+    out.timesteps = reversed(std::move(out.timesteps));
+  }
   out.sigmas.push_back(s.any() ? out.sigmas.back() : all[static_cast<std::size_t>(noisiest)]);
   std::vector<double> unique;
   for (const double t : out.timesteps)

@@ -72,7 +72,11 @@ inline void read_flow_times(const config& c, const request& how, bool keeps_time
   const double shift = c.number("shift", 1);
   const bool dynamic = c.flag("use_dynamic_shifting", false);
   const auto mu = how.set_timesteps.maybe_number("mu");
-  if (dynamic && !mu) how.set_timesteps.refuse("mu", "a number, with use_dynamic_shifting");
+  if (dynamic && !mu)
+    how.set_timesteps.refuse(
+        "mu",
+        "a number, with use_dynamic_shifting; flow_pipeline makes it of the size "
+        "of the image");
   c.text("time_shift_type", "exponential", {"exponential", "linear"});
   c.without_effect({"base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len"});
 

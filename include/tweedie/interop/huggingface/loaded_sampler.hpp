@@ -24,6 +24,9 @@ struct request {
   /// Solver steps that are left out at the noisy end (image to image). The sample given to the
   /// program then stands at plan.start, and is made from clean data with `forward`.
   int begin_index = 0;
+  /// Follow the reference also where a class does what its name denies (docs/departures.md): its
+  /// inversions that fall. By default they are put right.
+  bool faithful = false;
 
   request() = default;
   request(int steps) : num_inference_steps(steps) {}
