@@ -28,6 +28,14 @@ std::vector<outcome> replay_discrete_ratio(const json& file, const std::string& 
 std::vector<outcome> replay_discrete_flow(const json& file, const std::string& name);
 std::vector<outcome> replay_discrete_text(const json& file, const std::string& name);
 std::vector<outcome> replay_discrete_schedulers(const json& file, const std::string& name);
+std::vector<outcome> replay_guiders(const json& file, const std::string& name);
+std::vector<outcome> replay_guidance_composed(const json& file, const std::string& name);
+std::vector<outcome> replay_perp_neg(const json& file, const std::string& name);
+std::vector<outcome> replay_guidance_interval(const json& file, const std::string& name);
+std::vector<outcome> replay_guidance_cfgpp(const json& file, const std::string& name);
+std::vector<outcome> replay_cads(const json& file, const std::string& name);
+std::vector<outcome> replay_dynamic_thresholding(const json& file, const std::string& name);
+std::vector<outcome> replay_perturbed_pipelines(const json& file, const std::string& name);
 
 struct file_kind {
   const char* format;
@@ -58,6 +66,21 @@ inline constexpr file_kind file_kinds[] = {
     {"golden-discrete_ddim/1", replay_discrete_schedulers},
     {"golden-discrete_entropy_bound/1", replay_discrete_schedulers},
     {"golden-discrete_vq_diffusion/1", replay_discrete_schedulers},
+    {"golden-guidance_cfg/1", replay_guiders},
+    {"golden-guidance_apg/1", replay_guiders},
+    {"golden-guidance_apg_mix/1", replay_guiders},
+    {"golden-guidance_zero_star/1", replay_guiders},
+    {"golden-guidance_tangential/1", replay_guiders},
+    {"golden-guidance_magnitude_aware/1", replay_guiders},
+    {"golden-guidance_skip_pag_seg/1", replay_guiders},
+    {"golden-guidance_frequency_decoupled/1", replay_guiders},
+    {"golden-guidance_composable_ip2p_frames/1", replay_guidance_composed},
+    {"golden-guidance_perp_neg/1", replay_perp_neg},
+    {"golden-guidance_cads/1", replay_cads},
+    {"golden-guidance_interval_edm/1", replay_guidance_interval},
+    {"golden-guidance_cfgpp/1", replay_guidance_cfgpp},
+    {"golden-guidance_dynamic_thresholding/1", replay_dynamic_thresholding},
+    {"golden-guidance_seg_blur_pag_pipeline/1", replay_perturbed_pipelines},
 };
 
 }  // namespace reference

@@ -49,6 +49,12 @@ inline std::string reference_of(const json& file) {
       all += (all.empty() ? "" : ", ") + at_commit(name, commit);
     return all;
   }
+  if (file.contains("references")) {
+    std::string all;
+    for (const json& r : file.at("references"))
+      all += (all.empty() ? "" : ", ") + at_commit(r.at("repo"), r.at("commit"));
+    return all;
+  }
   return "torch " + file.value("torch", std::string("(version unknown)"));
 }
 

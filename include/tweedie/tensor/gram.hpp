@@ -35,6 +35,13 @@ template <storage_scalar S>
 void gram(std::span<const S* const> rows, std::size_t items, std::size_t item_size,
           std::span<double> out, workers& threads);
 
+/// The Gram matrix of `size` elements of each row, starting at `first`, and of a last row of ones:
+/// out is (rows + 1) x (rows + 1), out(rows, j) the sum of row j, out(rows, rows) = size. Allocates
+/// nothing and adds up in one order, whatever else the rows hold.
+template <storage_scalar S>
+void gram_with_ones(std::span<const S* const> rows, std::size_t first, std::size_t size,
+                    std::span<double> out);
+
 namespace detail {
 
 // As many elements as double packets have lanes, widened.
@@ -70,6 +77,22 @@ double inner_product(const S* a, const S* b, std::size_t n) {
   store(sums, Eigen::internal::padd(Eigen::internal::padd(s0, s1), Eigen::internal::padd(s2, s3)));
   double total = std::accumulate(sums, sums + step, 0.0);
   for (; i < n; ++i) total += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+  return total;
+}
+
+template <storage_scalar S>
+double element_sum(const S* a, std::size_t n) {
+  constexpr std::size_t step = lanes<double>;
+  packet<double> s0 = pset1<packet<double>>(0.0), s1 = s0;
+  std::size_t i = 0;
+  for (; i + 2 * step <= n; i += 2 * step) {
+    s0 = Eigen::internal::padd(s0, load_wide(a + i));
+    s1 = Eigen::internal::padd(s1, load_wide(a + i + step));
+  }
+  double sums[step];
+  store(sums, Eigen::internal::padd(s0, s1));
+  double total = std::accumulate(sums, sums + step, 0.0);
+  for (; i < n; ++i) total += static_cast<double>(a[i]);
   return total;
 }
 
@@ -128,6 +151,30 @@ void gram(std::span<const S* const> rows, std::size_t items, std::size_t item_si
           std::span<double> out) {
   workers caller_only(1);
   gram(rows, items, item_size, out, caller_only);
+}
+
+template <storage_scalar S>
+void gram_with_ones(std::span<const S* const> rows, std::size_t first, std::size_t size,
+                    std::span<double> out) {
+  const std::size_t r = rows.size();
+  const std::size_t width = r + 1;
+  if (out.size() != width * width)
+    detail::fail("gram_with_ones", "out.size()", static_cast<double>(out.size()),
+                 "must be (rows + 1)^2 = " + std::to_string(width * width));
+  std::fill(out.begin(), out.end(), 0.0);
+  constexpr std::size_t block = 2048;
+  for (std::size_t at = 0; at < size; at += block) {
+    const std::size_t n = std::min(size - at, block);
+    for (std::size_t j = 0; j < r; ++j) {
+      const S* const row = rows[j] + first + at;
+      for (std::size_t k = 0; k <= j; ++k)
+        out[j * width + k] += detail::inner_product(row, rows[k] + first + at, n);
+      out[r * width + j] += detail::element_sum(row, n);
+    }
+  }
+  out[r * width + r] = static_cast<double>(size);
+  for (std::size_t j = 0; j < width; ++j)
+    for (std::size_t k = 0; k < j; ++k) out[k * width + j] = out[j * width + k];
 }
 
 }  // namespace tweedie
