@@ -80,8 +80,8 @@ TEST(sde, strong_orders_of_multiplicative_noise) {
   shared_path{finest}(0, 1, whole);
   for (std::size_t i = 0; i < paths; ++i)
     truth[i] = std::exp(equation.m - equation.s * equation.s / 2 + equation.s * whole.increment[i]);
-  EXPECT_NEAR(strong_order(euler_maruyama{}, equation, truth, 1), 0.5, 0.1);
-  EXPECT_NEAR(strong_order(milstein{}, equation, truth, 1), 1, 0.1);
+  EXPECT_NEAR(strong_order(euler_maruyama_steps{}, equation, truth, 1), 0.5, 0.1);
+  EXPECT_NEAR(strong_order(milstein_steps{}, equation, truth, 1), 1, 0.1);
 }
 
 struct bent {  // additive noise that grows with time, and a drift that is not linear
@@ -93,10 +93,10 @@ struct bent {  // additive noise that grows with time, and a drift that is not l
 
 TEST(sde, strong_orders_of_additive_noise) {
   const bent equation;
-  const std::vector<double> truth = end(sra1{}, equation, finest, 0.7);
-  EXPECT_NEAR(strong_order(euler_maruyama{}, equation, truth, 0.7), 1, 0.15);
-  EXPECT_NEAR(strong_order(stochastic_heun{}, equation, truth, 0.7), 1, 0.15);
-  EXPECT_NEAR(strong_order(sra1{}, equation, truth, 0.7), 1.5, 0.15);
+  const std::vector<double> truth = end(sra1_steps{}, equation, finest, 0.7);
+  EXPECT_NEAR(strong_order(euler_maruyama_steps{}, equation, truth, 0.7), 1, 0.15);
+  EXPECT_NEAR(strong_order(stochastic_heun_steps{}, equation, truth, 0.7), 1, 0.15);
+  EXPECT_NEAR(strong_order(sra1_steps{}, equation, truth, 0.7), 1.5, 0.15);
 }
 
 TEST(sde, the_exact_ornstein_uhlenbeck_law_is_the_limit_of_steps) {
@@ -117,7 +117,7 @@ TEST(sde, the_exact_ornstein_uhlenbeck_law_is_the_limit_of_steps) {
   EXPECT_NEAR(gap(1000).second / gap(2000).second, 2, 0.01);
   // What simulate does is that recursion: with the Brownian path at 0 and one step.
   std::vector<double> x{2};
-  simulate(euler_maruyama{}, process, std::span(x), std::vector<double>{0, 0.5},
+  simulate(euler_maruyama_steps{}, process, std::span(x), std::vector<double>{0, 0.5},
            [](std::size_t, double, brownian_step& w) { w.increment[0] = 0.3; });
   EXPECT_DOUBLE_EQ(x[0], 2 - 1.3 * (2 - 0.4) * 0.5 + 0.9 * 0.3);
   // Steps compose: transition(a) after transition(b) is transition(a + b).
@@ -155,7 +155,7 @@ TEST(sde, the_reverse_equation_brings_back_the_data) {
     std::vector<double> x(20000);
     fill_normal(noise_key{7, 0, 0}, 0, std::span(x));
     for (double& v : x) v *= std::sqrt(4 * start.alpha * start.alpha + start.sigma * start.sigma);
-    simulate(stochastic_heun{}, denoising_sde{schedule, score, tau}, std::span(x), falling,
+    simulate(stochastic_heun_steps{}, denoising_sde{schedule, score, tau}, std::span(x), falling,
              brownian_steps{5});
     const Eigen::Map<const Eigen::ArrayXd> a(x.data(), 20000);
     const double variance = 4 * stop.alpha * stop.alpha + stop.sigma * stop.sigma;
@@ -163,7 +163,7 @@ TEST(sde, the_reverse_equation_brings_back_the_data) {
   }
   std::vector<double> x(20000, 1.5);
   std::vector<double> rising(falling.rbegin(), falling.rend());
-  simulate(sra1{}, noising_sde{schedule}, std::span(x), rising, brownian_steps{6});
+  simulate(sra1_steps{}, noising_sde{schedule}, std::span(x), rising, brownian_steps{6});
   const Eigen::Map<const Eigen::ArrayXd> a(x.data(), 20000);
   const double ratio = start.alpha / stop.alpha;
   const double variance = start.sigma * start.sigma - ratio * ratio * stop.sigma * stop.sigma;
@@ -173,10 +173,11 @@ TEST(sde, the_reverse_equation_brings_back_the_data) {
 
 TEST(sde, refuses_times_that_are_none_and_does_nothing_without_steps) {
   std::vector<double> x{1};
-  EXPECT_THROW(simulate(sra1{}, ornstein_uhlenbeck{}, std::span(x),
+  EXPECT_THROW(simulate(sra1_steps{}, ornstein_uhlenbeck{}, std::span(x),
                         std::vector<double>{0, std::nan("")}, brownian_steps{1}),
                std::invalid_argument);
-  simulate(sra1{}, ornstein_uhlenbeck{}, std::span(x), std::vector<double>{0}, brownian_steps{1});
+  simulate(sra1_steps{}, ornstein_uhlenbeck{}, std::span(x), std::vector<double>{0},
+           brownian_steps{1});
   EXPECT_EQ(x[0], 1);
 }
 

@@ -1,10 +1,10 @@
 // Stochastic differential equations dx = f(x, t) dt + g dW, element by element, and ways to step them.
 //
 //   method            strong order                  step
-//   euler_maruyama    1/2; 1 where g(t) only        x + f h + g dW                        Maruyama 1955
-//   milstein          1                             ... + g g' (dW^2 - h) / 2             Milstein 1975
-//   stochastic_heun   1 where g(t) only             mean of f at both ends                Ruemelin 1982
-//   sra1              3/2 where g(t) only           below                                 Roessler 2010, SRA1
+//   euler_maruyama_steps    1/2; 1 where g(t) only        x + f h + g dW                        Maruyama 1955
+//   milstein_steps          1                             ... + g g' (dW^2 - h) / 2             Milstein 1975
+//   stochastic_heun_steps   1 where g(t) only             mean of f at both ends                Ruemelin 1982
+//   sra1_steps              3/2 where g(t) only           below                                 Roessler 2010, SRA1
 //
 // SRA1, with the mean c = (1/h) int_t^(t+h) (W(s) - W(t)) ds of the path over the step:
 //   x2 = x + 3/4 h f(x, t) + 3/2 c g(t + h)
@@ -132,14 +132,14 @@ struct brownian_steps {
 };
 
 /// The methods, as values for `simulate`.
-struct euler_maruyama {};
-struct milstein {};
-struct stochastic_heun {};
-struct sra1 {};
+struct euler_maruyama_steps {};
+struct milstein_steps {};
+struct stochastic_heun_steps {};
+struct sra1_steps {};
 
 /// Steps `equation` from x at times.front() through all times, in place.
-/// \param method euler_maruyama{} (any equation), milstein{} (diagonal, with diffusion_slope),
-///   stochastic_heun{} or sra1{} (additive)
+/// \param method euler_maruyama_steps{} (any equation), milstein_steps{} (diagonal, with diffusion_slope),
+///   stochastic_heun_steps{} or sra1_steps{} (additive)
 /// \param path fills the piece of Brownian motion of a step: path(step, h, brownian_step&)
 /// \throws std::invalid_argument unless times are finite; and what the equation throws, x is then where
 ///   the step before left it.
@@ -173,7 +173,7 @@ void fill_diffusion(const Equation& e, std::span<const double> x, double t,
 }
 
 template <class Equation>
-void sde_step(euler_maruyama, const Equation& e, std::span<double> x, double t, double h,
+void sde_step(euler_maruyama_steps, const Equation& e, std::span<double> x, double t, double h,
               sde_memory& m) {
   e.drift(x, t, std::span(m.drift));
   fill_diffusion(e, x, t, m.noise);
@@ -181,7 +181,8 @@ void sde_step(euler_maruyama, const Equation& e, std::span<double> x, double t, 
 }
 
 template <diagonal_sde Equation>
-void sde_step(milstein, const Equation& e, std::span<double> x, double t, double h, sde_memory& m) {
+void sde_step(milstein_steps, const Equation& e, std::span<double> x, double t, double h,
+              sde_memory& m) {
   e.drift(x, t, std::span(m.drift));
   e.diffusion(x, t, std::span(m.noise));
   e.diffusion_slope(x, t, std::span(m.slope));
@@ -192,7 +193,7 @@ void sde_step(milstein, const Equation& e, std::span<double> x, double t, double
 }
 
 template <additive_sde Equation>
-void sde_step(stochastic_heun, const Equation& e, std::span<double> x, double t, double h,
+void sde_step(stochastic_heun_steps, const Equation& e, std::span<double> x, double t, double h,
               sde_memory& m) {
   const double before = e.diffusion(t), after = e.diffusion(t + h);
   e.drift(x, t, std::span(m.drift));
@@ -204,7 +205,8 @@ void sde_step(stochastic_heun, const Equation& e, std::span<double> x, double t,
 }
 
 template <additive_sde Equation>
-void sde_step(sra1, const Equation& e, std::span<double> x, double t, double h, sde_memory& m) {
+void sde_step(sra1_steps, const Equation& e, std::span<double> x, double t, double h,
+              sde_memory& m) {
   const double before = e.diffusion(t), after = e.diffusion(t + h);
   e.drift(x, t, std::span(m.drift));
   for (std::size_t i = 0; i < x.size(); ++i)
@@ -223,8 +225,8 @@ void simulate(Method method, const Equation& equation, std::span<double> x,
   static_assert(
       additive_sde<Equation> || diagonal_sde<Equation>,
       "simulate: the equation needs drift(x, t, out), and diffusion(t) or diffusion(x, t, out)");
-  static_assert(additive_sde<Equation> || std::same_as<Method, euler_maruyama> ||
-                    std::same_as<Method, milstein>,
+  static_assert(additive_sde<Equation> || std::same_as<Method, euler_maruyama_steps> ||
+                    std::same_as<Method, milstein_steps>,
                 "simulate: this method is for equations whose diffusion depends on time only");
   for (const double t : times)
     detail::require(std::isfinite(t), "simulate", "time", t, "valid: finite");
