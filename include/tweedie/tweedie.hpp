@@ -87,6 +87,7 @@
 #include "tweedie/tensor/brownian.hpp"
 #include "tweedie/tensor/clamp.hpp"
 #include "tweedie/tensor/combine.hpp"
+#include "tweedie/tensor/eigen.hpp"
 #include "tweedie/tensor/fused_pass.hpp"
 #include "tweedie/tensor/gram.hpp"
 #include "tweedie/tensor/load_store.hpp"

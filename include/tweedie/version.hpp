@@ -1,13 +1,19 @@
-// The version of the library; the build system reads it from here.
+// The version of the library, for programs and, as macros, for #if; the build system reads it here.
 #pragma once
 
 #include <string_view>
 
+#include "tweedie/requirements.hpp"
+
+#define TWEEDIE_VERSION_MAJOR 0
+#define TWEEDIE_VERSION_MINOR 1
+#define TWEEDIE_VERSION_PATCH 0
+
 namespace tweedie {
 
-inline constexpr int version_major = 0;
-inline constexpr int version_minor = 1;
-inline constexpr int version_patch = 0;
+inline constexpr int version_major = TWEEDIE_VERSION_MAJOR;
+inline constexpr int version_minor = TWEEDIE_VERSION_MINOR;
+inline constexpr int version_patch = TWEEDIE_VERSION_PATCH;
 inline constexpr std::string_view version = "0.1.0";
 
 }  // namespace tweedie

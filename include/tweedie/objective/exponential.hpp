@@ -87,7 +87,7 @@ EIGEN_ALWAYS_INLINE reduced_exponential<A> reduce_exponential(const block<A>& x)
   using bits = words<word, lanes<A>>;
   // Adding 3/2 2^mantissa_bits rounds to an integer and leaves it in the low bits.
   constexpr double shift = 1.5 * static_cast<double>(word{1} << constants::mantissa_bits);
-  constexpr word one = std::bit_cast<word>(A(1));
+  constexpr word one = bit_cast<word>(A(1));
   const block<A> held = smaller(larger(x, constants::lowest), constants::highest);
   const block<A> shifted = multiply_add(held, 1.4426950408889634074, shift);
   const block<A> n = shifted - shift;
@@ -95,8 +95,8 @@ EIGEN_ALWAYS_INLINE reduced_exponential<A> reduce_exponential(const block<A>& x)
       multiply_add(n, -constants::log_2_low, multiply_add(n, -constants::log_2_high, held));
   const block<A> scale = block<A>::map(
       [](packet<A> p) {
-        const bits exponent = std::bit_cast<bits>(p) << constants::mantissa_bits;
-        return std::bit_cast<packet<A>>(bits(exponent + one));
+        const bits exponent = bit_cast<bits>(p) << constants::mantissa_bits;
+        return bit_cast<packet<A>>(bits(exponent + one));
       },
       shifted);
   const block<A> excess = r * r* [&]<std::size_t... K>(std::index_sequence<K...>) {

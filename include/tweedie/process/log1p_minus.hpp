@@ -7,6 +7,8 @@
 
 #include <cmath>
 
+#include "tweedie/requirements.hpp"
+
 namespace tweedie {
 
 /// log(1 + x) - x for x >= -1, to full relative accuracy also near 0; -inf at -1.

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "tweedie/requirements.hpp"
+
 namespace tweedie {
 
 /// Weighted sum of tensors named by the recorder that made them. Terms are sorted by tensor, each

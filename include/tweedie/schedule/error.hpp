@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "tweedie/requirements.hpp"
+
 namespace tweedie::detail {
 
 inline std::string number(double value) {

@@ -69,10 +69,10 @@ EIGEN_ALWAYS_INLINE pair_of<double> cos_sin(packet<double> t) {
 EIGEN_ALWAYS_INLINE packet<float> radius_squared(float_bits x) {
   using signed_bits = words<std::int32_t, float_lanes>;
   const auto value = padd(convert_lanes<packet<float>>(x), constant(0.5f));
-  const auto bits = std::bit_cast<signed_bits>(value);
+  const auto bits = bit_cast<signed_bits>(value);
   const signed_bits shifted = bits - 0x3f3504f3;  // sqrt(1/2)
   const signed_bits exponent = shifted >> 23;
-  const auto mantissa = std::bit_cast<packet<float>>(signed_bits(bits - (exponent << 23)));
+  const auto mantissa = bit_cast<packet<float>>(signed_bits(bits - (exponent << 23)));
   const auto t = psub(mantissa, constant(1.0f));
   const auto p = polynomial<float>(t, constant(-0.184532064252f), 0.287046032617f, -0.295500505165f,
                                    0.331240443886f, -0.399489164956f, 0.500041167569f,
@@ -85,7 +85,7 @@ EIGEN_ALWAYS_INLINE packet<float> radius_squared(float_bits x) {
 // A word in the low half of each lane as a double: 2^52 + word has the word as its mantissa.
 EIGEN_ALWAYS_INLINE packet<double> word_to_double(wide word) {
   const wide bits = (word & 0xffffffffu) | 0x4330000000000000u;
-  return psub(std::bit_cast<packet<double>>(bits), constant(0x1p52));
+  return psub(bit_cast<packet<double>>(bits), constant(0x1p52));
 }
 
 // The same for 64 bits. With s = t / (2 + t): ln(1 + t) = 2 s + s^3 Q(s^2), error 2e-18 before
@@ -93,10 +93,10 @@ EIGEN_ALWAYS_INLINE packet<double> word_to_double(wide word) {
 EIGEN_ALWAYS_INLINE packet<double> radius_squared(wide high, wide low) {
   const auto value =
       pmadd(padd(word_to_double(low), constant(0.5)), constant(0x1p-32), word_to_double(high));
-  const auto bits = std::bit_cast<wide>(value);
+  const auto bits = bit_cast<wide>(value);
   // The offset keeps the shifted exponent non-negative: value >= 2^-33.
   const wide exponent = (bits - 0x3fe6a09e667f3bcdu + (std::uint64_t{64} << 52)) >> 52;
-  const auto mantissa = std::bit_cast<packet<double>>(wide(bits - ((exponent - 64) << 52)));
+  const auto mantissa = bit_cast<packet<double>>(wide(bits - ((exponent - 64) << 52)));
   const auto t = psub(mantissa, constant(1.0));
   const auto s = pdiv(t, padd(t, constant(2.0)));
   const auto s2 = pmul(s, s);
@@ -112,23 +112,22 @@ EIGEN_ALWAYS_INLINE pair_of<float> box_muller(float_bits radius, float_bits angl
   using signed_bits = words<std::int32_t, float_lanes>;
   // The top bit of the angle chooses the half plane, the others pi/2 t in [-pi/2, pi/2).
   const auto r = square_root(radius_squared(radius));
-  const auto signed_r = std::bit_cast<packet<float>>(
-      float_bits(std::bit_cast<float_bits>(r) | (angle & 0x80000000u)));
-  const auto t =
-      pmul(convert_lanes<packet<float>>(std::bit_cast<signed_bits>(float_bits(angle << 1))),
-           constant(0x1p-31f));
+  const auto signed_r =
+      bit_cast<packet<float>>(float_bits(bit_cast<float_bits>(r) | (angle & 0x80000000u)));
+  const auto t = pmul(convert_lanes<packet<float>>(bit_cast<signed_bits>(float_bits(angle << 1))),
+                      constant(0x1p-31f));
   const pair_of<float> unit = cos_sin(t);
   return {pmul(signed_r, unit.first), pmul(signed_r, unit.second)};
 }
 
 EIGEN_ALWAYS_INLINE pair_of<double> box_muller(const wide_block& words) {
   const auto r = square_root(radius_squared(words.word[0], words.word[1]));
-  const auto signed_r = std::bit_cast<packet<double>>(
-      wide(std::bit_cast<wide>(r) | ((words.word[2] & 0x80000000u) << 32)));
+  const auto signed_r =
+      bit_cast<packet<double>>(wide(bit_cast<wide>(r) | ((words.word[2] & 0x80000000u) << 32)));
   // 31 bits and 21 more, as the mantissa of a number in [2, 4).
   const wide angle = ((words.word[2] & 0x7fffffffu) << 21) | ((words.word[3] & 0xffffffffu) >> 11);
   const wide bits = angle | 0x4000000000000000u;
-  const auto t = psub(std::bit_cast<packet<double>>(bits), constant(3.0));
+  const auto t = psub(bit_cast<packet<double>>(bits), constant(3.0));
   const pair_of<double> unit = cos_sin(t);
   return {pmul(signed_r, unit.first), pmul(signed_r, unit.second)};
 }

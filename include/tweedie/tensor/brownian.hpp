@@ -121,7 +121,7 @@ class brownian_sum {
     }
     if (size != low) {
       const double part = (size - low) / width;
-      draw(derived_seed(path_.seed, std::bit_cast<std::uint64_t>(t), 1), 0, z);
+      draw(derived_seed(path_.seed, bit_cast<std::uint64_t>(t), 1), 0, z);
       const auto share = static_cast<A>(part);
       const A spread = deviation(width * part * (1 - part));
       for (std::size_t i = 0; i < out_.size(); ++i) {

@@ -89,8 +89,7 @@ struct fetch_tile {
   static EIGEN_ALWAYS_INLINE void fetch(const S* stream, std::size_t at) {
     constexpr std::size_t line = 64 / sizeof(S);
     if (stream == nullptr) return;  // an input that no output reads
-    for (std::size_t i = 0; i < tile_size<arithmetic_t<S>>; i += line)
-      __builtin_prefetch(stream + at + i);
+    for (std::size_t i = 0; i < tile_size<arithmetic_t<S>>; i += line) prefetch(stream + at + i);
   }
 };
 

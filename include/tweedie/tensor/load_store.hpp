@@ -23,17 +23,17 @@ using half_bits = words<std::uint16_t, float_lanes>;
 // GCC 12 makes detours of such conversions between vectors of different size, hence the
 // instructions by name; the masked AVX-512 forms, all lanes on, do not read an undefined register.
 EIGEN_ALWAYS_INLINE float_bits load_high_words(const void* from) {
-#if defined(EIGEN_VECTORIZE_SSE2) && !defined(EIGEN_VECTORIZE_AVX)
-  return std::bit_cast<float_bits>(
+#if TWEEDIE_SSE2 && !TWEEDIE_AVX
+  return bit_cast<float_bits>(
       _mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64(static_cast<const __m128i*>(from))));
 #else
   half_bits raw;
   std::memcpy(&raw, from, sizeof raw);
-#if defined(EIGEN_VECTORIZE_AVX512)
+#if TWEEDIE_AVX512
   const auto low =
-      std::bit_cast<float_bits>(_mm512_maskz_cvtepu16_epi32(0xffff, std::bit_cast<__m256i>(raw)));
-#elif defined(EIGEN_VECTORIZE_AVX2)
-  const auto low = std::bit_cast<float_bits>(_mm256_cvtepu16_epi32(std::bit_cast<__m128i>(raw)));
+      bit_cast<float_bits>(_mm512_maskz_cvtepu16_epi32(0xffff, bit_cast<__m256i>(raw)));
+#elif TWEEDIE_AVX2
+  const auto low = bit_cast<float_bits>(_mm256_cvtepu16_epi32(bit_cast<__m128i>(raw)));
 #else
   const auto low = convert_lanes<float_bits>(raw);
 #endif
@@ -43,16 +43,16 @@ EIGEN_ALWAYS_INLINE float_bits load_high_words(const void* from) {
 
 // Stores the high halves of 32-bit lanes.
 EIGEN_ALWAYS_INLINE void store_high_words(void* to, float_bits high) {
-#if defined(EIGEN_VECTORIZE_SSE2) && !defined(EIGEN_VECTORIZE_AVX)
+#if TWEEDIE_SSE2 && !TWEEDIE_AVX
   // The arithmetic shift keeps the words within the signed range, which packing would clip to.
-  const __m128i words = _mm_srai_epi32(std::bit_cast<__m128i>(high), 16);
+  const __m128i words = _mm_srai_epi32(bit_cast<__m128i>(high), 16);
   _mm_storel_epi64(static_cast<__m128i*>(to), _mm_packs_epi32(words, words));
 #else
-#if defined(EIGEN_VECTORIZE_AVX512)
+#if TWEEDIE_AVX512
   const __m256i raw =
-      _mm512_maskz_cvtepi32_epi16(0xffff, std::bit_cast<__m512i>(float_bits(high >> 16)));
-#elif defined(EIGEN_VECTORIZE_AVX2)
-  const __m256i words = std::bit_cast<__m256i>(float_bits(high >> 16));
+      _mm512_maskz_cvtepi32_epi16(0xffff, bit_cast<__m512i>(float_bits(high >> 16)));
+#elif TWEEDIE_AVX2
+  const __m256i words = bit_cast<__m256i>(float_bits(high >> 16));
   const __m128i raw =
       _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
 #else
@@ -66,29 +66,28 @@ EIGEN_ALWAYS_INLINE void store_high_words(void* to, float_bits high) {
 EIGEN_ALWAYS_INLINE packet<float> widen_half(float_bits high) {
   using signed_bits = words<std::int32_t, float_lanes>;
   // Exponent and mantissa to their places in a float, the sign stays.
-  const auto moved = std::bit_cast<float_bits>(signed_bits(std::bit_cast<signed_bits>(high) >> 3));
+  const auto moved = bit_cast<float_bits>(signed_bits(bit_cast<signed_bits>(high) >> 3));
   // 2^112 moves the exponent bias from 15 to 127 and normalises subnormals on the way.
-  const auto value =
-      Eigen::internal::pmul(std::bit_cast<packet<float>>(float_bits(moved & 0x8fffe000u)),
-                            pset1<packet<float>>(0x1p112f));
-  const auto magnitude = std::bit_cast<signed_bits>(float_bits(high & 0x7fffffffu));
+  const auto value = Eigen::internal::pmul(bit_cast<packet<float>>(float_bits(moved & 0x8fffe000u)),
+                                           pset1<packet<float>>(0x1p112f));
+  const auto magnitude = bit_cast<signed_bits>(float_bits(high & 0x7fffffffu));
   const float_bits special = mask(magnitude >= 0x7c000000) & 0x7f800000u;
-  return std::bit_cast<packet<float>>(std::bit_cast<float_bits>(value) | special);
+  return bit_cast<packet<float>>(bit_cast<float_bits>(value) | special);
 }
 
 // To the half in the high word of each lane; the low word is undefined.
 EIGEN_ALWAYS_INLINE float_bits round_to_half(packet<float> value) {
   using signed_bits = words<std::int32_t, float_lanes>;
-  const auto bits = std::bit_cast<float_bits>(value);
+  const auto bits = bit_cast<float_bits>(value);
   const float_bits magnitude = bits & 0x7fffffffu;
-  const auto order = std::bit_cast<signed_bits>(magnitude);
+  const auto order = bit_cast<signed_bits>(magnitude);
   // Exponent bias from 127 to 15, and half a unit (less the smallest bit, plus the last bit that
   // stays) of rounding to nearest even.
   const float_bits normal = magnitude - 0x37fff001u + ((magnitude >> 13) & 1u);
   // Adding 1/2 lets the floating-point adder round to multiples of 2^-24.
   const auto shifted =
-      Eigen::internal::padd(std::bit_cast<packet<float>>(magnitude), pset1<packet<float>>(0.5f));
-  const float_bits subnormal = (std::bit_cast<float_bits>(shifted) - 0x3f000000u) << 13;
+      Eigen::internal::padd(bit_cast<packet<float>>(magnitude), pset1<packet<float>>(0.5f));
+  const float_bits subnormal = (bit_cast<float_bits>(shifted) - 0x3f000000u) << 13;
   const float_bits nan = mask(order > 0x7f800000) & 0x00400000u;
   const float_bits small = mask(order < 0x38800000);
   const float_bits large = mask(order >= 0x47800000);
@@ -99,21 +98,21 @@ EIGEN_ALWAYS_INLINE float_bits round_to_half(packet<float> value) {
 
 // A number to the bfloat16 in the high word of each lane; the low word is undefined.
 EIGEN_ALWAYS_INLINE float_bits round_number_to_bfloat16(packet<float> value) {
-  const auto bits = std::bit_cast<float_bits>(value);
+  const auto bits = bit_cast<float_bits>(value);
   return bits + (((bits >> 16) & 1u) + 0x7fffu);
 }
 
 // The same where NaNs may be: they are made quiet, and not rounded to infinity or past it.
 EIGEN_ALWAYS_INLINE float_bits round_to_bfloat16(packet<float> value) {
   const float_bits nan = mask(value != value);
-  const float_bits quiet = std::bit_cast<float_bits>(value) | 0x00400000u;
+  const float_bits quiet = bit_cast<float_bits>(value) | 0x00400000u;
   return (nan & quiet) | (~nan & round_number_to_bfloat16(value));
 }
 
 EIGEN_ALWAYS_INLINE packet<float> load_half(const void* from) {
-#if defined(EIGEN_VECTORIZE_AVX512)
+#if TWEEDIE_AVX512
   return _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(static_cast<const __m256i*>(from)));
-#elif defined(EIGEN_VECTORIZE_AVX) && defined(__F16C__)
+#elif TWEEDIE_AVX && defined(__F16C__)
   return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(from)));
 #else
   return widen_half(load_high_words(from));
@@ -121,11 +120,11 @@ EIGEN_ALWAYS_INLINE packet<float> load_half(const void* from) {
 }
 
 EIGEN_ALWAYS_INLINE void store_half(void* to, packet<float> value) {
-#if defined(EIGEN_VECTORIZE_AVX512)
+#if TWEEDIE_AVX512
   _mm256_storeu_si256(
       static_cast<__m256i*>(to),
       _mm512_maskz_cvtps_ph(0xffff, value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-#elif defined(EIGEN_VECTORIZE_AVX) && defined(__F16C__)
+#elif TWEEDIE_AVX && defined(__F16C__)
   _mm_storeu_si128(static_cast<__m128i*>(to), _mm256_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT));
 #else
   store_high_words(to, round_to_half(value));
@@ -139,7 +138,7 @@ EIGEN_ALWAYS_INLINE packet<arithmetic_t<S>> load(const S* from) {
   } else if constexpr (std::same_as<S, half>) {
     return load_half(from);
   } else {
-    return std::bit_cast<packet<float>>(load_high_words(from));
+    return bit_cast<packet<float>>(load_high_words(from));
   }
 }
 
@@ -166,7 +165,7 @@ struct packet_pair {
 // longer. Floats in AVX registers lose a tenth by it.
 template <storage_scalar S>
 EIGEN_ALWAYS_INLINE void look_ahead(const S* from) {
-  if constexpr (sizeof(S) == 2) __builtin_prefetch(from + 512);
+  if constexpr (sizeof(S) == 2) prefetch(from + 512);
 }
 
 template <storage_scalar S>
@@ -175,8 +174,8 @@ EIGEN_ALWAYS_INLINE packet_pair<S> load_pair(const S* from) {
   if constexpr (std::same_as<S, bfloat16>) {
     float_bits both;
     std::memcpy(&both, from, sizeof both);
-    return {std::bit_cast<packet<float>>(float_bits(both << 16)),
-            std::bit_cast<packet<float>>(float_bits(both & 0xffff0000u))};
+    return {bit_cast<packet<float>>(float_bits(both << 16)),
+            bit_cast<packet<float>>(float_bits(both & 0xffff0000u))};
   } else {
     return {load(from), load(from + lanes<arithmetic_t<S>>)};
   }

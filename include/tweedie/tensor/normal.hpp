@@ -87,12 +87,15 @@ EIGEN_ALWAYS_INLINE word_packets philox_packets(const philox_stream& stream,
     const wide_block a = stream.words_of(Wide{low}, tile.upper);
     for (int w = 0; w < 4; ++w) out.word[w] = static_cast<float_bits>(Wide{a.word[w]});
   } else {
-    // Even counters and odd counters interleave to consecutive ones.
+    // Even counters and odd counters interleave to consecutive ones, in the order in which a 64-bit
+    // lane lies over two of 32 bits.
+    constexpr bool little = std::endian::native == std::endian::little;
     const wide_block even = stream.words_of(counting<2>(low), tile.upper);
     const wide_block odd = stream.words_of(counting<2>(low + 1), tile.upper);
     for (int w = 0; w < 4; ++w) {
-      out.word[w] =
-          std::bit_cast<float_bits>(Wide((even.word[w] & 0xffffffffu) | (odd.word[w] << 32)));
+      const Wide first = little ? even.word[w] : odd.word[w];
+      const Wide second = little ? odd.word[w] : even.word[w];
+      out.word[w] = bit_cast<float_bits>(Wide((first & 0xffffffffu) | (second << 32)));
     }
   }
   return out;
@@ -150,7 +153,7 @@ struct uniform_tiles {
         const wide mantissa =
             (bits.word[2 * w] & 0xffffffffu) << 20 | (bits.word[2 * w + 1] & 0xffffffffu) >> 12;
         const wide in_one_two = mantissa | 0x3ff0000000000000u;
-        store(out + 16 * w + c, psub(std::bit_cast<packet<double>>(in_one_two), constant(1.0)));
+        store(out + 16 * w + c, psub(bit_cast<packet<double>>(in_one_two), constant(1.0)));
       }
     }
   }

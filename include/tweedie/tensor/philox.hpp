@@ -5,6 +5,8 @@
 #include <array>
 #include <cstdint>
 
+#include "tweedie/requirements.hpp"
+
 namespace tweedie {
 
 using philox_counter = std::array<std::uint32_t, 4>;

@@ -34,13 +34,12 @@ EIGEN_ALWAYS_INLINE wide spread(std::uint64_t value) { return wide{} + value; }
 
 // Product of the low halves.
 EIGEN_ALWAYS_INLINE wide multiply_low(wide a, std::uint32_t b) {
-#if defined(EIGEN_VECTORIZE_AVX512)
-  return std::bit_cast<wide>(
-      _mm512_maskz_mul_epu32(0xff, std::bit_cast<__m512i>(a), _mm512_set1_epi64(b)));
-#elif defined(EIGEN_VECTORIZE_AVX2)
-  return std::bit_cast<wide>(_mm256_mul_epu32(std::bit_cast<__m256i>(a), _mm256_set1_epi64x(b)));
-#elif defined(EIGEN_VECTORIZE_SSE2) && !defined(EIGEN_VECTORIZE_AVX)
-  return std::bit_cast<wide>(_mm_mul_epu32(std::bit_cast<__m128i>(a), _mm_set1_epi64x(b)));
+#if TWEEDIE_AVX512
+  return bit_cast<wide>(_mm512_maskz_mul_epu32(0xff, bit_cast<__m512i>(a), _mm512_set1_epi64(b)));
+#elif TWEEDIE_AVX2
+  return bit_cast<wide>(_mm256_mul_epu32(bit_cast<__m256i>(a), _mm256_set1_epi64x(b)));
+#elif TWEEDIE_SSE2 && !TWEEDIE_AVX
+  return bit_cast<wide>(_mm_mul_epu32(bit_cast<__m128i>(a), _mm_set1_epi64x(b)));
 #else
   return (a & 0xffffffffu) * std::uint64_t{b};
 #endif
@@ -54,7 +53,7 @@ EIGEN_ALWAYS_INLINE wide counting(std::uint64_t first) {
     for (std::size_t i = 0; i < wide_lanes; ++i) values[i] = i * Stride;
     return values;
   }();
-  return std::bit_cast<wide>(steps) + first;
+  return bit_cast<wide>(steps) + first;
 }
 
 struct wide_block {

@@ -47,7 +47,7 @@ std::size_t count_up_to(std::span<const A> values, A limit) {
     const packet<A> most = pset1<packet<A>>(limit);
     // All ones, where the comparison holds, are -1.
     const auto minus_one = [&](std::size_t k) {
-      return std::bit_cast<counts>(load(values.data() + i + k * step) <= most);
+      return bit_cast<counts>(load(values.data() + i + k * step) <= most);
     };
     counts a{}, b{};
     for (; i + 4 * step <= values.size(); i += 4 * step) {
@@ -64,17 +64,17 @@ std::size_t count_up_to(std::span<const A> values, A limit) {
 // bits, whose order is that of non-negative numbers.
 template <std::floating_point A>
 A order_statistic(std::span<const A> values, std::size_t rank, A least) {
-  auto first = std::bit_cast<bits_of<A>>(least);
-  auto last = std::bit_cast<bits_of<A>>(std::numeric_limits<A>::infinity());
+  auto first = bit_cast<bits_of<A>>(least);
+  auto last = bit_cast<bits_of<A>>(std::numeric_limits<A>::infinity());
   while (first < last) {
     const bits_of<A> middle = first + (last - first) / 2;
-    if (count_up_to(values, std::bit_cast<A>(middle)) > rank) {
+    if (count_up_to(values, bit_cast<A>(middle)) > rank) {
       last = middle;
     } else {
       first = middle + 1;
     }
   }
-  return std::bit_cast<A>(first);
+  return bit_cast<A>(first);
 }
 
 // The order statistic of `rank` if the one before it is `previous`.
@@ -116,7 +116,7 @@ EIGEN_ALWAYS_INLINE std::uint64_t not_below(const S* values, packet<arithmetic_t
   const auto magnitude = [&](std::size_t k) {
     return Eigen::internal::pabs(load(values + k * step));
   };
-#if defined(EIGEN_VECTORIZE_SSE2) && !defined(EIGEN_VECTORIZE_AVX)
+#if TWEEDIE_SSE2 && !TWEEDIE_AVX
   // Packing four masks before they leave the vector unit takes a third fewer instructions.
   if constexpr (std::same_as<A, float>) {
     const auto above = [&](std::size_t k) {

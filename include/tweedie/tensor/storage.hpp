@@ -4,9 +4,10 @@
 // rounds once on writing.
 #pragma once
 
-#include <Eigen/Core>
 #include <concepts>
 #include <type_traits>
+
+#include "tweedie/tensor/eigen.hpp"
 
 namespace tweedie {
 

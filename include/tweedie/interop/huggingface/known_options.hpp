@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "tweedie/requirements.hpp"
+
 namespace tweedie::huggingface {
 
 // Separated, begun and ended by spaces.
