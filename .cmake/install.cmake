@@ -9,6 +9,7 @@ else()
   install(TARGETS tweedie EXPORT tweedie)
   install(DIRECTORY include/tweedie TYPE INCLUDE FILES_MATCHING PATTERN "*.hpp")
 endif()
+install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DATADIR}/licenses/tweedie")
 install(EXPORT tweedie
   FILE tweedieTargets.cmake NAMESPACE tweedie:: DESTINATION "${package_dir}")
 
