@@ -6,7 +6,7 @@
 #include "tweedie/requirements.hpp"
 
 #define TWEEDIE_VERSION_MAJOR 0
-#define TWEEDIE_VERSION_MINOR 1
+#define TWEEDIE_VERSION_MINOR 2
 #define TWEEDIE_VERSION_PATCH 0
 
 namespace tweedie {
@@ -14,6 +14,6 @@ namespace tweedie {
 inline constexpr int version_major = TWEEDIE_VERSION_MAJOR;
 inline constexpr int version_minor = TWEEDIE_VERSION_MINOR;
 inline constexpr int version_patch = TWEEDIE_VERSION_PATCH;
-inline constexpr std::string_view version = "0.1.0";
+inline constexpr std::string_view version = "0.2.0";
 
 }  // namespace tweedie
