@@ -3,6 +3,7 @@
 
 #include "tweedie/guidance/classifier_free.hpp"
 #include "tweedie/guidance/corrected.hpp"
+#include "tweedie/guidance/exact.hpp"
 #include "tweedie/guidance/frequency.hpp"
 #include "tweedie/guidance/projected.hpp"
 #include "tweedie/guidance/rule.hpp"

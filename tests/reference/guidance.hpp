@@ -20,7 +20,7 @@ inline std::vector<std::vector<double>> named_tensors(const json& file, const js
 }
 
 /// A result in double precision throughout, where there is one.
-inline const json& precise(const json& recorded, const char* field) {
+inline const json& in_double(const json& recorded, const char* field) {
   return recorded.contains("f64") && recorded["f64"].contains(field) ? recorded["f64"][field]
                                                                      : recorded.at(field);
 }

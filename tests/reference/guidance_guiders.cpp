@@ -78,7 +78,7 @@ class guider {
           c.same("plain guidance", ours[i], (1 - w) * outputs[0][i] + w * outputs[1][i]);
         continue;
       }
-      list expected = numbers(precise(case_, "pred").at(k));
+      list expected = numbers(in_double(case_, "pred").at(k));
       if (!c.same_size("pred", ours.size(), expected.size())) return;
       // Where the reference divides 0 by 0 the library does not rescale.
       for (std::size_t i = 0; i < size_; ++i)
@@ -305,7 +305,7 @@ class guider {
         to[item * (to.size() / items()) + i] *= phis[0] * ratio + 1 - phis[0];
     }
     const char* const field = case_.contains("raises") ? "intended_pred" : "pred";
-    c.same(field, to, numbers(precise(case_, field).at(k)));
+    c.same(field, to, numbers(in_double(case_, field).at(k)));
     if (case_.contains("pyramid") && k == 0) {
       const list y = padded(outputs[1]);
       const auto ours = laplacian_pyramid(y, {planes, high, wide}, case_["pyramid"].size());

@@ -68,7 +68,7 @@ std::vector<outcome> replay_guidance_composed(const json& file, const std::strin
   for (const json& r : file.at("cases")) {
     const std::string rule = r.at("rule");
     outcomes.push_back(attempt(r.at("id"), rule, "guidance", [&](comparison& c) {
-      const list expected = numbers(precise(r, "pred"));
+      const list expected = numbers(in_double(r, "pred"));
       std::vector<list> outputs{tensor(file, r.at("uncond"))};
       if (rule == "composable") {
         for (const list& y : named_tensors(file, r.at("cond"))) outputs.push_back(y);
@@ -82,7 +82,7 @@ std::vector<outcome> replay_guidance_composed(const json& file, const std::strin
       } else {
         outputs.push_back(tensor(file, r.at("cond")));
         const list scales = frame_scales(r);
-        c.same("scale", scales, numbers(precise(r, "scale")));
+        c.same("scale", scales, numbers(in_double(r, "scale")));
         const varying by_frame{[&](const guidance_point& p) {
           const double w = scales[p.item % scales.size()];
           return branch_weights{{1 - w, w}};
@@ -133,7 +133,7 @@ std::vector<outcome> replay_perp_neg(const json& file, const std::string&) {
       for (std::size_t i = 0; i < delta.size(); ++i) delta[i] -= uncond[i];
       c.same("delta_out", delta, numbers(r.at("delta_out")));
       c.same("pred", guided(of_scale(r.at("guidance_scale")), outputs, items),
-             numbers(precise(r, "pred")));
+             numbers(in_double(r, "pred")));
     }));
   }
   return outcomes;
@@ -167,7 +167,7 @@ std::vector<outcome> replay_dynamic_thresholding(const json& file, const std::st
       if (!r.value("dynamic", true)) rule.maximum = 1;
       list x = tensor(file, r.at("x"));
       rule(std::span(x), r.at("shape").at(0).get<std::size_t>(), node{});
-      c.same("out", x, numbers(precise(r, "out")));
+      c.same("out", x, numbers(in_double(r, "out")));
     }));
   return outcomes;
 }
@@ -191,7 +191,7 @@ std::vector<outcome> replay_perturbed_pipelines(const json& file, const std::str
         };
         // As shipped the two branches are swapped.
         const bool beyond = sigma > r.at("threshold").get<double>();
-        c.same("out", smoothed(beyond ? sigma : INFINITY), numbers(precise(r, "out")));
+        c.same("out", smoothed(beyond ? sigma : INFINITY), numbers(in_double(r, "out")));
         c.same("intended", smoothed(beyond ? INFINITY : sigma), numbers(r.at("intended_f64")));
         return;
       }
@@ -205,7 +205,7 @@ std::vector<outcome> replay_perturbed_pipelines(const json& file, const std::str
                                       tensor(file, r.at("perturbed"))};
       c.same("pred",
              guided(perturbed_guidance(cfg ? r.at("guidance_scale").get<double>() : 1, s), outputs),
-             numbers(precise(r, "pred")));
+             numbers(in_double(r, "pred")));
     }));
   return outcomes;
 }

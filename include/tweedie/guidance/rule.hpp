@@ -6,8 +6,13 @@
 //
 // The weights depend on where the run stands and on the Gram matrix of [y_0 ... y_(k-1), m, 1]: norms,
 // angles, means and deviations of whatever the streams combine to. Nearly every published rule is of
-// this form (design: one reading of the streams for the matrix, one pass to combine). By convention
-// branch 0 is the unconditional output and branch 1 the conditional one.
+// this form: one reading of the streams for the matrix, one pass to combine. By convention branch 0 is
+// the unconditional output and branch 1 the conditional one. In a run, guide into its one output:
+//
+//   guided_outputs<float, decltype(rule)> guide(rule, size, items);
+//   while (s.next()) { network both ways; guide({s.at(), s.steps_done(), n}, outputs, output); }
+//
+// with `output` the elements of s.output(). Rules without a matrix are branch weights of the run too.
 //
 // Rules are values and nest: `rescaled{adaptive_projected{7.5}, 0.7}` first projects, then rescales.
 // What is no combination of whole streams is a mixer (guidance/frequency.hpp).
