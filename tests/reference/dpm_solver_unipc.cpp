@@ -271,8 +271,8 @@ outcome replay_case(const json& recorded) {
                                    network, x, model, {}, transform);
           if (s.sample.value("denoise_to_zero", false)) {
             // One more evaluation, of which the x0 estimate is the result, in either prediction.
-            const driven last = drive(ddim({s.p.at(s.last), clean_node(0)}), network, run.result,
-                                      model, {}, transform);
+            const driven last = drive(ddim(grid{s.p.at(s.last), clean_node(0)}), network,
+                                      run.result, model, {}, transform);
             run.times.push_back(last.times.front());
             run.marks.push_back(last.result);
             run.result = last.result;
