@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "refusal.hpp"
+#include "tweedie/sampler/ddim.hpp"
+#include "tweedie/solve/sampling.hpp"
 #include "tweedie/tensor/normal.hpp"
 
 namespace tweedie {
@@ -274,6 +276,34 @@ TEST(anneal_condition, keeps_mean_and_spread) {
   EXPECT_EQ(annealing(0.5, 0.6, 0.9), 1);
   EXPECT_EQ(annealing(0.9, 0.6, 0.9), 0);
   EXPECT_NEAR(annealing(0.75, 0.6, 0.9), 0.5, 1e-15);
+}
+
+// Guided into the output of a run: what branch weights of the run do.
+TEST(guided_outputs, guides_a_run) {
+  const grid nodes{{2, {0.3, 0.9}}, {1, {0.6, 0.8}}, {0, {1, 0}}};
+  const program plan = ddim(nodes);
+  const network_description network{predicts_noise};
+  const list x{0.3, -1.2, 0.8};
+  sampling weighted(plan, network, x, list{-2, 3});
+  sampling ruled(plan, network, x);
+  const auto network_of = [](double v, bool conditional) {
+    return conditional ? std::sin(v) : 0.2 * v;
+  };
+  while (weighted.next())
+    for (std::size_t i = 0; i < x.size(); ++i)
+      for (const bool c : {false, true}) weighted.output(c)[i] = network_of(weighted.input()[i], c);
+  guided_outputs<double, branch_weights> guide({{-2, 3}}, x.size());
+  list u(3), c(3);
+  while (ruled.next()) {
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      u[i] = network_of(ruled.input()[i], false);
+      c[i] = network_of(ruled.input()[i], true);
+    }
+    const std::vector<const double*> both{u.data(), c.data()};
+    guide({ruled.at(), ruled.steps_done(), 2, 0}, both, ruled.output());
+  }
+  for (std::size_t i = 0; i < x.size(); ++i)
+    EXPECT_NEAR(ruled.state()[i], weighted.state()[i], 1e-14);
 }
 
 TEST(guided_outputs, refuses_bad_input) {

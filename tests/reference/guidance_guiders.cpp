@@ -70,8 +70,10 @@ class guider {
         frequencies(c, outputs, k);
         continue;
       }
+      const list before = memory_;
+      const list plain = step(outputs, 0);
+      memory_ = before;
       const list ours = step(outputs, phi());
-      const list plain = step(outputs, 0, true);
       if (raises) {  // one element per item: no spread and no second direction
         const auto w = scale() + (original_ ? 1 : 0);
         for (std::size_t i = 0; i < size_; ++i)
@@ -150,12 +152,12 @@ class guider {
     return to;
   }
 
-  list step(const std::vector<list>& outputs, double phi, bool again = false) {
+  list step(const std::vector<list>& outputs, double phi) {
     const double w = scale() + (original_ ? 1 : 0);
     const auto where = [on = on()](const guidance_point&) { return on; };
     const bool enabled = params_.value("enabled", true);
     if (kind_ == "AdaptiveProjectedGuidance" || kind_ == "AdaptiveProjectedMixGuidance")
-      return again ? list(size_) : projected(outputs, phi);
+      return projected(outputs, phi);
     if (kind_ == "ClassifierFreeZeroStarGuidance")
       return guided(zero_first{only_where{zero_star{w, 1e-8}, where},
                                enabled ? params_.value("zero_init_steps", std::size_t{1}) : 0},

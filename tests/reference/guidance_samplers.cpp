@@ -152,6 +152,7 @@ outcome replay_cfgpp(const json& file, const json& r) {
     }
     const double w = r.at("cfg_guidance");
     list difference, times;
+    std::vector<list> differences;
     const answer model = [&](std::span<const double> x, double t, const node&) {
       list unconditional;
       difference.clear();
@@ -162,6 +163,7 @@ outcome replay_cfgpp(const json& file, const json& r) {
         unconditional.push_back(both - 0.25 * std::cos(v));
         if (!plus) unconditional.back() += w * difference.back();
       }
+      differences.push_back(difference);
       return unconditional;
     };
     const auto guide = [&](std::span<double> clean, std::size_t, const node& at) {
@@ -171,9 +173,19 @@ outcome replay_cfgpp(const json& file, const json& r) {
     const driven run = drive(plan, network, numbers(r.at("x_init")), model,
                              named_tensors(file, r.at("noises")), guide);
     c.same("network_t", times, numbers(r.at("network_t")));
-    std::vector<list> expected;
-    for (const json& step : r.at("trace")) expected.push_back(numbers(step.at(1)));
-    c.same("trace", run.marks, expected);
+    // Of each step's first evaluation the estimate, then the sample.
+    std::vector<list> traced, expected, clean = estimates(run, network);
+    for (std::size_t i = 0; plus && i < clean.size(); ++i)
+      for (std::size_t j = 0; j < clean[i].size(); ++j)
+        clean[i][j] -= w * run.levels[i] * differences[i][j];
+    for (std::size_t i = 0; i < run.steps.size(); ++i) {
+      if (i > 0 && run.steps[i] == run.steps[i - 1]) continue;
+      traced.push_back(clean[i]);
+      traced.push_back(run.marks[run.steps[i]]);
+    }
+    for (const json& step : r.at("trace"))
+      for (const json& values : step) expected.push_back(numbers(values));
+    c.same("trace", traced, expected);
   });
 }
 
