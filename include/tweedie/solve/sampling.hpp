@@ -67,9 +67,7 @@ class sampling {
 
   /// A prediction kind is no description of a network.
   template <prediction_kind Kind, class... Parts>
-  sampling(const program&, const Kind&, const T&, Parts&&...) {
-    static_assert(detail::never<Kind>, "describe the network: network_description{predicts_noise}");
-  }
+  sampling(const program&, const Kind&, const T&, Parts&&...) : run_(undescribed<Kind>()) {}
 
   /// Begins again from x, of the same shape, with the branch weights of now, without allocating.
   /// \throws std::invalid_argument if the number of elements or items differs.
@@ -213,6 +211,11 @@ class sampling {
   }
 
  private:
+  template <class Kind>
+  static detail::execution<scalar> undescribed() {
+    static_assert(detail::never<Kind>, "describe the network: network_description{predicts_noise}");
+    throw Kind{};
+  }
   struct lowered {};
   sampling(lowered, const program& plan, const network_description& network, const T& x,
            detail::run_parts<scalar> parts)

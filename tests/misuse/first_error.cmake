@@ -1,0 +1,28 @@
+# cmake -Dcompiler=C -Dinclude=DIR -Deigen=DIR -Dmisuses=A;B -P first_error.cmake
+# Compiles each program and compares the first line that says "error" with the "// expect: " of its first
+# line. A second line "// flags: " gives flags other than -std=c++20.
+cmake_minimum_required(VERSION 3.22)
+set(failures)
+foreach(misuse IN LISTS misuses)
+  file(STRINGS "${misuse}" expect REGEX "^// expect: ")
+  string(REPLACE "// expect: " "" expect "${expect}")
+  file(STRINGS "${misuse}" flags REGEX "^// flags: ")
+  string(REPLACE "// flags: " "" flags "${flags}")
+  if(NOT flags)
+    set(flags -std=c++20)
+  endif()
+  separate_arguments(flags)
+  execute_process(COMMAND "${compiler}" ${flags} -fsyntax-only "-I${include}" -isystem "${eigen}" "${misuse}"
+    RESULT_VARIABLE result ERROR_VARIABLE said OUTPUT_QUIET)
+  string(REGEX MATCH "[^\n]* error: [^\n]*" first "${said}")
+  string(FIND "${first}" "${expect}" found)
+  if(result EQUAL 0)
+    list(APPEND failures "${misuse} compiles")
+  elseif(found EQUAL -1)
+    list(APPEND failures "${misuse}: ${first}\n  expected: ${expect}")
+  endif()
+endforeach()
+if(failures)
+  list(JOIN failures "\n" failures)
+  message(FATAL_ERROR "${failures}")
+endif()
