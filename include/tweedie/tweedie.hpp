@@ -80,6 +80,7 @@
 #include "tweedie/solve/parts.hpp"
 #include "tweedie/solve/picard.hpp"
 #include "tweedie/solve/run.hpp"
+#include "tweedie/solve/run_on.hpp"
 #include "tweedie/solve/sampling.hpp"
 #include "tweedie/solve/step_control.hpp"
 #include "tweedie/solve/transform.hpp"
