@@ -74,6 +74,7 @@
 #include "tweedie/schedule/signal_noise.hpp"
 #include "tweedie/solve/adaptive.hpp"
 #include "tweedie/solve/execution.hpp"
+#include "tweedie/solve/initial_noise.hpp"
 #include "tweedie/solve/langevin.hpp"
 #include "tweedie/solve/noise.hpp"
 #include "tweedie/solve/noising.hpp"

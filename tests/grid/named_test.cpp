@@ -2,11 +2,36 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <numbers>
 #include "tweedie/grid/published.hpp"
 #include "tweedie/grid/respace.hpp"
 
 namespace tweedie {
 namespace {
+
+TEST(sway_times, falls_from_noise_to_data_and_is_a_cosine_at_minus_one) {
+  for (const int n : {1, 2, 7, 32})
+    for (const double sway : {-1.0, -0.5, 0.0, 1.0, 2 / (std::numbers::pi - 2)}) {
+      const auto times = sway_times(n, sway);
+      ASSERT_EQ(times.size(), static_cast<std::size_t>(n) + 1);
+      EXPECT_EQ(times.front(), 1);
+      EXPECT_EQ(times.back(), 0);
+      for (std::size_t i = 0; i + 1 < times.size(); ++i) {
+        EXPECT_GT(times[i], times[i + 1]);
+        const double u = static_cast<double>(i) / n;
+        if (sway == -1) {
+          EXPECT_NEAR(times[i], std::cos(std::numbers::pi / 2 * u), 1e-15);
+        }
+        if (sway == 0) {
+          EXPECT_NEAR(times[i], 1 - u, 1e-15);
+        }
+      }
+    }
+  EXPECT_THROW(sway_times(4, -1.1), std::invalid_argument);
+  EXPECT_THROW(sway_times(4, 1.8), std::invalid_argument);
+  EXPECT_THROW(sway_times(0), std::invalid_argument);
+}
 
 std::vector<double> times(const grid& nodes) {
   std::vector<double> t;

@@ -30,6 +30,16 @@ void expect_whole_grid(const grid& nodes, int steps, const char* name) {
   }
 }
 
+TEST(rounded, rounds_times_half_to_even_and_keeps_levels) {
+  const grid nodes{{893.8, {0.1, 0.9}}, {2.5, {0.5, 0.5}}, {1.5, {0.6, 0.5}}, {-1, {1, 0}}};
+  const grid told = rounded(nodes);
+  const double expected[] = {894, 2, 2, -1};
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(told[i].time, expected[i]);
+    EXPECT_EQ(told[i].level, nodes[i].level);
+  }
+}
+
 TEST(spacing, every_step_count_gives_exactly_that_many_descending_steps) {
   const auto schedule = scaled_linear_beta_schedule(1000);
   for (int n = 1; n <= 1000; ++n) {

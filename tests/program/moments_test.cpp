@@ -27,6 +27,20 @@ TEST(gaussian_denoiser, is_the_regression_of_data_on_the_state) {
   EXPECT_EQ(gaussian_denoiser(m, 0)({0, {1, 0}}).gain, 0);  // a point of data, no noise
 }
 
+// At sigma = 0 the noise estimate of Gaussian data is its limit, 0: a step from clean data N(m, s^2)
+// along the straight path to t = h has x = (1 - h) x0. A denoiser that knows another point than the
+// state has no such limit.
+TEST(law, starts_at_clean_data_or_says_why_not) {
+  recorder r({0, {1, 0}});
+  const estimate e = r.evaluate(r.state(), {0, {1, 0}});
+  const program plan = r.finish(r.state() + 0.25 * (e.noise - e.clean));
+  const scalar_law exact = law(plan, gaussian_denoiser(0.5, 0.25), {0.5, 0.25}).result;
+  EXPECT_NEAR(exact.mean, 0.375, 1e-14);
+  EXPECT_NEAR(exact.variance, 0.5625 * 0.25, 1e-14);
+  EXPECT_THROW(law(plan, perfect_denoiser(0.5), {0.5, 0}), std::invalid_argument);
+  EXPECT_THROW(law(plan, gaussian_denoiser(0.5, 0), {0.5, 0}), std::invalid_argument);
+}
+
 // var(a x + b D(x) + c z) = (a + b gain)^2 var(x) + c^2; the noise estimate is
 // (x - alpha D(x))/sigma.
 TEST(law, of_one_step_is_the_affine_rule) {

@@ -6,6 +6,7 @@
 
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/schedule/continuous.hpp"
+#include "tweedie/schedule/prediction.hpp"
 #include "tweedie/schedule/reshape.hpp"
 
 namespace tweedie {
@@ -48,6 +49,20 @@ TEST(clock, is_finite_at_both_ends_but_for_the_noise_level_of_pure_noise) {
   EXPECT_EQ(data_time(noise), 0);
   EXPECT_EQ(noise_level_time(clean), 0);
   EXPECT_TRUE(std::isinf(noise_level_time(noise)));
+}
+
+// d/ds of (1 - s) z + s x0 at s = 1 - t is the opposite of d/dt of (1 - t) x0 + t z.
+TEST(clock, velocity_to_data_recovers_the_sample_at_both_ends) {
+  constexpr double x0 = 1.3, z = -0.7;
+  for (const double t : {0.0, 0.25, 1.0}) {
+    const node n = node_at(rectified_flow{}, t);
+    const plane_row row = predicts_velocity_to_data(n);
+    const state_output clean = sample_from(n.level, row);
+    const double x = n.level.alpha * x0 + n.level.sigma * z;
+    const double told = data_time(n);
+    EXPECT_NEAR(clean.x * x + clean.y * (x0 - z), x0, 1e-15);
+    EXPECT_NEAR(x + (1 - told) * (x0 - z), x0, 1e-15);
+  }
 }
 
 TEST(clock, finds_the_index_of_a_table_from_a_noise_level) {

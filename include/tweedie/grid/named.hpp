@@ -109,6 +109,24 @@ inline std::vector<double> linear_quadratic_levels(int steps, double threshold =
   return values;
 }
 
+/// steps + 1 times of a straight path from 1 to 0, t = 1 - (u + s (cos(pi u/2) - 1 + u)) for u = i/N:
+/// sway sampling (Chen et al. 2024, F5-TTS, eq. 7). s < 0 puts more steps near the noise; s = 0 is
+/// even, s = -1 is t = cos(pi u/2), the cosine times of CosyVoice.
+/// \throws std::invalid_argument unless -1 <= s <= 2/(pi - 2), where the times fall.
+inline std::vector<double> sway_times(int steps, double sway = -1) {
+  constexpr const char* name = "sway_times";
+  detail::require(steps >= 1, name, "steps", steps, "valid: steps >= 1");
+  detail::require(sway >= -1 && sway <= 2 / (std::numbers::pi - 2), name, "sway", sway,
+                  "valid: -1 <= sway <= 2/(pi - 2)");
+  std::vector<double> times;
+  for (int i = 0; i < steps; ++i) {
+    const double u = static_cast<double>(i) / steps;
+    times.push_back(1 - u - sway * (std::cos(std::numbers::pi / 2 * u) - 1 + u));
+  }
+  times.push_back(0);
+  return times;
+}
+
 /// Two arctangent arcs joined at `middle` (RES4LYF's "bong tangent").
 struct bong_tangent_shape {
   double start = 1;

@@ -128,6 +128,14 @@ grid uniform(const Schedule& schedule, int steps) {
   return nodes;
 }
 
+/// The same levels, told at times rounded half to even: for networks whose time is an integer, which
+/// would truncate 893.8 to 893. Levels stay, as in k-diffusion's `quantize`, so that a network is told
+/// at most half an index off; `at_times` of the rounded times moves the levels instead.
+inline grid rounded(grid nodes) {
+  for (node& n : nodes) n.time = round_half_even(n.time);
+  return nodes;
+}
+
 /// (highest^(1/rho) + u (lowest^(1/rho) - highest^(1/rho)))^rho, u = 0 ... 1
 /// (Karras et al. 2022, eq. 5).
 inline std::vector<double> karras_levels(int count, double highest, double lowest, double rho = 7) {

@@ -10,6 +10,7 @@
 // bias of stochastic samplers with no Monte Carlo error.
 #pragma once
 
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -53,7 +54,8 @@ inline auto gaussian_denoiser(double mean, double variance) {
 /// Law of the registers of `plan` started from N(start.mean, start.variance), with the affine
 /// denoiser `denoise(node)` in place of the network. Costs O(stages * registers^2).
 /// \throws std::invalid_argument if the program reads raw network outputs, which have no meaning
-///   here, or a draw whose scale a network chooses.
+///   here, or a draw whose scale a network chooses, or the noise of clean data (sigma = 0) from a
+///   denoiser that does not return clean data as it is.
 template <class Denoiser>
 program_law law(const program& plan, const Denoiser& denoise, scalar_law start) {
   // Index space: registers, then what a stage adds: clean, noise, its draws.
@@ -88,7 +90,18 @@ program_law law(const program& plan, const Denoiser& denoise, scalar_law start) 
           const auto state = static_cast<std::size_t>(s.evaluate->state);
           row[i][state] = d.gain;
           offset[i] = d.offset;
-          if (in[i].from == source::noise) {
+          if (in[i].from == source::noise && at.level.sigma == 0) {
+            // (x - alpha D)/sigma as sigma -> 0 is -sigma times a finite score, if D(x) is x/alpha.
+            constexpr double rounding = 1e-12;
+            const double scale = 1 + std::abs(mean[state]);
+            if (!(std::abs(1 - at.level.alpha * d.gain) < rounding &&
+                  std::abs(d.offset) < rounding * scale))
+              detail::fail("law", "sigma of an evaluation", 0,
+                           "the noise of clean data is undefined under this denoiser; valid: "
+                           "denoisers that return clean data, or sigma > 0");
+            row[i][state] = 0;
+            offset[i] = 0;
+          } else if (in[i].from == source::noise) {
             row[i][state] = (1 - at.level.alpha * d.gain) / at.level.sigma;
             offset[i] = -at.level.alpha * d.offset / at.level.sigma;
           }

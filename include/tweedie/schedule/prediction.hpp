@@ -54,6 +54,10 @@ inline constexpr auto predicts_v = [](const node& n) {
 /// Velocity of the straight path x = (1 - t) x0 + t z: dx/dt = z - x0.
 inline constexpr auto predicts_rectified_velocity = [](const node&) { return plane_row{-1, 1}; };
 
+/// Velocity from noise to data, x0 - z: the straight path run from noise at 0 to data at 1 (F5-TTS,
+/// Matcha, GR00T), whose networks are told `data_time` (schedule/clock.hpp).
+inline constexpr auto predicts_velocity_to_data = [](const node&) { return plane_row{1, -1}; };
+
 /// Score of the noised density, -z / sigma; refused at sigma = 0, where it is unbounded.
 inline constexpr auto predicts_score = [](const node& n) {
   detail::require(n.level.sigma > 0, "predicts_score", "sigma", n.level.sigma, "valid: sigma > 0");
