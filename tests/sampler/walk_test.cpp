@@ -10,7 +10,6 @@
 namespace tweedie {
 namespace {
 
-
 grid nodes() { return trailing(linear_beta_schedule(1000), 4); }
 
 linear onto_clean(recorder& r, const linear& x, const leg& l) {
