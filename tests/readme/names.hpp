@@ -30,7 +30,7 @@ inline const auto at = tweedie::nodes_of(schedule);
 inline const auto by_snr = tweedie::nodes_by_half_log_snr(schedule);
 inline const std::vector<tweedie::restart_interval> intervals{
     {.lowest = 0.1, .highest = 0.5, .steps = 3, .repeats = 2}};
-inline const std::vector<tweedie::flow_jump> jumps{{g[0], g[4]}, {g[4], g[9]}, {g[9], g[12]}};
+inline const tweedie::legs jumps{{g[0], g[4]}, {g[4], g[9]}, {g[9], g[12]}};
 
 }  // namespace given
 

@@ -66,7 +66,7 @@ TEST(flow_euler, runs_from_clean_data_and_back_with_velocity_predictions) {
 
 TEST(flow_euler, refuses_what_is_not_a_level) {
   grid nodes = straight_grid(2);
-  EXPECT_THROW(flow_euler({nodes.front()}), std::invalid_argument);
+  EXPECT_THROW(flow_euler(grid{nodes.front()}), std::invalid_argument);
   nodes[0].level = {-1, 3};
   EXPECT_THROW(flow_euler(nodes), std::invalid_argument);
 }
@@ -88,7 +88,7 @@ TEST(flow_ancestral, keeps_the_marginals_of_a_known_data_point) {
 TEST(flow_map, with_the_mean_velocity_of_an_exact_map_jumps_anywhere) {
   // One jump over several intervals is their sum for a straight velocity.
   const grid nodes = straight_grid(3, 1, 0.1);
-  const std::vector<flow_jump> jumps{
+  const legs jumps{
       {nodes[0], nodes[1]}, {nodes[1], nodes[2]}, {nodes[2], nodes[3]}};
   expect_same_law(flow_map(jumps), flow_euler(nodes), 1e-15);
   EXPECT_THROW(flow_map({}), std::invalid_argument);

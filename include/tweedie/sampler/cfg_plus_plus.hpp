@@ -17,50 +17,44 @@
 #pragma once
 
 #include "tweedie/sampler/ancestral.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
 /// eta = 0: Euler steps without draws; eta > 0: the share of ancestral noise.
-inline program cfg_plus_plus(const grid& nodes, double eta = 0) {
-  check_descending("cfg_plus_plus", nodes);
+inline program cfg_plus_plus(const legs& steps, double eta = 0) {
   detail::require(eta >= 0, "cfg_plus_plus", "eta", eta, "valid: eta >= 0");
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const signal_noise from = nodes[i].level;
-    const signal_noise to = nodes[i + 1].level;
+  return walk("cfg_plus_plus", steps, [&](recorder& r, linear x, const leg& l) {
+    const signal_noise from = l.from.level;
+    const signal_noise to = l.to.level;
     ancestral_levels step{noise_level(to), 0};
     if (eta > 0) {
       detail::require(from.alpha > 0, "cfg_plus_plus", "alpha", from.alpha,
                       "valid: alpha > 0 with ancestral noise");
       step = ancestral_split(noise_level(from), noise_level(to), eta);
     }
-    const estimate e = r.evaluate(x, nodes[i]);
+    const estimate e = r.evaluate(x, l.from);
     x = to.alpha * (e.clean + step.down * e.noise);
     if (step.up > 0) x += to.alpha * step.up * r.draw();
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+    return x;
+  });
 }
 
 /// 2S with ancestral noise (dpmpp_2s_ancestral_cfg_pp). `between(level)` makes the node of a noise
 /// level that is not in the grid; the middle is at half the step in log-SNR.
 template <class NodeMaker>
-program cfg_plus_plus_2s(const grid& nodes, const NodeMaker& between, double eta = 1) {
+program cfg_plus_plus_2s(const legs& steps, const NodeMaker& between, double eta = 1) {
   constexpr const char* name = "cfg_plus_plus_2s";
-  check_descending(name, nodes);
   detail::require(eta >= 0, name, "eta", eta, "valid: eta >= 0");
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const signal_noise to = nodes[i + 1].level;
-    const estimate e = r.evaluate(x, nodes[i]);
+  return walk(name, steps, [&](recorder& r, linear x, const leg& l) {
+    const signal_noise to = l.to.level;
+    const estimate e = r.evaluate(x, l.from);
     if (to.sigma == 0) {
       x = to.alpha * e.clean;
     } else {
-      detail::require(nodes[i].level.alpha > 0, name, "alpha", nodes[i].level.alpha,
+      detail::require(l.from.level.alpha > 0, name, "alpha", l.from.level.alpha,
                       "valid: alpha > 0");
-      const double u = noise_level(nodes[i].level);
+      const double u = noise_level(l.from.level);
       const ancestral_levels step =
           eta > 0 ? ancestral_split(u, noise_level(to), eta) : ancestral_levels{noise_level(to), 0};
       const double u_m = std::sqrt(u * step.down);
@@ -70,23 +64,19 @@ program cfg_plus_plus_2s(const grid& nodes, const NodeMaker& between, double eta
       x = to.alpha * (clean + step.down / u * (e.clean - clean) + step.down * e.noise);
       if (step.up > 0) x += to.alpha * step.up * r.draw();
     }
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+    return x;
+  });
 }
 
 /// 2M (dpmpp_2m_cfg_pp). The first step and a step onto clean data are those of `cfg_plus_plus`.
-inline program cfg_plus_plus_2m(const grid& nodes) {
+inline program cfg_plus_plus_2m(const legs& steps) {
   constexpr const char* name = "cfg_plus_plus_2m";
-  check_descending(name, nodes);
-  recorder r(nodes.front());
-  linear x = r.state();
   linear unguided_before;
   double length_before = 0;
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const signal_noise from = nodes[i].level;
-    const signal_noise to = nodes[i + 1].level;
-    const estimate e = r.evaluate(x, nodes[i]);
+  return walk(name, steps, [&](recorder& r, linear x, const leg& l) {
+    const signal_noise from = l.from.level;
+    const signal_noise to = l.to.level;
+    const estimate e = r.evaluate(x, l.from);
     linear unguided;
     double length = 0;
     if (from.alpha > 0 && to.sigma > 0) {
@@ -100,9 +90,8 @@ inline program cfg_plus_plus_2m(const grid& nodes) {
            (e.clean - unguided_before);
     unguided_before = unguided;
     length_before = length;
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+    return x;
+  });
 }
 
 }  // namespace tweedie

@@ -17,8 +17,7 @@
 #include <functional>
 #include <type_traits>
 
-#include "tweedie/grid/grid.hpp"
-#include "tweedie/program/recorder.hpp"
+#include "tweedie/sampler/walk.hpp"
 #include "tweedie/schedule/discrete.hpp"
 
 namespace tweedie {
@@ -44,19 +43,15 @@ inline linear renoised(recorder& r, const linear& x, signal_noise from, signal_n
 }
 
 /// Consistency sampling over a grid of falling noise, N evaluations, N - 1 draws.
-inline program consistency(const grid& nodes,
+inline program consistency(const legs& steps,
                            const std::function<consistency_scaling(const node&)>& scaling = {}) {
-  check_descending("consistency", nodes);
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const consistency_scaling c = scaling ? scaling(nodes[i]) : consistency_scaling{};
-    const estimate e = r.evaluate(x, nodes[i]);
+  return walk("consistency", steps, [&](recorder& r, linear x, const leg& l, std::size_t i) {
+    const consistency_scaling c = scaling ? scaling(l.from) : consistency_scaling{};
+    const estimate e = r.evaluate(x, l.from);
     x = c.skip * x + c.out * e.clean;
-    if (i + 2 < nodes.size()) x = renoised(r, x, nodes.back().level, nodes[i + 1].level);
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+    if (i + 1 < steps.size()) x = renoised(r, x, steps.back().to.level, l.to.level);
+    return x;
+  });
 }
 
 namespace detail {
@@ -80,22 +75,18 @@ signal_noise towards_clean(const Schedule& schedule, double s, double gamma) {
 /// `schedule` at s + gamma (clean - s): gamma = 0 stays at s, gamma = 1 goes to clean data. In a
 /// discrete schedule it is time 0 where that lies between time 0 and clean data.
 template <noise_schedule Schedule>
-program trajectory_consistency(const Schedule& schedule, const grid& nodes, double gamma) {
-  check_descending("trajectory_consistency", nodes);
+program trajectory_consistency(const Schedule& schedule, const legs& steps, double gamma) {
   detail::require(gamma >= 0 && gamma <= 1, "trajectory_consistency", "gamma", gamma,
                   "valid: 0 <= gamma <= 1");
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const signal_noise to = nodes[i + 1].level;
+  return walk("trajectory_consistency", steps, [&](recorder& r, linear x, const leg& l) {
+    const signal_noise to = l.to.level;
     const signal_noise below =
-        gamma > 0 && to.sigma > 0 ? detail::towards_clean(schedule, nodes[i + 1].time, gamma) : to;
-    const estimate e = r.evaluate(x, nodes[i]);
+        gamma > 0 && to.sigma > 0 ? detail::towards_clean(schedule, l.to.time, gamma) : to;
+    const estimate e = r.evaluate(x, l.from);
     x = below.alpha * e.clean + below.sigma * e.noise;
     if (below != to) x = renoised(r, x, below, to);
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+    return x;
+  });
 }
 
 }  // namespace tweedie

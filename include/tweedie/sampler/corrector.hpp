@@ -17,6 +17,7 @@
 #pragma once
 
 #include "tweedie/sampler/multistep.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -29,61 +30,60 @@ struct adams_step {
 
 /// Predicts and corrects. Where the step has no next evaluation (the last one), only the predictor
 /// runs. Numbers of outputs above what is known are lowered to it.
-inline program predictor_corrector(const grid& nodes, std::span<const adams_step> steps,
+inline program predictor_corrector(const legs& steps, std::span<const adams_step> orders,
                                    const multistep_model& model = {});
 
 /// UniPC-p: predictor of order p, corrector with one output more.
-inline program unipc(const grid& nodes, int order = 2,
+inline program unipc(const legs& steps, int order = 2,
                      second_order_term second = second_order_term::halved,
                      plane_row row = clean_row) {
-  std::vector<adams_step> steps;
-  for (const int p : ramped_orders(nodes, order, "unipc")) steps.push_back({p, p + 1});
-  return predictor_corrector(nodes, steps, {.row = row, .second = second});
+  std::vector<adams_step> orders;
+  for (const int p : ramped_orders(steps, order, "unipc")) orders.push_back({p, p + 1});
+  return predictor_corrector(steps, orders, {.row = row, .second = second});
 }
 
 /// UniP-p: the predictor alone.
-inline program unip(const grid& nodes, int order = 2,
+inline program unip(const legs& steps, int order = 2,
                     second_order_term second = second_order_term::halved,
                     plane_row row = clean_row) {
-  return multistep(nodes, ramped_orders(nodes, order, "unip"), {.row = row, .second = second});
+  return multistep(steps, ramped_orders(steps, order, "unip"), {.row = row, .second = second});
 }
 
-inline program predictor_corrector(const grid& nodes, std::span<const adams_step> steps,
+inline program predictor_corrector(const legs& steps, std::span<const adams_step> orders,
                                    const multistep_model& model) {
-  check_levels("predictor_corrector", nodes);
-  if (steps.size() + 1 != nodes.size())
-    detail::fail("predictor_corrector", "steps", static_cast<double>(steps.size()),
-                 "valid: one for each of N >= 1 steps, nodes = " + std::to_string(nodes.size()));
+  if (orders.size() != steps.size())
+    detail::fail("predictor_corrector", "steps", static_cast<double>(orders.size()),
+                 "valid: one for each step, steps = " + std::to_string(steps.size()));
   const detail::lambda_polynomial polynomial{model};
-  recorder r(nodes.front());
-  linear x = r.state();
   linear certain;  // the part of the last step that does not depend on outputs
   exponential_step last;
   detail::output_history outputs;
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const node& from = nodes[i];
-    const node& to = nodes[i + 1];
-    detail::require(steps[i].predictor >= 1, "predictor_corrector", "predictor", steps[i].predictor,
-                    "valid: predictor >= 1");
-    const estimate e = r.evaluate(x, from);
-    const linear output = detail::output_of(e, x, from, model.row, model.noise);
-    if (i > 0 && steps[i - 1].corrector > 0 && last.gain != 0) {
-      x = certain + last.gain * detail::mean_output(polynomial, outputs, steps[i - 1].corrector,
-                                                    nodes[i - 1], from, last, &output);
-      r.store(x);
-    }
-    outputs.push_back({from, output});
+  return walk_anywhere(
+      "predictor_corrector", steps, [&](recorder& r, linear x, const leg& l, std::size_t i) {
+        const node& from = l.from;
+        const node& to = l.to;
+        detail::require(orders[i].predictor >= 1, "predictor_corrector", "predictor",
+                        orders[i].predictor, "valid: predictor >= 1");
+        const estimate e = r.evaluate(x, from);
+        const linear output = detail::output_of(e, x, from, model.row, model.noise);
+        if (i > 0 && orders[i - 1].corrector > 0 && last.gain != 0) {
+          x = certain + last.gain * detail::mean_output(polynomial, outputs,
+                                                        orders[i - 1].corrector, steps[i - 1].from,
+                                                        from, last, &output);
+          r.store(x);
+        }
+        outputs.push_back({from, output});
 
-    const double tau = model.stochasticity ? model.stochasticity(from) : 0;
-    last = step_between(from.level, to.level, model.row, tau);
-    certain = last.state * x;
-    if (model.stochasticity) certain += last.noise * r.draw(detail::increment(from, to));
-    x = certain;
-    if (last.gain != 0)
-      x += last.gain * detail::mean_output(polynomial, outputs, steps[i].predictor, from, to, last);
-    r.mark(x, to);
-  }
-  return r.finish(x);
+        const double tau = model.stochasticity ? model.stochasticity(from) : 0;
+        last = step_between(from.level, to.level, model.row, tau);
+        certain = last.state * x;
+        if (model.stochasticity) certain += last.noise * r.draw(detail::increment(from, to));
+        x = certain;
+        if (last.gain != 0)
+          x += last.gain *
+               detail::mean_output(polynomial, outputs, orders[i].predictor, from, to, last);
+        return x;
+      });
 }
 
 }  // namespace tweedie

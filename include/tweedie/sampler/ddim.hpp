@@ -42,15 +42,23 @@ inline ddim_weights ddim_step(signal_noise from, signal_noise to, double eta = 0
   return {ratio, to.alpha - from.alpha * ratio, rho};
 }
 
+namespace detail {
+
+inline linear ddim_step(recorder& r, const linear& x, const leg& l, double eta) {
+  const ddim_weights w = tweedie::ddim_step(l.from.level, l.to.level, eta);
+  linear next = w.state * x + w.clean * r.evaluate(x, l.from).clean;
+  if (w.noise > 0) next += w.noise * r.draw();
+  return next;
+}
+
+}  // namespace detail
+
 /// DDIM over a grid of falling noise.
 /// \throws std::invalid_argument if the grid does not fall, or eta is outside [0, 1].
 inline program ddim(const legs& steps, double eta = 0) {
   detail::require(eta >= 0 && eta <= 1, "ddim", "eta", eta, "valid: 0 <= eta <= 1");
   return walk("ddim", steps, [&](recorder& r, const linear& x, const leg& l) {
-    const ddim_weights w = ddim_step(l.from.level, l.to.level, eta);
-    linear next = w.state * x + w.clean * r.evaluate(x, l.from).clean;
-    if (w.noise > 0) next += w.noise * r.draw();
-    return next;
+    return detail::ddim_step(r, x, l, eta);
   });
 }
 
@@ -63,8 +71,7 @@ inline program ddim_inversion(const legs& steps) {
   return walk_anywhere(name, steps, [](recorder& r, const linear& x, const leg& l) {
     detail::require(l.from.level.sigma > 0, name, "sigma", l.from.level.sigma,
                     "valid: start from the lowest noisy level, sigma > 0");
-    const ddim_weights w = ddim_step(l.from.level, l.to.level);
-    return w.state * x + w.clean * r.evaluate(x, l.from).clean;
+    return detail::ddim_step(r, x, l, 0);
   });
 }
 

@@ -11,25 +11,23 @@
 
 #include "tweedie/sampler/ancestral.hpp"
 #include "tweedie/sampler/stochastic_edm.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
 /// One step from `from` to the noise level `down`, in the gauge of alpha = `alpha_to`.
 template <class NodeMaker>
-void dpm_2_step(recorder& r, linear& x, const node& from, double down, double alpha_to,
-                const NodeMaker& between) {
+linear dpm_2_step(recorder& r, linear x, const node& from, double down, double alpha_to,
+                  const NodeMaker& between) {
   estimate e = r.evaluate(x, from);
-  if (down == 0) {
-    x = alpha_to * e.clean;
-    return;
-  }
+  if (down == 0) return alpha_to * e.clean;
   const double u = chart_coordinate(noise_row, from.level);
   const linear y = x / from.level.alpha;
   const node middle = between(std::sqrt(u * down));
   const double m = noise_level(middle.level);
   linear x_m = middle.level.alpha * (y + (m - u) * slope(noise_row, x, e, from));
   e = r.evaluate(x_m, middle);
-  x = alpha_to * (y + (down - u) * slope(noise_row, x_m, e, middle));
+  return alpha_to * (y + (down - u) * slope(noise_row, x_m, e, middle));
 }
 
 /// Ancestral steps; `split(u, v)` gives the levels of a step from u to v. `between(level)` makes
@@ -37,41 +35,37 @@ void dpm_2_step(recorder& r, linear& x, const node& from, double down, double al
 /// \throws std::invalid_argument if the grid does not fall or starts from pure noise, or
 ///   noise_scale is negative or not finite.
 template <class NodeMaker, std::invocable<double, double> Split>
-program dpm_2_ancestral(const grid& nodes, const NodeMaker& between, const Split& split,
+program dpm_2_ancestral(const legs& steps, const NodeMaker& between, const Split& split,
                         double noise_scale = 1) {
   constexpr const char* name = "dpm_2_ancestral";
-  check_descending(name, nodes);
-  check_signal(name, nodes);
+  check_signal(name, steps);
   detail::require_noise_scale(name, noise_scale);
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const signal_noise to = nodes[i + 1].level;
-    const double u = chart_coordinate(noise_row, nodes[i].level);
+  return walk(name, steps, [&](recorder& r, linear x, const leg& l) {
+    const signal_noise to = l.to.level;
+    const double u = chart_coordinate(noise_row, l.from.level);
     const ancestral_levels step = split(u, noise_level(to));
-    dpm_2_step(r, x, nodes[i], step.down, to.alpha, between);
+    x = dpm_2_step(r, x, l.from, step.down, to.alpha, between);
     if (step.up > 0) x += to.alpha * step.up * noise_scale * r.draw();
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+    return x;
+  });
 }
 
 /// Ancestral steps with the share eta of the full noise.
 template <class NodeMaker>
-program dpm_2_ancestral(const grid& nodes, const NodeMaker& between, double eta = 1,
+program dpm_2_ancestral(const legs& steps, const NodeMaker& between, double eta = 1,
                         double noise_scale = 1) {
   return dpm_2_ancestral(
-      nodes, between, [eta](double u, double v) { return ancestral_split(u, v, eta); },
+      steps, between, [eta](double u, double v) { return ancestral_split(u, v, eta); },
       noise_scale);
 }
 
 /// The deterministic method, or with churn before each step (sampler/stochastic_edm.hpp).
 template <class NodeMaker>
-program dpm_2(const grid& nodes, const NodeMaker& between, const churn& noise = {}) {
-  return detail::churned("dpm_2", nodes, between, noise,
-                         [&](recorder& r, linear& x, const node& from, const node& to) {
-                           dpm_2_step(r, x, from, noise_level(to.level), to.level.alpha, between);
-                         });
+program dpm_2(const legs& steps, const NodeMaker& between, const churn& noise = {}) {
+  return detail::churned(
+      "dpm_2", steps, between, noise, [&](recorder& r, linear x, const node& from, const node& to) {
+        return dpm_2_step(r, x, from, noise_level(to.level), to.level.alpha, between);
+      });
 }
 
 }  // namespace tweedie

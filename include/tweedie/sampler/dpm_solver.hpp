@@ -23,6 +23,7 @@
 #include "tweedie/sampler/ancestral.hpp"
 #include "tweedie/sampler/singlestep.hpp"
 #include "tweedie/sampler/stochastic_edm.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -127,6 +128,11 @@ struct singlestep_leg {
 
 namespace detail {
 
+inline linear dpm_solver_along(recorder& r, linear& x, const node& from, const singlestep_leg& leg,
+                               const dpm_solver_rule& rule) {
+  return dpm_solver_step(r, x, from, leg.points, rule).state(leg.to, leg.points.size() + 1);
+}
+
 // h, the length in half log-SNR of a step with points on the way.
 inline void require_finite_length(const char* function, double h) {
   require(std::isfinite(h), function, "length", h,
@@ -162,8 +168,7 @@ inline program dpm_solver(const node& start, std::span<const singlestep_leg> leg
   for (const singlestep_leg& leg : legs) {
     if (!leg.points.empty())
       detail::require_finite_length(name, half_log_snr(leg.to.level) - half_log_snr(from.level));
-    const dpm_solver_step step(r, x, from, leg.points, rule);
-    x = step.state(leg.to, leg.points.size() + 1);
+    x = detail::dpm_solver_along(r, x, from, leg, rule);
     r.mark(x, leg.to);
     from = leg.to;
   }
@@ -181,15 +186,12 @@ inline int order_between(signal_noise from, signal_noise to, int order) {
 
 /// DPM-Solver of one order over a grid, with points at even fractions of each step. A step from
 /// pure noise (data prediction only) or onto clean data is of order one.
-inline program dpm_solver(const grid& nodes, int order, const node_maker& at,
+inline program dpm_solver(const legs& steps, int order, const node_maker& at,
                           const dpm_solver_rule& rule = {}) {
-  check_descending("dpm_solver", nodes);
-  std::vector<singlestep_leg> legs;
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const int now = detail::order_between(nodes[i].level, nodes[i + 1].level, order);
-    legs.push_back(even_leg(nodes[i], nodes[i + 1], now, at));
-  }
-  return dpm_solver(nodes.front(), legs, rule);
+  return walk("dpm_solver", steps, [&](recorder& r, linear x, const leg& l) {
+    const int now = detail::order_between(l.from.level, l.to.level, order);
+    return detail::dpm_solver_along(r, x, l.from, even_leg(l.from, l.to, now, at), rule);
+  });
 }
 
 /// A step that goes down to `down` on the ODE and is then scaled and renoised:
@@ -214,25 +216,21 @@ inline ancestral_target ancestral_end(const node& from, const node& next, double
 
 /// The ancestral form over a grid: each step goes to a lower level on the ODE and is renoised. With
 /// order 2 and the data prediction this is k-diffusion's dpmpp_2s_ancestral. eta = 0 draws nothing.
-inline program dpm_solver_ancestral(const grid& nodes, int order, const node_maker& at,
+inline program dpm_solver_ancestral(const legs& steps, int order, const node_maker& at,
                                     double eta = 1, double noise_scale = 1,
                                     const dpm_solver_rule& rule = {.row = clean_row}) {
-  check_descending("dpm_solver_ancestral", nodes);
-  detail::require_noise_scale("dpm_solver_ancestral", noise_scale);
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const node& next = nodes[i + 1];
+  constexpr const char* name = "dpm_solver_ancestral";
+  detail::require_noise_scale(name, noise_scale);
+  return walk(name, steps, [&](recorder& r, linear x, const leg& l) {
     const double lowest = std::numeric_limits<double>::infinity();
-    const ancestral_target target = ancestral_end(nodes[i], next, lowest, eta, at);
-    const int now = detail::order_between(nodes[i].level, target.down.level, order);
-    const singlestep_leg leg = even_leg(nodes[i], target.down, now, at);
-    x = dpm_solver_step(r, x, nodes[i], leg.points, rule).state(leg.to, leg.points.size() + 1);
-    x *= target.scale;
-    if (target.noise > 0) x += noise_scale * target.noise * r.draw();
-    r.mark(x, next);
-  }
-  return r.finish(x);
+    const ancestral_target target = ancestral_end(l.from, l.to, lowest, eta, at);
+    const int now = detail::order_between(l.from.level, target.down.level, order);
+    linear next =
+        detail::dpm_solver_along(r, x, l.from, even_leg(l.from, target.down, now, at), rule);
+    next *= target.scale;
+    if (target.noise > 0) next += noise_scale * target.noise * r.draw();
+    return next;
+  });
 }
 
 /// Orders of DPM-Solver-fast for a number of evaluations: as many steps of `order` as fit, then
@@ -273,22 +271,19 @@ inline program dpm_fast(double from, double to, int evaluations, const node_make
   detail::require_noise_scale(name, options.noise_scale);
   const std::vector<int> orders = fast_orders(evaluations);
   const auto steps = static_cast<double>(orders.size());
-  node now = at(from);
-  recorder r(now);
-  linear x = r.state();
-  for (std::size_t i = 0; i < orders.size(); ++i) {
-    const node next =
-        at(i + 1 == orders.size() ? to : from + (to - from) * (static_cast<double>(i + 1) / steps));
-    const ancestral_target target = ancestral_end(now, next, to, options.eta, at);
-    const singlestep_leg leg = even_leg(now, target.down, orders[i], at);
-    x = dpm_solver_step(r, x, now, leg.points, {}).state(target.down, leg.points.size() + 1);
-    x *= target.scale;
+  grid nodes{at(from)};
+  for (std::size_t i = 1; i <= orders.size(); ++i)
+    nodes.push_back(
+        at(i == orders.size() ? to : from + (to - from) * (static_cast<double>(i) / steps)));
+  return walk_anywhere(name, nodes, [&](recorder& r, linear x, const leg& l, std::size_t i) {
+    const ancestral_target target = ancestral_end(l.from, l.to, to, options.eta, at);
+    linear next =
+        detail::dpm_solver_along(r, x, l.from, even_leg(l.from, target.down, orders[i], at), {});
+    next *= target.scale;
     if (target.noise > 0 || options.draws == churn_draws::every_step)
-      x += options.noise_scale * target.noise * r.draw();
-    r.mark(x, next);
-    now = next;
-  }
-  return r.finish(x);
+      next += options.noise_scale * target.noise * r.draw();
+    return next;
+  });
 }
 
 }  // namespace tweedie

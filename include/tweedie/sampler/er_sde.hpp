@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "tweedie/sampler/multistep.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -36,7 +37,7 @@ enum class er_sde_derivative {
 
 /// ER-SDE-Solver of order 1, 2 or 3 with orders 1, 2, ... at the start. A step to sigma = 0 returns
 /// the last x0 estimate. phi(u) = u draws nothing.
-inline program er_sde(const grid& nodes, int order = 3,
+inline program er_sde(const legs& steps, int order = 3,
                       const std::function<double(double)>& noise_scale = er_sde_5_noise_scale,
                       er_sde_derivative derivative = er_sde_derivative::interpolated);
 
@@ -65,25 +66,21 @@ inline std::vector<double> scaled_means(double u_s, double u_t, std::size_t coun
 
 }  // namespace detail
 
-inline program er_sde(const grid& nodes, int order,
+inline program er_sde(const legs& steps, int order,
                       const std::function<double(double)>& noise_scale,
                       er_sde_derivative derivative) {
   constexpr const char* name = "er_sde";
-  check_descending(name, nodes);
   detail::require(order >= 1 && order <= 3, name, "order", order, "valid: 1, 2, 3");
-  check_signal(name, nodes);
-  recorder r(nodes.front());
-  linear x = r.state();
+  check_signal(name, steps);
   detail::output_history outputs;
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const signal_noise from = nodes[i].level;
-    const signal_noise to = nodes[i + 1].level;
-    const linear clean = r.evaluate(x, nodes[i]).clean;
-    outputs.push_back({nodes[i], clean});
+  return walk(name, steps, [&](recorder& r, linear x, const leg& l) {
+    const signal_noise from = l.from.level;
+    const signal_noise to = l.to.level;
+    const linear clean = r.evaluate(x, l.from).clean;
+    outputs.push_back({l.from, clean});
     if (to.sigma == 0) {
       x = to.alpha * clean;
-      r.mark(x, nodes[i + 1]);
-      continue;
+      return x;
     }
     const double u_s = noise_level(from);
     const double u_t = noise_level(to);
@@ -105,9 +102,8 @@ inline program er_sde(const grid& nodes, int order,
     const double carried = ratio * u_s;
     const double variance = (u_t - carried) * (u_t + carried);
     if (variance > 1e-14 * u_t * u_t) x += to.alpha * std::sqrt(variance) * r.draw({u_s, u_t});
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+    return x;
+  });
 }
 
 }  // namespace tweedie

@@ -29,9 +29,8 @@
 #include <utility>
 #include <vector>
 
-#include "tweedie/grid/grid.hpp"
-#include "tweedie/program/recorder.hpp"
 #include "tweedie/sampler/exponential.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -154,7 +153,7 @@ struct exponential_options {
 /// Runs the tableau over a descending grid. `between(level)` makes the node of a noise level between
 /// those of the grid (sampler/chart.hpp: nodes_of(schedule), noise_level_nodes).
 template <class NodeMaker>
-program exponential_runge_kutta(const grid& nodes, const exponential_tableau& method,
+program exponential_runge_kutta(const legs& steps, const exponential_tableau& method,
                                 const NodeMaker& between, const exponential_options& options = {});
 
 namespace detail {
@@ -168,15 +167,15 @@ inline double seeds_stochasticity(const char* function, double eta) {
 
 /// SEEDS-2 (Gonzalez et al. 2023, algorithm 2), eta in [0, inf), c in (0, 1].
 template <class NodeMaker>
-program seeds_2(const grid& nodes, const NodeMaker& between, double eta = 1, double c = 0.5) {
-  return exponential_runge_kutta(nodes, dpm_solver_2(c), between,
+program seeds_2(const legs& steps, const NodeMaker& between, double eta = 1, double c = 0.5) {
+  return exponential_runge_kutta(steps, dpm_solver_2(c), between,
                                  {.stochasticity = detail::seeds_stochasticity("seeds_2", eta)});
 }
 
 /// SEEDS-3 (Gonzalez et al. 2023, algorithm 3), eta in [0, inf).
 template <class NodeMaker>
-program seeds_3(const grid& nodes, const NodeMaker& between, double eta = 1) {
-  return exponential_runge_kutta(nodes, dpm_solver_3(), between,
+program seeds_3(const legs& steps, const NodeMaker& between, double eta = 1) {
+  return exponential_runge_kutta(steps, dpm_solver_3(), between,
                                  {.stochasticity = detail::seeds_stochasticity("seeds_3", eta)});
 }
 
@@ -215,10 +214,11 @@ class step_path {
 };
 
 template <class NodeMaker>
-void exponential_runge_kutta_step(recorder& r, linear& x, const node& from, const node& to,
-                                  const exponential_tableau& method, const NodeMaker& between,
-                                  const exponential_options& options) {
-  const auto output = [&](linear& state, const node& at) {
+linear exponential_runge_kutta_step(recorder& r, const linear& x, const leg& l,
+                                    const exponential_tableau& method, const NodeMaker& between,
+                                    const exponential_options& options) {
+  const auto& [from, to] = l;
+  const auto output = [&](const linear& state, const node& at) {
     const estimate e = r.evaluate(state, at);
     return options.row.x0 * e.clean + options.row.z * e.noise;
   };
@@ -249,35 +249,25 @@ void exponential_runge_kutta_step(recorder& r, linear& x, const node& from, cons
         step_between(from.level, stops[stop].level, options.row, options.stochasticity);
     return s.state * x + s.gain * stage_mean(outputs, method, i, c, z) + path.at(stop);
   };
-  if (!finite) {
-    x = state_at(1, 1);  // one output: first order
-    return;
-  }
-  for (std::size_t i = 1; i < method.c.size(); ++i) {
-    linear stage = state_at(i, method.c[i]);
-    outputs.push_back(output(stage, stops[stop_of(method.c[i])]));
-  }
-  x = state_at(method.c.size(), 1);
+  if (!finite) return state_at(1, 1);  // one output: first order
+  for (std::size_t i = 1; i < method.c.size(); ++i)
+    outputs.push_back(output(state_at(i, method.c[i]), stops[stop_of(method.c[i])]));
+  return state_at(method.c.size(), 1);
 }
 
 }  // namespace detail
 
 template <class NodeMaker>
-program exponential_runge_kutta(const grid& nodes, const exponential_tableau& method,
+program exponential_runge_kutta(const legs& steps, const exponential_tableau& method,
                                 const NodeMaker& between, const exponential_options& options) {
-  check_descending("exponential_runge_kutta", nodes);
   if (options.row != clean_row && options.row != noise_row)
     detail::fail("exponential_runge_kutta", "row.x0", options.row.x0,
                  "valid: data (1, 0) or noise (0, 1)");
   for (std::size_t i = 1; i < method.c.size(); ++i)
     detail::require_stage("exponential_runge_kutta", "c", method.c[i]);
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    detail::exponential_runge_kutta_step(r, x, nodes[i], nodes[i + 1], method, between, options);
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+  return walk("exponential_runge_kutta", steps, [&](recorder& r, linear x, const leg& l) {
+    return detail::exponential_runge_kutta_step(r, x, l, method, between, options);
+  });
 }
 
 }  // namespace tweedie

@@ -13,11 +13,10 @@
 #pragma once
 
 #include <cmath>
-#include <span>
-#include <vector>
 
 #include "tweedie/sampler/ancestral.hpp"
 #include "tweedie/sampler/chart.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -32,66 +31,44 @@ inline linear straight_step(const linear& x, const estimate& e, signal_noise fro
          (x / determinant(from, straight_row) + h * (e.noise - e.clean));
 }
 
+inline linear straight_leg(recorder& r, const linear& x, const leg& l) {
+  return straight_step(x, r.evaluate(x, l.from), l.from.level, l.to.level);
+}
+
 }  // namespace detail
 
 /// Euler's method on the velocity along any walk of nodes, falling or rising.
-inline program flow_euler(const grid& nodes) {
-  check_levels("flow_euler", nodes);
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const estimate e = r.evaluate(x, nodes[i]);
-    x = detail::straight_step(x, e, nodes[i].level, nodes[i + 1].level);
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+inline program flow_euler(const legs& steps) {
+  return walk_anywhere("flow_euler", steps, detail::straight_leg);
 }
 
 /// Ancestral Euler steps in flow time (ComfyUI's euler_ancestral for rectified flows; Lightricks'
 /// LTX): with eta = 0 plain Euler without draws, with eta = 1 down to r = s^2/t.
-inline program flow_ancestral(const grid& nodes, double eta = 1, double noise_scale = 1) {
-  check_descending("flow_ancestral", nodes);
+inline program flow_ancestral(const legs& steps, double eta = 1, double noise_scale = 1) {
   detail::require(eta >= 0 && eta <= 1, "flow_ancestral", "eta", eta, "valid: 0 <= eta <= 1");
   detail::require_noise_scale("flow_ancestral", noise_scale);
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const signal_noise to = nodes[i + 1].level;
-    const double t = chart_coordinate(straight_row, nodes[i].level);
+  return walk("flow_ancestral", steps, [&](recorder& r, linear x, const leg& l) {
+    const signal_noise to = l.to.level;
+    const double t = chart_coordinate(straight_row, l.from.level);
     const double s = chart_coordinate(straight_row, to);
     const double down = s * (1 - eta * (1 - s / t));
     const double scale = determinant(to, straight_row);
     const signal_noise below{1 - down, down};
-    const estimate e = r.evaluate(x, nodes[i]);
-    x = detail::straight_step(x, e, nodes[i].level, below);
+    const estimate e = r.evaluate(x, l.from);
+    x = detail::straight_step(x, e, l.from.level, below);
     if (eta > 0 && s > 0) {
       const transition_kernel up = transition(below, {1 - s, s});
       x = up.mean * x + std::sqrt(up.variance) * noise_scale * r.draw();
     }
     x *= scale;
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+    return x;
+  });
 }
 
-/// One application of a flow map.
-struct flow_jump {
-  node from;
-  node to;
-};
-
-/// Jumps of a flow-map network, whose output is the mean velocity between `from` and `to`. How the
+/// Jumps of a flow-map network, whose output is the mean velocity between the ends of a leg. How the
 /// network is told the end of the jump is its caller's: it is the level of the next mark.
-inline program flow_map(std::span<const flow_jump> jumps) {
-  detail::require(!jumps.empty(), "flow_map", "jumps", 0, "valid: at least one");
-  recorder r(jumps.front().from);
-  linear x = r.state();
-  for (const flow_jump& jump : jumps) {
-    const estimate e = r.evaluate(x, jump.from);
-    x = detail::straight_step(x, e, jump.from.level, jump.to.level);
-    r.mark(x, jump.to);
-  }
-  return r.finish(x);
+inline program flow_map(const legs& jumps) {
+  return walk_anywhere("flow_map", jumps, detail::straight_leg);
 }
 
 }  // namespace tweedie

@@ -6,24 +6,19 @@
 // levels are visited.
 #pragma once
 
-#include "tweedie/grid/grid.hpp"
 #include "tweedie/process/renoise.hpp"
-#include "tweedie/program/recorder.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
 /// One draw per step, draw k for step k.
 /// \throws std::invalid_argument if a step goes to less noise.
-inline program forward_chain(const grid& nodes) {
-  check_walk("forward_chain", nodes);
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const renoise_weights w = renoise(nodes[i].level, nodes[i + 1].level);
-    x = w.state * x + w.noise * r.draw();
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+inline program forward_chain(const legs& steps) {
+  check_walk("forward_chain", steps);
+  return walk_anywhere("forward_chain", steps, [&](recorder& r, linear x, const leg& l) {
+    const renoise_weights w = renoise(l.from.level, l.to.level);
+    return w.state * x + w.noise * r.draw();
+  });
 }
 
 }  // namespace tweedie

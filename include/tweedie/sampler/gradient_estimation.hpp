@@ -8,34 +8,31 @@
 #pragma once
 
 #include "tweedie/sampler/chart.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
 /// \throws std::invalid_argument if the grid does not fall or starts from pure noise, or gamma is
 ///   not finite.
-inline program gradient_estimation(const grid& nodes, double gamma = 2) {
+inline program gradient_estimation(const legs& steps, double gamma = 2) {
   constexpr const char* name = "gradient_estimation";
-  check_descending(name, nodes);
-  check_signal(name, nodes);
+  check_signal(name, steps);
   detail::require(std::isfinite(gamma), name, "gamma", gamma, "valid: finite");
-  recorder r(nodes.front());
-  linear x = r.state();
   linear last;
-  for (std::size_t n = 0; n + 1 < nodes.size(); ++n) {
-    const signal_noise to = nodes[n + 1].level;
-    const estimate e = r.evaluate(x, nodes[n]);
-    const linear d = slope(noise_row, x, e, nodes[n]);
-    const double h = noise_level(to) - chart_coordinate(noise_row, nodes[n].level);
+  return walk(name, steps, [&](recorder& r, linear x, const leg& l, std::size_t n) {
+    const signal_noise to = l.to.level;
+    const estimate e = r.evaluate(x, l.from);
+    const linear d = slope(noise_row, x, e, l.from);
+    const double h = noise_level(to) - chart_coordinate(noise_row, l.from.level);
     if (to.sigma == 0) {
       x = to.alpha * e.clean;
     } else {
       const linear direction = n == 0 ? d : gamma * d + (1 - gamma) * last;
-      x = to.alpha * (x / nodes[n].level.alpha + h * direction);
+      x = to.alpha * (x / l.from.level.alpha + h * direction);
     }
     last = d;
-    r.mark(x, nodes[n + 1]);
-  }
-  return r.finish(x);
+    return x;
+  });
 }
 
 }  // namespace tweedie

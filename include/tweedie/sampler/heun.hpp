@@ -9,33 +9,29 @@
 #pragma once
 
 #include "tweedie/sampler/ddim.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
-inline program heun(const grid& nodes) {
-  check_descending("heun", nodes);
-  check_signal("heun", nodes);
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const auto [alpha, sigma] = nodes[i].level;
-    const auto [alpha_s, sigma_s] = nodes[i + 1].level;
+inline program heun(const legs& steps) {
+  check_signal("heun", steps);
+  return walk("heun", steps, [&](recorder& r, linear x, const leg& l) {
+    const auto [alpha, sigma] = l.from.level;
+    const auto [alpha_s, sigma_s] = l.to.level;
     const double u = sigma / alpha;
     const double u_s = sigma_s / alpha_s;
     const double ratio = u_s / u;
-    const linear clean = r.evaluate(x, nodes[i]).clean;
+    const linear clean = r.evaluate(x, l.from).clean;
     linear next = alpha_s * (ratio / alpha * x + (1 - ratio) * clean);
     if (u_s > 0) {
       linear predicted = next;  // the stored tensor; `next` stays the formula
-      const linear clean_s = r.evaluate(predicted, nodes[i + 1]).clean;
+      const linear clean_s = r.evaluate(predicted, l.to).clean;
       const linear slope = (x / alpha - clean) / u;
       const linear slope_s = (next / alpha_s - clean_s) / u_s;
       next = alpha_s * (x / alpha + (u_s - u) / 2 * (slope + slope_s));
     }
-    x = next;
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+    return next;
+  });
 }
 
 }  // namespace tweedie

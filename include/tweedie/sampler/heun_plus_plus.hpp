@@ -10,46 +10,42 @@
 // noise.
 #pragma once
 
+#include <algorithm>
+#include <vector>
+
 #include "tweedie/sampler/chart.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
-inline program heun_plus_plus(const grid& nodes) {
-  check_descending("heun_plus_plus", nodes);
-  check_signal("heun_plus_plus", nodes);
-  recorder r(nodes.front());
-  linear x = r.state();
-  const double highest = chart_coordinate(noise_row, nodes.front().level);
-  const std::size_t steps = nodes.size() - 1;
-  for (std::size_t n = 0; n < steps; ++n) {
-    const std::size_t slopes = steps - n < 3 ? steps - n : 3;
-    const linear y = x / nodes[n].level.alpha;
+inline program heun_plus_plus(const legs& steps) {
+  constexpr const char* name = "heun_plus_plus";
+  check_descending(name, steps);
+  check_signal(name, steps);
+  const double highest = noise_level(steps.front().from.level);
+  return walk(name, steps, [&](recorder& r, const linear& x, const leg& l, std::size_t n) {
+    const std::size_t slopes = std::min<std::size_t>(steps.size() - n, 3);
+    const linear y = x / l.from.level.alpha;
     linear at = x;
     linear probe = y;
-    linear direction;
     double weight_left = 1;
     std::vector<linear> d;
     std::vector<double> weights;
     for (std::size_t k = 0; k < slopes; ++k) {
-      const node& here = nodes[n + k];
+      const auto& [here, next] = steps[n + k];
       const double u = noise_level(here.level);
-      const estimate e = r.evaluate(k == 0 ? x : at, here);
-      d.push_back(slope(noise_row, k == 0 ? x : at, e, here));
+      d.push_back(slope(noise_row, at, r.evaluate(at, here), here));
       weights.push_back(k == 0 ? 0 : u / (static_cast<double>(slopes) * highest));
       weight_left -= weights.back();
-      if (k + 1 < slopes) {
-        const node& next = nodes[n + k + 1];
-        probe += (noise_level(next.level) - u) * d.back();
-        at = next.level.alpha * probe;
-      }
+      probe += (noise_level(next.level) - u) * d.back();
+      at = next.level.alpha * probe;
     }
     weights.front() = weight_left;
+    linear direction;
     for (std::size_t k = 0; k < slopes; ++k) direction += weights[k] * d[k];
-    const signal_noise to = nodes[n + 1].level;
-    x = to.alpha * (y + (noise_level(to) - noise_level(nodes[n].level)) * direction);
-    r.mark(x, nodes[n + 1]);
-  }
-  return r.finish(x);
+    const auto [alpha, sigma] = l.to.level;
+    return alpha * (y + (sigma / alpha - noise_level(l.from.level)) * direction);
+  });
 }
 
 }  // namespace tweedie

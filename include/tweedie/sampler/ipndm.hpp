@@ -24,18 +24,18 @@ enum class ipndm_v_weights {
 };
 
 /// iPNDM of order 1 to 4 (and above).
-inline program ipndm(const grid& nodes, int order = 4,
+inline program ipndm(const legs& steps, int order = 4,
                      multistep_ends ends = {.last = last_step::denoises}) {
   const auto equal_steps = [](std::size_t, std::size_t k) {
     std::vector<double> positions;
     for (std::size_t j = 0; j < k; ++j) positions.push_back(-static_cast<double>(j));
     return adams_weights(positions, 1);
   };
-  return weighted_multistep("ipndm", nodes, order, noise_row, equal_steps, ends);
+  return weighted_multistep("ipndm", steps, order, noise_row, equal_steps, ends);
 }
 
 /// iPNDM-v, order 1 to 4. The step onto clean data is x' = D.
-inline program ipndm_v(const grid& nodes, int order = 4,
+inline program ipndm_v(const legs& steps, int order = 4,
                        ipndm_v_weights how = ipndm_v_weights::exact);
 
 namespace detail {
@@ -66,18 +66,18 @@ inline std::vector<double> published_ipndm_v(const std::vector<double>& h) {
 
 }  // namespace detail
 
-inline program ipndm_v(const grid& nodes, int order, ipndm_v_weights how) {
+inline program ipndm_v(const legs& steps, int order, ipndm_v_weights how) {
   detail::require(order >= 1 && order <= 4, "ipndm_v", "order", order, "valid: 1 ... 4");
   const multistep_ends ends{.last = last_step::denoises};
-  if (how == ipndm_v_weights::exact) return linear_multistep(nodes, order, noise_row, ends);
+  if (how == ipndm_v_weights::exact) return linear_multistep(steps, order, noise_row, ends);
   const auto weights = [&](std::size_t n, std::size_t k) {
-    std::vector<double> steps;
+    std::vector<double> lengths;
     for (std::size_t j = 0; j < k; ++j)
-      steps.push_back(chart_coordinate(noise_row, nodes[n + 1 - j].level) -
-                      chart_coordinate(noise_row, nodes[n - j].level));
-    return detail::published_ipndm_v(steps);
+      lengths.push_back(chart_coordinate(noise_row, steps[n - j].to.level) -
+                        chart_coordinate(noise_row, steps[n - j].from.level));
+    return detail::published_ipndm_v(lengths);
   };
-  return weighted_multistep("ipndm_v", nodes, order, noise_row, weights, ends);
+  return weighted_multistep("ipndm_v", steps, order, noise_row, weights, ends);
 }
 
 }  // namespace tweedie

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tweedie/sampler/chart.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -49,18 +50,15 @@ inline std::vector<double> adams_weights(const std::vector<double>& positions, d
 /// A multistep method with weights of the caller's: `weights(n, k)` are those of the newest k <=
 /// order slopes, newest first, for the step from node n. Slopes without a weight are not used.
 template <class Weights>
-program weighted_multistep(const char* name, const grid& nodes, int order, plane_row row,
+program weighted_multistep(const char* name, const legs& steps, int order, plane_row row,
                            const Weights& weights, multistep_ends ends = {}) {
-  check_descending(name, nodes);
   detail::require(order >= 1, name, "order", order, "valid: order >= 1");
-  recorder r(nodes.front());
-  linear x = r.state();
   std::vector<linear> slopes;  // newest last
-  for (std::size_t n = 0; n + 1 < nodes.size(); ++n) {
-    const signal_noise from = nodes[n].level;
-    const signal_noise to = nodes[n + 1].level;
-    const estimate e = r.evaluate(x, nodes[n]);
-    slopes.push_back(slope(row, x, e, nodes[n]));
+  return walk(name, steps, [&](recorder& r, linear x, const leg& l, std::size_t n) {
+    const signal_noise from = l.from.level;
+    const signal_noise to = l.to.level;
+    const estimate e = r.evaluate(x, l.from);
+    slopes.push_back(slope(row, x, e, l.from));
     if (slopes.size() > static_cast<std::size_t>(order)) slopes.erase(slopes.begin());
     if (to.sigma == 0 && ends.last == last_step::denoises) {
       x = to.alpha * e.clean;
@@ -75,31 +73,30 @@ program weighted_multistep(const char* name, const grid& nodes, int order, plane
         x += h * w[j] * slopes[slopes.size() - 1 - j];
       x *= determinant(to, row);
     }
-    r.mark(x, nodes[n + 1]);
-  }
-  return r.finish(x);
+    return x;
+  });
 }
 
 /// Adams-Bashforth of the given order in the chart of `row`, with weights for the actual steps.
-inline program linear_multistep(const grid& nodes, int order, plane_row row,
+inline program linear_multistep(const legs& steps, int order, plane_row row,
                                 multistep_ends ends = {}) {
   const auto weights = [&](std::size_t n, std::size_t k) {
     std::vector<double> positions;
-    for (std::size_t j = 0; j < k && determinant(nodes[n - j].level, row) != 0; ++j)
-      positions.push_back(chart_coordinate(row, nodes[n - j].level));
-    return adams_weights(positions, chart_coordinate(row, nodes[n + 1].level));
+    for (std::size_t j = 0; j < k && determinant(steps[n - j].from.level, row) != 0; ++j)
+      positions.push_back(chart_coordinate(row, steps[n - j].from.level));
+    return adams_weights(positions, chart_coordinate(row, steps[n].to.level));
   };
-  return weighted_multistep("linear_multistep", nodes, order, row, weights, ends);
+  return weighted_multistep("linear_multistep", steps, order, row, weights, ends);
 }
 
 /// Linear multistep in the noise level.
-inline program lms(const grid& nodes, int order = 4) {
-  return linear_multistep(nodes, order, noise_row);
+inline program lms(const legs& steps, int order = 4) {
+  return linear_multistep(steps, order, noise_row);
 }
 
 /// Adams-Bashforth on the velocity of the straight path, in that path's time.
-inline program flow_adams(const grid& nodes, int order = 2) {
-  return linear_multistep(nodes, order, straight_row);
+inline program flow_adams(const legs& steps, int order = 2) {
+  return linear_multistep(steps, order, straight_row);
 }
 
 }  // namespace tweedie

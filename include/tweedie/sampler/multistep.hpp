@@ -25,9 +25,8 @@
 #include <string>
 #include <vector>
 
-#include "tweedie/grid/grid.hpp"
-#include "tweedie/program/recorder.hpp"
 #include "tweedie/sampler/exponential.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -64,12 +63,12 @@ struct multistep_model {
 /// Orders 1, 2, ..., order, order, ...: a multistep method starting from nothing. Errors name
 /// `function`.
 /// \throws std::invalid_argument unless the noise falls along the grid and order >= 1.
-inline std::vector<int> ramped_orders(const grid& nodes, int order,
+inline std::vector<int> ramped_orders(const legs& steps, int order,
                                       const char* function = "ramped_orders") {
-  check_descending(function, nodes);
+  check_descending(function, steps);
   detail::require(order >= 1, function, "order", order, "valid: order >= 1");
   std::vector<int> orders;
-  for (int i = 1; i < static_cast<int>(nodes.size()); ++i) orders.push_back(i < order ? i : order);
+  for (int i = 1; i <= static_cast<int>(steps.size()); ++i) orders.push_back(i < order ? i : order);
   return orders;
 }
 
@@ -77,49 +76,49 @@ inline std::vector<int> ramped_orders(const grid& nodes, int order,
 /// lowered to it. Without noise the grid may rise, which inverts the sampler, and a level that is
 /// repeated is a step that does nothing.
 /// \throws std::invalid_argument for levels that are not finite or negative, or orders below 1.
-inline program multistep(const grid& nodes, std::span<const int> orders,
+inline program multistep(const legs& steps, std::span<const int> orders,
                          const multistep_model& model);
 
 /// DPM-Solver++ in data prediction, orders 1, 2 (2M), 3 (3M) and above (Lu et al. 2022b).
-inline program dpm_solver_plus_plus(const grid& nodes, int order,
+inline program dpm_solver_plus_plus(const legs& steps, int order,
                                     second_order_term second = second_order_term::halved,
                                     third_order_term third = third_order_term::exact) {
-  return multistep(nodes, ramped_orders(nodes, order, "dpm_solver_plus_plus"),
+  return multistep(steps, ramped_orders(steps, order, "dpm_solver_plus_plus"),
                    {.second = second, .third = third});
 }
 
 /// DPM-Solver in noise prediction, multistep (Lu et al. 2022a; 2022b, appendix B).
-inline program dpm_solver_multistep(const grid& nodes, int order,
+inline program dpm_solver_multistep(const legs& steps, int order,
                                     second_order_term second = second_order_term::halved,
                                     third_order_term third = third_order_term::exact) {
-  return multistep(nodes, ramped_orders(nodes, order, "dpm_solver_multistep"),
+  return multistep(steps, ramped_orders(steps, order, "dpm_solver_multistep"),
                    {.row = noise_row, .second = second, .third = third});
 }
 
 /// SDE-DPM-Solver++ of orders 1 to 3. eta scales the variance: 0 is the ODE, 1 the reverse SDE.
 /// Weak order 2 from order 2 on.
-inline program sde_dpm_solver_plus_plus(const grid& nodes, int order, double eta = 1,
+inline program sde_dpm_solver_plus_plus(const legs& steps, int order, double eta = 1,
                                         second_order_term second = second_order_term::halved,
                                         third_order_term third = third_order_term::exact) {
   constexpr const char* name = "sde_dpm_solver_plus_plus";
   detail::require(eta >= 0 && std::isfinite(eta), name, "eta", eta, "valid: 0 <= eta < inf");
   multistep_model model{.second = second, .third = third};
   if (eta > 0) model.stochasticity = [tau = std::sqrt(eta)](const node&) { return tau; };
-  return multistep(nodes, ramped_orders(nodes, order, name), model);
+  return multistep(steps, ramped_orders(steps, order, name), model);
 }
 
 /// Exponential Adams-Bashforth of any order in the half log-SNR: exact integrals of the polynomial.
-inline program exponential_adams(const grid& nodes, int order, plane_row row = clean_row) {
-  return multistep(nodes, ramped_orders(nodes, order, "exponential_adams"), {.row = row});
+inline program exponential_adams(const legs& steps, int order, plane_row row = clean_row) {
+  return multistep(steps, ramped_orders(steps, order, "exponential_adams"), {.row = row});
 }
 
 /// DEIS with the polynomial in the schedule's time (tAB); integrals by 32-point Gauss quadrature.
 template <noise_schedule Schedule>
-program deis_in_time(const Schedule& schedule, const grid& nodes, int order);
+program deis_in_time(const Schedule& schedule, const legs& steps, int order);
 
 /// DEIS with the polynomial in log(sigma / alpha), the variable most implementations use.
-inline program deis(const grid& nodes, int order = 3) {
-  return multistep(nodes, ramped_orders(nodes, order, "deis"), {.row = noise_row});
+inline program deis(const legs& steps, int order = 3) {
+  return multistep(steps, ramped_orders(steps, order, "deis"), {.row = noise_row});
 }
 
 namespace detail {
@@ -232,20 +231,17 @@ linear mean_output(const Polynomial& polynomial, const output_history& outputs, 
 }
 
 template <class Polynomial>
-program multistep(const grid& nodes, std::span<const int> orders, const multistep_model& model,
+program multistep(const legs& steps, std::span<const int> orders, const multistep_model& model,
                   const Polynomial& polynomial) {
-  check_levels("multistep", nodes);
-  if (orders.size() + 1 != nodes.size())
+  if (orders.size() != steps.size())
     fail("multistep", "orders", static_cast<double>(orders.size()),
-         "valid: one order for each of N >= 1 steps, nodes = " + std::to_string(nodes.size()));
+         "valid: one order for each step, steps = " + std::to_string(steps.size()));
   if (model.row != clean_row && model.row != noise_row)
     fail("multistep", "row.x0", model.row.x0, "valid: data (1, 0) or noise (0, 1)");
-  recorder r(nodes.front());
-  linear x = r.state();
   output_history outputs;
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const node& from = nodes[i];
-    const node& to = nodes[i + 1];
+  return walk_anywhere("multistep", steps, [&](recorder& r, linear x, const leg& l, std::size_t i) {
+    const node& from = l.from;
+    const node& to = l.to;
     const estimate e = r.evaluate(x, from);
     outputs.push_back({from, output_of(e, x, from, model.row, model.noise)});
     require(orders[i] >= 1, "multistep", "order", orders[i], "valid: order >= 1");
@@ -255,22 +251,21 @@ program multistep(const grid& nodes, std::span<const int> orders, const multiste
     if (step.gain != 0)
       x += step.gain * mean_output(polynomial, outputs, orders[i], from, to, step);
     if (model.stochasticity) x += step.noise * r.draw(increment(from, to));
-    r.mark(x, to);
-  }
-  return r.finish(x);
+    return x;
+  });
 }
 
 }  // namespace detail
 
 template <noise_schedule Schedule>
-program deis_in_time(const Schedule& schedule, const grid& nodes, int order) {
-  return detail::multistep(nodes, ramped_orders(nodes, order, "deis_in_time"), {.row = noise_row},
+program deis_in_time(const Schedule& schedule, const legs& steps, int order) {
+  return detail::multistep(steps, ramped_orders(steps, order, "deis_in_time"), {.row = noise_row},
                            detail::time_polynomial<Schedule>{schedule});
 }
 
-inline program multistep(const grid& nodes, std::span<const int> orders,
+inline program multistep(const legs& steps, std::span<const int> orders,
                          const multistep_model& model) {
-  return detail::multistep(nodes, orders, model, detail::lambda_polynomial{model});
+  return detail::multistep(steps, orders, model, detail::lambda_polynomial{model});
 }
 
 }  // namespace tweedie

@@ -18,12 +18,12 @@ namespace tweedie {
 /// if `noise` asks for it. Trailing stages with zero weight are skipped, as in `runge_kutta`.
 template <class Schedule>
 requires differentiable_schedule<Schedule> && invertible_schedule<Schedule> program
-runge_kutta_in_time(const Schedule& schedule, const grid& nodes,
+runge_kutta_in_time(const Schedule& schedule, const legs& steps,
                     const butcher_tableau& method = heun_tableau, const churn& noise = {}) {
   const auto between = [&](double level) {
     return node_at(schedule, schedule.time_of(-std::log(level)));
   };
-  const auto step = [&](recorder& r, linear& x, const node& from, const node& to) {
+  const auto step = [&](recorder& r, linear x, const node& from, const node& to) {
     const double h = to.time - from.time;
     const std::size_t stages = to.level.sigma == 0 ? 1 : method.weighted_stages();
     std::vector<linear> k;
@@ -38,13 +38,11 @@ runge_kutta_in_time(const Schedule& schedule, const grid& nodes,
       const auto [alpha, sigma] = at.level;
       k.push_back(rate.alpha * e.clean + rate.sigma / sigma * (stage - alpha * e.clean));
     }
-    if (to.level.sigma == 0) {
-      x += h * k[0];
-      return;
-    }
-    for (std::size_t i = 0; i < stages; ++i) x += h * method.b[i] * k[i];
+    for (std::size_t i = 0; i < stages; ++i)
+      x += h * (to.level.sigma == 0 ? 1 : method.b[i]) * k[i];
+    return x;
   };
-  return detail::churned("runge_kutta_in_time", nodes, between, noise, step);
+  return detail::churned("runge_kutta_in_time", steps, between, noise, step);
 }
 
 }  // namespace tweedie

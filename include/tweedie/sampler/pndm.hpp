@@ -11,11 +11,9 @@
 // grid both are of first order in general.
 #pragma once
 
-#include <array>
 #include <vector>
 
-#include "tweedie/grid/grid.hpp"
-#include "tweedie/program/recorder.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -45,34 +43,23 @@ inline void remember(std::vector<linear>& history, const linear& e) {
   if (history.size() > 4) history.erase(history.begin());
 }
 
-// PLMS from node `first` on, given the estimates at earlier nodes.
-inline linear plms_tail(recorder& r, linear x, const grid& nodes, std::size_t first,
-                        std::vector<linear> history) {
-  for (std::size_t i = first; i + 1 < nodes.size(); ++i) {
-    remember(history, r.evaluate(x, nodes[i]).noise);
-    x = transfer(x, plms_noise(history), nodes[i].level, nodes[i + 1].level);
-    r.mark(x, nodes[i + 1]);
-  }
-  return x;
+// One step of PLMS: the new estimate, and the transfer along the combination.
+inline linear plms_step(recorder& r, const linear& x, const leg& l, std::vector<linear>& history) {
+  remember(history, r.evaluate(x, l.from).noise);
+  return transfer(x, plms_noise(history), l.from.level, l.to.level);
 }
 
 }  // namespace detail
 
 /// PLMS started by a pseudo Heun step: N steps, N + 1 evaluations.
-inline program plms(const grid& nodes) {
-  check_descending("plms", nodes);
-  recorder r(nodes.front());
-  linear x = r.state();
-  const linear e = r.evaluate(x, nodes[0]).noise;
-  linear trial = transfer(x, e, nodes[0].level, nodes[1].level);
-  if (nodes.size() == 2) {
-    r.mark(trial, nodes[1]);
-    return r.finish(trial);
-  }
-  const linear ahead = r.evaluate(trial, nodes[1]).noise;
-  x = transfer(x, (e + ahead) / 2, nodes[0].level, nodes[1].level);
-  r.mark(x, nodes[1]);
-  return r.finish(detail::plms_tail(r, x, nodes, 1, {e}));
+inline program plms(const legs& steps) {
+  std::vector<linear> history;
+  return walk("plms", steps, [&](recorder& r, const linear& x, const leg& l, std::size_t i) {
+    linear next = detail::plms_step(r, x, l, history);
+    if (i > 0 || steps.size() == 1) return next;
+    const linear ahead = r.evaluate(next, l.to).noise;
+    return transfer(x, (history[0] + ahead) / 2, l.from.level, l.to.level);
+  });
 }
 
 /// PLMS started by three pseudo Runge-Kutta steps: N steps, N + 9 evaluations. The midpoints are
@@ -80,31 +67,24 @@ inline program plms(const grid& nodes) {
 /// \throws std::invalid_argument if the grid does not fall, starts from pure noise, or has fewer
 ///   than three steps before clean data.
 template <noise_schedule Schedule>
-program pndm(const Schedule& schedule, const grid& nodes) {
-  check_descending("pndm", nodes);
-  detail::require(nodes.size() >= 4, "pndm", "steps", static_cast<double>(nodes.size()) - 1,
+program pndm(const Schedule& schedule, const legs& steps) {
+  check_descending("pndm", steps);
+  detail::require(steps.size() >= 3, "pndm", "steps", static_cast<double>(steps.size()),
                   "valid: at least 3 steps, 4 if the grid ends in clean data");
-  detail::require(nodes[3].level.sigma > 0, "pndm", "sigma of node 3", nodes[3].level.sigma,
+  detail::require(steps[2].to.level.sigma > 0, "pndm", "sigma of node 3", steps[2].to.level.sigma,
                   "valid: sigma > 0; take at least 4 steps if the grid ends in clean data");
-  recorder r(nodes.front());
-  linear x = r.state();
   std::vector<linear> history;
-  for (std::size_t i = 0; i < 3; ++i) {
-    const node& from = nodes[i];
-    const node& to = nodes[i + 1];
+  return walk("pndm", steps, [&](recorder& r, const linear& x, const leg& l, std::size_t i) {
+    if (i >= 3) return detail::plms_step(r, x, l, history);
+    const auto& [from, to] = l;
     const node middle = node_at(schedule, (from.time + to.time) / 2);
     const linear e1 = r.evaluate(x, from).noise;
-    linear x2 = transfer(x, e1, from.level, middle.level);
-    const linear e2 = r.evaluate(x2, middle).noise;
-    linear x3 = transfer(x, e2, from.level, middle.level);
-    const linear e3 = r.evaluate(x3, middle).noise;
-    linear x4 = transfer(x, e3, from.level, to.level);
-    const linear e4 = r.evaluate(x4, to).noise;
-    x = transfer(x, (e1 + 2 * e2 + 2 * e3 + e4) / 6, from.level, to.level);
+    const linear e2 = r.evaluate(transfer(x, e1, from.level, middle.level), middle).noise;
+    const linear e3 = r.evaluate(transfer(x, e2, from.level, middle.level), middle).noise;
+    const linear e4 = r.evaluate(transfer(x, e3, from.level, to.level), to).noise;
     detail::remember(history, e1);
-    r.mark(x, to);
-  }
-  return r.finish(detail::plms_tail(r, x, nodes, 3, std::move(history)));
+    return transfer(x, (e1 + 2 * e2 + 2 * e3 + e4) / 6, from.level, to.level);
+  });
 }
 
 }  // namespace tweedie

@@ -19,11 +19,11 @@ namespace tweedie {
 /// With churn before each step if `noise` asks for it. `between(level)` makes the node of a noise
 /// level that is not in the grid.
 template <class NodeMaker>
-program power_midpoint(const grid& nodes, const NodeMaker& between, double rho = 3,
+program power_midpoint(const legs& steps, const NodeMaker& between, double rho = 3,
                        const churn& noise = {}) {
   detail::require(rho > 0 && std::isfinite(rho), "power_midpoint", "rho", rho,
                   "valid: 0 < rho < inf");
-  const auto step = [&](recorder& r, linear& x, const node& from, const node& to) {
+  const auto step = [&](recorder& r, linear x, const node& from, const node& to) {
     const double u = chart_coordinate(noise_row, from.level);
     const double u_s = noise_level(to.level);
     const linear y = x / from.level.alpha;
@@ -32,9 +32,9 @@ program power_midpoint(const grid& nodes, const NodeMaker& between, double rho =
     const double m = noise_level(middle.level);
     linear x_m = middle.level.alpha * (y + (m - u) * slope(noise_row, x, e, from));
     e = r.evaluate(x_m, middle);
-    x = to.level.alpha * (y + (u_s - u) * slope(noise_row, x_m, e, middle));
+    return to.level.alpha * (y + (u_s - u) * slope(noise_row, x_m, e, middle));
   };
-  return detail::churned("power_midpoint", nodes, between, noise, step);
+  return detail::churned("power_midpoint", steps, between, noise, step);
 }
 
 }  // namespace tweedie

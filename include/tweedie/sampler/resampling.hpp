@@ -10,9 +10,8 @@
 #include <cstddef>
 #include <vector>
 
-#include "tweedie/grid/grid.hpp"
-#include "tweedie/program/recorder.hpp"
 #include "tweedie/sampler/ddim.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -46,25 +45,13 @@ inline program resampled(const grid& nodes, int jump, int times, double eta = 1)
   detail::require(eta >= 0 && eta <= 1, "resampled", "eta", eta, "valid: 0 <= eta <= 1");
   const int steps = static_cast<int>(nodes.size()) - 1;
   const auto at = [&](int to_go) { return nodes[static_cast<std::size_t>(steps - to_go)]; };
-  recorder r(nodes.front());
-  linear x = r.state();
-  int here = steps;
-  for (const int next : resampling_walk(steps, jump, times)) {
-    const node from = at(here);
-    const node to = at(next);
-    if (next < here) {
-      const ddim_weights w = ddim_step(from.level, to.level, eta);
-      const estimate e = r.evaluate(x, from);
-      x = w.state * x + w.clean * e.clean;
-      if (w.noise > 0) x += w.noise * r.draw();
-    } else {
-      const transition_kernel q = transition(from.level, to.level);
-      x = q.mean * x + std::sqrt(q.variance) * r.draw();
-    }
-    r.mark(x, to);
-    here = next;
-  }
-  return r.finish(x);
+  grid visited{nodes.front()};
+  for (const int to_go : resampling_walk(steps, jump, times)) visited.push_back(at(to_go));
+  return walk_anywhere("resampled", visited, [&](recorder& r, const linear& x, const leg& l) {
+    if (noise_level(l.to.level) < noise_level(l.from.level)) return detail::ddim_step(r, x, l, eta);
+    const transition_kernel q = transition(l.from.level, l.to.level);
+    return q.mean * x + std::sqrt(q.variance) * r.draw();
+  });
 }
 
 }  // namespace tweedie

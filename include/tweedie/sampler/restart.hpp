@@ -56,7 +56,7 @@ program restart(const grid& nodes, const NodeMaker& between,
   linear x = r.state();
   for (std::size_t n = 0; n + 1 < nodes.size(); ++n) {
     const node& reached = nodes[n + 1];
-    runge_kutta_step(r, x, nodes[n], reached, method, between);
+    x = runge_kutta_step(r, x, nodes[n], reached, method, between);
     r.mark(x, reached);
     for (std::size_t k = 0; k < intervals.size(); ++k) {
       if (at[k] != n + 1) continue;
@@ -69,7 +69,7 @@ program restart(const grid& nodes, const NodeMaker& between,
         r.mark(x, from);
         for (std::size_t j = 1; j < levels.size(); ++j) {
           const node to = j + 1 == levels.size() ? reached : between(levels[j]);
-          runge_kutta_step(r, x, from, to, method, between);
+          x = runge_kutta_step(r, x, from, to, method, between);
           r.mark(x, to);
           from = to;
         }

@@ -13,8 +13,7 @@
 
 #include <cmath>
 
-#include "tweedie/grid/grid.hpp"
-#include "tweedie/program/recorder.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -32,48 +31,37 @@ struct reverse_weights {
   double squared_diffusion = 0;
 };
 
-inline void reverse_step(recorder& r, linear& x, const node& from, const node& to,
-                         const reverse_weights& w, reverse_process process) {
-  require(from.level.sigma > 0, "reverse_step", "sigma", from.level.sigma, "valid: sigma > 0");
+inline linear reverse_step(recorder& r, const linear& x, const leg& l, const reverse_weights& w,
+                           reverse_process process) {
+  require(l.from.level.sigma > 0, "reverse_step", "sigma", l.from.level.sigma, "valid: sigma > 0");
   const double share = process == reverse_process::sde ? 1 : 0.5;
-  const estimate e = r.evaluate(x, from);
-  x = w.state * x - share * w.squared_diffusion / from.level.sigma * e.noise;
-  if (process == reverse_process::sde && to.level.sigma > 0)
-    x += std::sqrt(w.squared_diffusion) * r.draw();
+  const estimate e = r.evaluate(x, l.from);
+  linear next = w.state * x - share * w.squared_diffusion / l.from.level.sigma * e.noise;
+  if (process == reverse_process::sde && l.to.level.sigma > 0)
+    next += std::sqrt(w.squared_diffusion) * r.draw();
+  return next;
 }
 
 }  // namespace detail
 
 /// The forward kernels between neighbouring nodes, run backwards.
-inline program reverse_diffusion(const grid& nodes,
+inline program reverse_diffusion(const legs& steps,
                                  reverse_process process = reverse_process::sde) {
-  check_descending("reverse_diffusion", nodes);
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const transition_kernel forward = transition(nodes[i + 1].level, nodes[i].level);
-    detail::reverse_step(r, x, nodes[i], nodes[i + 1], {2 - forward.mean, forward.variance},
-                         process);
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+  return walk("reverse_diffusion", steps, [&](recorder& r, linear x, const leg& l) {
+    const transition_kernel forward = transition(l.to.level, l.from.level);
+    return detail::reverse_step(r, x, l, {2 - forward.mean, forward.variance}, process);
+  });
 }
 
 /// Euler-Maruyama in the time of `schedule`, on its own nodes.
 template <differentiable_schedule Schedule>
-program euler_maruyama(const Schedule& schedule, const grid& nodes,
+program euler_maruyama(const Schedule& schedule, const legs& steps,
                        reverse_process process = reverse_process::sde) {
-  check_descending("euler_maruyama", nodes);
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const diffusion_coefficients c = forward_sde(schedule, nodes[i].time);
-    const double dt = nodes[i].time - nodes[i + 1].time;
-    detail::reverse_step(r, x, nodes[i], nodes[i + 1], {1 - c.drift * dt, c.squared_diffusion * dt},
-                         process);
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+  return walk("euler_maruyama", steps, [&](recorder& r, linear x, const leg& l) {
+    const diffusion_coefficients c = forward_sde(schedule, l.from.time);
+    const double dt = l.from.time - l.to.time;
+    return detail::reverse_step(r, x, l, {1 - c.drift * dt, c.squared_diffusion * dt}, process);
+  });
 }
 
 }  // namespace tweedie

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "tweedie/sampler/chart.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -116,17 +117,14 @@ constexpr butcher_tableau second_order_tableau(double c) {
           .embedded = {1}};
 }
 
-/// One step of `method`: x, at `from`, is replaced by the state at `to`. `between(level)` makes the
+/// One step of `method`: the state at `to` from x, which stands at `from`. `between(level)` makes the
 /// node of a noise level that is neither; methods with c_i = 0 and 1 only never ask for one.
 template <class NodeMaker>
-void runge_kutta_step(recorder& r, linear& x, const node& from, const node& to,
-                      const butcher_tableau& method, const NodeMaker& between,
-                      plane_row row = noise_row) {
+linear runge_kutta_step(recorder& r, linear x, const node& from, const node& to,
+                        const butcher_tableau& method, const NodeMaker& between,
+                        plane_row row = noise_row) {
   estimate e = r.evaluate(x, from);
-  if (to.level.sigma == 0) {
-    x = to.level.alpha * e.clean;
-    return;
-  }
+  if (to.level.sigma == 0) return to.level.alpha * e.clean;
   const double u = chart_coordinate(row, from.level);
   const double h = chart_coordinate(row, to.level) - u;
   const linear start = x / determinant(from.level, row);
@@ -143,31 +141,26 @@ void runge_kutta_step(recorder& r, linear& x, const node& from, const node& to,
   }
   x = start;
   for (std::size_t i = 0; i < stages; ++i) x += h * method.b[i] * k[i];
-  x *= determinant(to.level, row);
+  return determinant(to.level, row) * x;
 }
 
 /// Integrates from node to node of a descending grid. Trailing stages with zero weight are
 /// skipped: Bogacki-Shampine costs 3 evaluations per step, Dormand-Prince and Tsitouras 6.
 /// \throws std::invalid_argument if the grid does not descend or leaves the chart of `row`
 template <class NodeMaker>
-program runge_kutta(const grid& nodes, const butcher_tableau& method, const NodeMaker& between,
+program runge_kutta(const legs& steps, const butcher_tableau& method, const NodeMaker& between,
                     plane_row row = noise_row) {
-  check_descending("runge_kutta", nodes);
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t n = 0; n + 1 < nodes.size(); ++n) {
-    runge_kutta_step(r, x, nodes[n], nodes[n + 1], method, between, row);
-    r.mark(x, nodes[n + 1]);
-  }
-  return r.finish(x);
+  return walk("runge_kutta", steps, [&](recorder& r, linear x, const leg& l) {
+    return runge_kutta_step(r, x, l.from, l.to, method, between, row);
+  });
 }
 
 /// The same for methods that stay on the grid (Euler, Heun).
 /// \throws std::invalid_argument if the method has stages between the nodes.
-inline program runge_kutta(const grid& nodes, const butcher_tableau& method,
+inline program runge_kutta(const legs& steps, const butcher_tableau& method,
                            plane_row row = noise_row) {
   return runge_kutta(
-      nodes, method,
+      steps, method,
       [](double level) -> node {
         detail::fail("runge_kutta", "noise level", level,
                      "this method evaluates between the nodes; pass a schedule or a node maker");

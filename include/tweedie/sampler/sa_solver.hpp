@@ -24,16 +24,16 @@ inline auto stochastic_between(double first_time, double last_time, double tau =
 /// SA-Solver with a predictor on `predictor` outputs and a corrector on `corrector` outputs, the new
 /// one included (0: none). `leading` is the rule of the authors' code for two-point formulas, meant
 /// for few steps; `exact` integrates them exactly.
-inline program sa_solver(const grid& nodes, std::function<double(const node& from)> tau,
+inline program sa_solver(const legs& steps, std::function<double(const node& from)> tau,
                          int predictor = 2, int corrector = 2,
                          second_order_term second = second_order_term::exact) {
   detail::require(corrector >= 0, "sa_solver", "corrector", corrector, "valid: corrector >= 0");
-  std::vector<adams_step> steps;
-  for (const int p : ramped_orders(nodes, predictor, "sa_solver")) {
-    const int known = static_cast<int>(steps.size()) + 2;
-    steps.push_back({p, corrector < known ? corrector : known});
+  std::vector<adams_step> orders;
+  for (const int p : ramped_orders(steps, predictor, "sa_solver")) {
+    const int known = static_cast<int>(orders.size()) + 2;
+    orders.push_back({p, corrector < known ? corrector : known});
   }
-  return predictor_corrector(nodes, steps, {.second = second, .stochasticity = std::move(tau)});
+  return predictor_corrector(steps, orders, {.second = second, .stochasticity = std::move(tau)});
 }
 
 }  // namespace tweedie

@@ -15,6 +15,7 @@
 
 #include "tweedie/sampler/ancestral.hpp"
 #include "tweedie/sampler/chart.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -35,27 +36,23 @@ struct sde_options {
 /// is x' = D without noise.
 /// \throws std::invalid_argument if the grid does not fall or an option is outside its range.
 template <class NodeMaker>
-program dpmpp_sde(const grid& nodes, const NodeMaker& between, const sde_options& options = {}) {
+program dpmpp_sde(const legs& steps, const NodeMaker& between, const sde_options& options = {}) {
   constexpr const char* name = "dpmpp_sde";
-  check_descending(name, nodes);
   detail::require(options.eta >= 0, name, "eta", options.eta, "valid: eta >= 0");
   detail::require_noise_scale(name, options.noise_scale);
   const double r_middle = options.middle;
   detail::require(r_middle > 0 && r_middle < 1, name, "middle", r_middle, "valid: 0 < middle < 1");
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const signal_noise to = nodes[i + 1].level;
-    const estimate e = r.evaluate(x, nodes[i]);
+  return walk(name, steps, [&](recorder& r, linear x, const leg& l) {
+    const signal_noise to = l.to.level;
+    const estimate e = r.evaluate(x, l.from);
     if (to.sigma == 0) {
       x = to.alpha * e.clean;
-      r.mark(x, nodes[i + 1]);
-      continue;
+      return x;
     }
-    const double u = chart_coordinate(noise_row, nodes[i].level);
+    const double u = chart_coordinate(noise_row, l.from.level);
     const double v = noise_level(to);
     const double s = u * std::pow(v / u, r_middle);
-    const linear y = x / nodes[i].level.alpha;
+    const linear y = x / l.from.level.alpha;
     const auto stage = [&](double level, const linear& clean, const linear& z) {
       const auto [down, up] = ancestral_split(u, level, options.eta);
       return down / u * y + (1 - down / u) * clean + options.noise_scale * up * z;
@@ -74,10 +71,8 @@ program dpmpp_sde(const grid& nodes, const NodeMaker& between, const sde_options
     linear x_s = middle.level.alpha * stage(s, e.clean, z_s);
     const linear clean_s = r.evaluate(x_s, middle).clean;
     const double weight = 1 / (2 * r_middle);
-    x = to.alpha * stage(v, (1 - weight) * e.clean + weight * clean_s, z_v);
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+    return to.alpha * stage(v, (1 - weight) * e.clean + weight * clean_s, z_v);
+  });
 }
 
 }  // namespace tweedie

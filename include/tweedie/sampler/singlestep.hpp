@@ -13,6 +13,7 @@
 #pragma once
 
 #include "tweedie/sampler/multistep.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -25,10 +26,10 @@ enum class singlestep_third {
 };
 
 /// Orders 1, 2, ..., order, 1, 2, ..., order, cut off at the end.
-inline std::vector<int> block_orders(const grid& nodes, int order) {
+inline std::vector<int> block_orders(const legs& steps, int order) {
   detail::require(order >= 1, "block_orders", "order", order, "valid: order >= 1");
   std::vector<int> orders;
-  for (int i = 0; i + 1 < static_cast<int>(nodes.size()); ++i) orders.push_back(i % order + 1);
+  for (int i = 0; i < static_cast<int>(steps.size()); ++i) orders.push_back(i % order + 1);
   return orders;
 }
 
@@ -36,54 +37,51 @@ inline std::vector<int> block_orders(const grid& nodes, int order) {
 /// block's start over k outputs. An order above the number of known outputs is lowered to it.
 /// Stochastic models draw fresh noise at every step and use only the newest: what the intermediate
 /// points contribute is a bias of weak order 1.
-inline program singlestep(const grid& nodes, std::span<const int> orders,
+inline program singlestep(const legs& steps, std::span<const int> orders,
                           const multistep_model& model = {},
                           singlestep_third third = singlestep_third::quadratic) {
-  check_levels("singlestep", nodes);
-  if (orders.size() + 1 != nodes.size())
+  if (orders.size() != steps.size())
     detail::fail("singlestep", "orders", static_cast<double>(orders.size()),
-                 "valid: one for each of N >= 1 steps, nodes = " + std::to_string(nodes.size()));
+                 "valid: one for each step, steps = " + std::to_string(steps.size()));
   const detail::lambda_polynomial polynomial{model};
-  recorder r(nodes.front());
-  linear x = r.state();
   linear start;
   detail::output_history outputs;
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const node& to = nodes[i + 1];
-    const estimate e = r.evaluate(x, nodes[i]);
-    outputs.push_back({nodes[i], detail::output_of(e, x, nodes[i], model.row, model.noise)});
-    detail::require(orders[i] >= 1 && orders[i] <= 3, "singlestep", "order", orders[i],
-                    "valid: 1, 2, 3");
-    const auto order = static_cast<std::size_t>(orders[i]);
-    const std::size_t known = order < outputs.size() ? order : outputs.size();
-    if (known == 1) start = x;
+  return walk_anywhere(
+      "singlestep", steps, [&](recorder& r, linear x, const leg& l, std::size_t i) {
+        const node& to = l.to;
+        const estimate e = r.evaluate(x, l.from);
+        outputs.push_back({l.from, detail::output_of(e, x, l.from, model.row, model.noise)});
+        detail::require(orders[i] >= 1 && orders[i] <= 3, "singlestep", "order", orders[i],
+                        "valid: 1, 2, 3");
+        const auto order = static_cast<std::size_t>(orders[i]);
+        const std::size_t known = order < outputs.size() ? order : outputs.size();
+        if (known == 1) start = x;
 
-    const detail::known_output& first = newest(outputs, known - 1);
-    const double tau = model.stochasticity ? model.stochasticity(first.at) : 0;
-    const exponential_step step = step_between(first.at.level, to.level, model.row, tau);
-    std::vector<double> positions{0};
-    std::vector<double> means{1};
-    std::vector<const linear*> values{&first.value};
-    const auto use = [&](std::size_t back) {
-      const detail::known_output& output = newest(outputs, back);
-      positions.push_back(polynomial.position(output.at, first.at, to, step));
-      means.push_back(exponential_mean_power(static_cast<int>(means.size()), step.exponent));
-      values.push_back(&output.value);
-    };
-    if (to.level.sigma > 0 && first.at.level.alpha > 0 && step.length != 0) {
-      if (known > 1) use(0);
-      if (known == 2) means = polynomial.mean_powers(first.at, to, step, 2);
-      if (known == 3 && third != singlestep_third::newest_slope) use(1);
-      if (known == 3 && third == singlestep_third::published_sde)
-        means[2] -= 2 * to.level.alpha / step.gain;
-    }
-    const std::vector<double> weights = interpolation_weights(positions, means);
-    x = step.state * start;
-    for (std::size_t j = 0; j < weights.size(); ++j) x += step.gain * weights[j] * *values[j];
-    if (model.stochasticity) x += step.noise * r.draw(detail::increment(first.at, to));
-    r.mark(x, to);
-  }
-  return r.finish(x);
+        const detail::known_output& first = newest(outputs, known - 1);
+        const double tau = model.stochasticity ? model.stochasticity(first.at) : 0;
+        const exponential_step step = step_between(first.at.level, to.level, model.row, tau);
+        std::vector<double> positions{0};
+        std::vector<double> means{1};
+        std::vector<const linear*> values{&first.value};
+        const auto use = [&](std::size_t back) {
+          const detail::known_output& output = newest(outputs, back);
+          positions.push_back(polynomial.position(output.at, first.at, to, step));
+          means.push_back(exponential_mean_power(static_cast<int>(means.size()), step.exponent));
+          values.push_back(&output.value);
+        };
+        if (to.level.sigma > 0 && first.at.level.alpha > 0 && step.length != 0) {
+          if (known > 1) use(0);
+          if (known == 2) means = polynomial.mean_powers(first.at, to, step, 2);
+          if (known == 3 && third != singlestep_third::newest_slope) use(1);
+          if (known == 3 && third == singlestep_third::published_sde)
+            means[2] -= 2 * to.level.alpha / step.gain;
+        }
+        const std::vector<double> weights = interpolation_weights(positions, means);
+        x = step.state * start;
+        for (std::size_t j = 0; j < weights.size(); ++j) x += step.gain * weights[j] * *values[j];
+        if (model.stochasticity) x += step.noise * r.draw(detail::increment(first.at, to));
+        return x;
+      });
 }
 
 }  // namespace tweedie

@@ -15,6 +15,7 @@
 
 #include "tweedie/sampler/ancestral.hpp"
 #include "tweedie/sampler/runge_kutta.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -52,30 +53,24 @@ inline void check_churn(const char* function, const churn& noise) {
   require_noise_scale(function, noise.noise_scale);
 }
 
-// Raises the level, then `step(recorder, x, from, to)` from the raised node.
+// Raises the level, then the state `step(recorder, x, from, to)` leaves from the raised node.
 template <class NodeMaker, class Step>
-program churned(const char* name, const grid& nodes, const NodeMaker& between, const churn& noise,
+program churned(const char* name, const legs& steps, const NodeMaker& between, const churn& noise,
                 const Step& step) {
-  check_descending(name, nodes);
-  check_signal(name, nodes);
+  check_signal(name, steps);
   check_churn(name, noise);
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    node from = nodes[i];
+  return walk(name, steps, [&](recorder& r, linear x, const leg& l) {
+    node from = l.from;
     const double u = chart_coordinate(noise_row, from.level);
-    const double v = (1 + noise.raise(u, nodes.size() - 1)) * u;
+    const double v = (1 + noise.raise(u, steps.size())) * u;
     linear z;
     if (v > u || noise.draws == churn_draws::every_step) z = r.draw();
     if (v > u) {
       from = between(v);
-      x = from.level.alpha *
-          (x / nodes[i].level.alpha + noise.noise_scale * raising_noise(u, v) * z);
+      x = from.level.alpha * (x / l.from.level.alpha + noise.noise_scale * raising_noise(u, v) * z);
     }
-    step(r, x, from, nodes[i + 1]);
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+    return step(r, x, from, l.to);
+  });
 }
 
 }  // namespace detail
@@ -83,11 +78,11 @@ program churned(const char* name, const grid& nodes, const NodeMaker& between, c
 /// Algorithm 2 with any explicit method; the paper's is Heun's. `between(level)` makes the node of a
 /// level that is not in the grid: up to sqrt(2) times the first level, unless churn.highest is lower.
 template <class NodeMaker>
-program stochastic_edm(const grid& nodes, const NodeMaker& between, const churn& noise,
+program stochastic_edm(const legs& steps, const NodeMaker& between, const churn& noise,
                        const butcher_tableau& method = heun_tableau) {
-  return detail::churned("stochastic_edm", nodes, between, noise,
-                         [&](recorder& r, linear& x, const node& from, const node& to) {
-                           runge_kutta_step(r, x, from, to, method, between);
+  return detail::churned("stochastic_edm", steps, between, noise,
+                         [&](recorder& r, linear x, const node& from, const node& to) {
+                           return runge_kutta_step(r, x, from, to, method, between);
                          });
 }
 
@@ -96,24 +91,19 @@ program stochastic_edm(const grid& nodes, const NodeMaker& between, const churn&
 /// followed by a raise to v. Levels may repeat: diffusers ends so where the last level is
 /// sigma_min.
 template <class Conversion>
-program late_churn_euler(const grid& nodes, const churn& noise, const Conversion& estimate_from) {
-  check_levels("late_churn_euler", nodes);
+program late_churn_euler(const legs& steps, const churn& noise, const Conversion& estimate_from) {
   detail::check_churn("late_churn_euler", noise);
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const signal_noise to = nodes[i + 1].level;
-    const double u = chart_coordinate(noise_row, nodes[i].level);
-    const double v = (1 + noise.raise(u, nodes.size() - 1)) * u;
-    const estimate e = r.evaluate(x, nodes[i]);
-    linear y = x / nodes[i].level.alpha;
+  return walk_anywhere("late_churn_euler", steps, [&](recorder& r, linear x, const leg& l) {
+    const signal_noise to = l.to.level;
+    const double u = chart_coordinate(noise_row, l.from.level);
+    const double v = (1 + noise.raise(u, steps.size())) * u;
+    const estimate e = r.evaluate(x, l.from);
+    linear y = x / l.from.level.alpha;
     if (v > u) y += noise.noise_scale * detail::raising_noise(u, v) * r.draw();
     const state_output weights = estimate_from(u, v);
     const linear clean = weights.x * y + weights.y * e.output;
-    x = to.alpha * (y + (noise_level(to) - v) / v * (y - clean));
-    r.mark(x, nodes[i + 1]);
-  }
-  return r.finish(x);
+    return to.alpha * (y + (noise_level(to) - v) / v * (y - clean));
+  });
 }
 
 }  // namespace tweedie

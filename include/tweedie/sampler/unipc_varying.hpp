@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tweedie/sampler/corrector.hpp"
+#include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
 
@@ -55,24 +56,21 @@ inline std::vector<std::vector<double>> derivative_weights(std::span<const doubl
 /// means correction with the predictor's outputs and the new one. As in `multistep`, outputs at pure
 /// noise do not enter polynomials: the step from there is not corrected.
 /// \throws std::invalid_argument if the grid does not fall, or a predictor is below 1.
-inline program unipc_published_varying(const grid& nodes, std::span<const adams_step> steps,
+inline program unipc_published_varying(const legs& steps, std::span<const adams_step> orders,
                                        plane_row row = clean_row) {
   constexpr const char* name = "unipc_published_varying";
-  check_descending(name, nodes);
-  detail::require(steps.size() + 1 == nodes.size(), name, "steps",
-                  static_cast<double>(steps.size()), "valid: one for each step of the grid");
-  recorder r(nodes.front());
-  linear x = r.state();
+  detail::require(orders.size() == steps.size(), name, "steps", static_cast<double>(orders.size()),
+                  "valid: one for each step of the grid");
   detail::output_history outputs;
   exponential_step last;
   linear base;                 // the last step to first order
   std::vector<double> places;  // of the older outputs, in units of the last step
   std::vector<linear> slopes;  // D_j
   constexpr auto reaches = detail::lambda_polynomial::reaches;
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const node& from = nodes[i];
-    const node& to = nodes[i + 1];
-    detail::require(steps[i].predictor >= 1, name, "predictor", steps[i].predictor,
+  return walk(name, steps, [&](recorder& r, linear x, const leg& l, std::size_t i) {
+    const node& from = l.from;
+    const node& to = l.to;
+    detail::require(orders[i].predictor >= 1, name, "predictor", orders[i].predictor,
                     "valid: predictor >= 1");
     const estimate e = r.evaluate(x, from);
     const linear output = row.x0 * e.clean + row.z * e.noise;
@@ -81,7 +79,7 @@ inline program unipc_published_varying(const grid& nodes, std::span<const adams_
       for (std::size_t j = 2; j <= k + 1; ++j) factorial *= static_cast<double>(j);
       return last.gain * exponential_mean_power(static_cast<int>(k) + 1, last.exponent) / factorial;
     };
-    if (i > 0 && steps[i - 1].corrector > 0 && reaches(nodes[i - 1], from)) {
+    if (i > 0 && orders[i - 1].corrector > 0 && reaches(steps[i - 1].from, from)) {
       std::vector<double> all = places;
       all.push_back(1);
       const auto a = detail::derivative_weights(all);
@@ -97,7 +95,7 @@ inline program unipc_published_varying(const grid& nodes, std::span<const adams_
     base = last.state * x + last.gain * output;
     places.clear();
     slopes.clear();
-    const auto order = static_cast<std::size_t>(steps[i].predictor);
+    const auto order = static_cast<std::size_t>(orders[i].predictor);
     const std::size_t known = order < outputs.size() ? order : outputs.size();
     for (std::size_t j = 1; j < known && reaches(newest(outputs, j).at, to); ++j) {
       places.push_back((half_log_snr(newest(outputs, j).at.level) - half_log_snr(from.level)) /
@@ -110,9 +108,8 @@ inline program unipc_published_varying(const grid& nodes, std::span<const adams_
       for (std::size_t k = 0; k < places.size(); ++k)
         for (std::size_t j = 0; j < places.size(); ++j) x += weight(k) * a[k][j] * slopes[j];
     }
-    r.mark(x, to);
-  }
-  return r.finish(x);
+    return x;
+  });
 }
 
 }  // namespace tweedie

@@ -237,7 +237,7 @@ inline loaded_sampler load_flow_map_euler(const config& c, const request& how) {
 
   if (how.step.has("pairs")) {
     // Pairs (t, r) of timesteps in place of the schedule's: jumps to any time.
-    std::vector<flow_jump> jumps;
+    legs jumps;
     for (const std::vector<double>& pair : how.step.number_lists("pairs")) {
       const auto in_range = [&](double t) { return t >= 0 && t <= train_steps; };
       if (pair.size() != 2 || !std::ranges::all_of(pair, in_range))
