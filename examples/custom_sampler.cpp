@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "tweedie/grid/spacing.hpp"
-#include "tweedie/program/moments.hpp"
+#include "tweedie/program/law.hpp"
 #include "tweedie/program/print.hpp"
 #include "tweedie/sampler/ddim.hpp"
 

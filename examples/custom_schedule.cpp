@@ -5,7 +5,7 @@
 #include <cstdio>
 
 #include "tweedie/grid/spacing.hpp"
-#include "tweedie/program/moments.hpp"
+#include "tweedie/program/law.hpp"
 #include "tweedie/sampler/ddim.hpp"
 
 // The log-SNR falls along a straight line from 12 to -12.

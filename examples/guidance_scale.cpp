@@ -13,7 +13,7 @@
 #include "support/gnuplot.hpp"
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/objective/normal_divergence.hpp"
-#include "tweedie/program/moments.hpp"
+#include "tweedie/program/law.hpp"
 #include "tweedie/sampler/ddim.hpp"
 #include "tweedie/sampler/ddpm.hpp"
 

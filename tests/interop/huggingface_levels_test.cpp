@@ -6,7 +6,7 @@
 
 #include "refusal.hpp"
 #include "tweedie/interop/huggingface.hpp"
-#include "tweedie/program/moments.hpp"
+#include "tweedie/program/law.hpp"
 #include "tweedie/sampler/euler.hpp"
 
 namespace tweedie::huggingface {

@@ -9,7 +9,7 @@
 #include "refusal.hpp"
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/interop/huggingface/start.hpp"
-#include "tweedie/program/moments.hpp"
+#include "tweedie/program/law.hpp"
 #include "tweedie/sampler/ddim.hpp"
 
 namespace tweedie::huggingface {

@@ -7,7 +7,7 @@
 #include "laws/planners.hpp"
 #include "refusal.hpp"
 #include "tweedie/program/lower.hpp"
-#include "tweedie/program/moments.hpp"
+#include "tweedie/program/law.hpp"
 
 namespace tweedie::laws {
 namespace {

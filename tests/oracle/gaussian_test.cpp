@@ -7,7 +7,7 @@
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/oracle/point.hpp"
 #include "tweedie/process/reverse.hpp"
-#include "tweedie/program/moments.hpp"
+#include "tweedie/program/law.hpp"
 #include "tweedie/sampler/ddim.hpp"
 #include "tweedie/sampler/ddpm.hpp"
 #include "tweedie/schedule/continuous.hpp"

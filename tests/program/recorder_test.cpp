@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "tweedie/program/lower.hpp"
-#include "tweedie/program/moments.hpp"
+#include "tweedie/program/law.hpp"
 #include "tweedie/program/print.hpp"
 
 namespace tweedie {
@@ -188,11 +188,11 @@ TEST(print, shows_formulas_and_cost) {
   std::ostringstream text;
   text << r.finish(x);
   EXPECT_EQ(text.str(),
-            "x0 at t = 10, alpha = 0.6, sigma = 0.8\n"
-            "ask the network at x0 (t = 10, alpha = 0.6, sigma = 0.8)\n"
-            "  x0 = 0.5 x0 - 0.25 D + z0\n"
-            "step 1: x0 at t = 5, alpha = 0.8, sigma = 0.6\n"
-            "result: x0; 1 evaluations, 1 draws, 1 registers, 2 tensors read, 1 written\n");
+            "r0 at t = 10, alpha = 0.6, sigma = 0.8\n"
+            "ask the network at r0 (t = 10, alpha = 0.6, sigma = 0.8)\n"
+            "  r0 = 0.5 r0 - 0.25 D + z0\n"
+            "step 1: r0 at t = 5, alpha = 0.8, sigma = 0.6\n"
+            "result: r0; 1 evaluations, 1 draws, 1 registers, 2 tensors read, 1 written\n");
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include "tweedie/sampler/ancestral.hpp"
 #include "tweedie/sampler/consistency.hpp"
 #include "tweedie/sampler/euler.hpp"
-#include "tweedie/sampler/power_midpoint.hpp"
+#include "tweedie/sampler/midpoint.hpp"
 #include "tweedie/schedule/continuous.hpp"
 #include "tweedie/schedule/precondition.hpp"
 

@@ -7,7 +7,7 @@
 #include "drive.hpp"
 #include "kinds.hpp"
 #include "tweedie/grid/spacing.hpp"
-#include "tweedie/sampler/own_time.hpp"
+#include "tweedie/sampler/stochastic_edm.hpp"
 #include "tweedie/schedule/continuous.hpp"
 #include "tweedie/schedule/gauge.hpp"
 #include "tweedie/schedule/precondition.hpp"

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tweedie/grid/spacing.hpp"
-#include "tweedie/program/moments.hpp"
+#include "tweedie/program/law.hpp"
 #include "tweedie/sampler/ddim.hpp"
 #include "tweedie/schedule/continuous.hpp"
 

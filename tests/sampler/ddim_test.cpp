@@ -7,7 +7,7 @@
 #include "refusal.hpp"
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/process/reverse.hpp"
-#include "tweedie/program/moments.hpp"
+#include "tweedie/program/law.hpp"
 
 namespace tweedie {
 namespace {

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "tweedie/grid/spacing.hpp"
-#include "tweedie/program/moments.hpp"
+#include "tweedie/program/law.hpp"
 #include "tweedie/sampler/ancestral.hpp"
 #include "tweedie/sampler/forward_chain.hpp"
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "tweedie/grid/grid.hpp"
-#include "tweedie/program/moments.hpp"
+#include "tweedie/program/law.hpp"
 
 namespace tweedie {
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "tweedie/grid/spacing.hpp"
-#include "tweedie/program/moments.hpp"
+#include "tweedie/program/law.hpp"
 
 namespace tweedie {
 namespace {

@@ -4,11 +4,7 @@
 
 #include "refusal.hpp"
 #include "sampler/exact_flow.hpp"
-#include "tweedie/sampler/own_time.hpp"
-#include "tweedie/sampler/power_midpoint.hpp"
-#include "tweedie/sampler/reverse_sde.hpp"
 #include "tweedie/schedule/continuous.hpp"
-#include "tweedie/schedule/gauge.hpp"
 
 namespace tweedie {
 namespace {
@@ -58,83 +54,6 @@ TEST(restart, refuses_empty_intervals) {
               restart(nodes, noise_level_nodes, {{{-1, 0.5, 1, 1}}});
             }),
             "restart: lowest = -1; valid: lowest > 0");
-}
-
-TEST(power_midpoint, has_order_two_and_keeps_its_stage_at_the_clean_end) {
-  const auto plan = [](const grid& g) { return power_midpoint(g, noise_level_nodes); };
-  EXPECT_NEAR(order_between(
-                  160, [](int n) { return geometric_grid(n); }, plan),
-              2, 0.15);
-  const grid nodes = ending_clean(edm_schedule{}, geometric_grid(4));
-  EXPECT_EQ(plan(nodes).evaluations(), 10U);
-}
-
-TEST(own_time, has_its_order_on_every_clock_and_scaling) {
-  const auto order = [](const auto& schedule, const butcher_tableau& method, int steps = 1280) {
-    const auto nodes = [&](int n) {
-      grid g;
-      const double first = schedule.time_of(std::log(1 / 20.0));
-      const double last = schedule.time_of(std::log(1 / 0.2));
-      for (int i = 0; i <= n; ++i)
-        g.push_back(node_at(schedule, std::lerp(first, last, static_cast<double>(i) / n)));
-      return g;
-    };
-    return order_between(steps, nodes,
-                         [&](const grid& g) { return runge_kutta_in_time(schedule, g, method); });
-  };
-  const variance_preserving_schedule vp;
-  EXPECT_NEAR(order(vp, euler_tableau), 1, 0.15);
-  EXPECT_NEAR(order(vp, heun_tableau), 2, 0.15);
-  EXPECT_NEAR(order(in_exploding_gauge(vp), second_order_tableau(0.5)), 2, 0.15);
-  EXPECT_NEAR(order(in_preserving_gauge(edm_schedule{}), heun_tableau), 2, 0.15);
-  EXPECT_NEAR(order(rectified_flow{}, kutta_tableau, 40), 4, 0.3);
-}
-
-TEST(own_time, skips_stages_that_only_embedded_weights_use) {
-  const grid nodes = geometric_grid(4);
-  const grid clean = ending_clean(edm_schedule{}, nodes);
-  const auto cost = [&](const grid& g, const butcher_tableau& m) {
-    return runge_kutta_in_time(edm_schedule{}, g, m).evaluations();
-  };
-  EXPECT_EQ(cost(nodes, heun_tableau), 8u);
-  EXPECT_EQ(cost(nodes, bogacki_shampine_tableau), 12u);
-  EXPECT_EQ(cost(nodes, dormand_prince_tableau), 24u);
-  EXPECT_EQ(cost(nodes, tsitouras_tableau), 24u);
-  EXPECT_EQ(cost(clean, bogacki_shampine_tableau), 13u);
-  // On the EDM clock the methods are those of the noise level.
-  for (const butcher_tableau& m : {bogacki_shampine_tableau, dormand_prince_tableau})
-    expect_same_law(runge_kutta_in_time(edm_schedule{}, clean, m),
-                    runge_kutta(clean, m, noise_level_nodes), 1e-12);
-}
-
-TEST(own_time, is_heun_in_noise_levels_on_the_edm_clock) {
-  grid nodes = geometric_grid(9);
-  EXPECT_NEAR(gain_error(runge_kutta_in_time(edm_schedule{}, nodes), nodes),
-              gain_error(runge_kutta(nodes, heun_tableau), nodes), 1e-13);
-}
-
-TEST(reverse_sde, predictors_have_weak_order_one) {
-  const variance_preserving_schedule schedule;
-  const auto nodes = [&](int n) {
-    grid g;
-    for (int i = 0; i <= n; ++i)
-      g.push_back(node_at(schedule, std::lerp(1.0, 0.05, static_cast<double>(i) / n)));
-    return g;
-  };
-  const auto order = [&](const auto& plan) {
-    const grid coarse = nodes(1000), fine = nodes(2000);
-    return std::log2(variance_error(plan(coarse), coarse) / variance_error(plan(fine), fine));
-  };
-  for (const reverse_process p : {reverse_process::sde, reverse_process::probability_flow}) {
-    EXPECT_NEAR(order([&](const grid& g) { return reverse_diffusion(g, p); }), 1, 0.15);
-    EXPECT_NEAR(order([&](const grid& g) { return euler_maruyama(schedule, g, p); }), 1, 0.15);
-  }
-}
-
-TEST(reverse_sde, probability_flow_draws_nothing_and_the_clean_step_neither) {
-  const grid nodes = ending_clean(edm_schedule{}, geometric_grid(4));
-  EXPECT_EQ(reverse_diffusion(nodes).draws.size(), 4U);
-  EXPECT_TRUE(reverse_diffusion(nodes, reverse_process::probability_flow).draws.empty());
 }
 
 }  // namespace

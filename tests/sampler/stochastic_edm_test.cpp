@@ -7,10 +7,10 @@
 #include "sampler/exact_flow.hpp"
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/program/lower.hpp"
-#include "tweedie/sampler/dpm_2.hpp"
 #include "tweedie/sampler/euler.hpp"
 #include "tweedie/sampler/heun.hpp"
 #include "tweedie/schedule/continuous.hpp"
+#include "tweedie/schedule/gauge.hpp"
 
 namespace tweedie {
 namespace {
@@ -76,25 +76,6 @@ TEST(late_churn_euler, evaluates_at_the_level_before_the_churn) {
   EXPECT_EQ(plan.draws.size(), 2u);
 }
 
-TEST(dpm_2, is_of_second_order_with_and_without_even_steps) {
-  const auto plan = [](const grid& g) { return dpm_2(g, noise_level_nodes); };
-  EXPECT_NEAR(order_between(
-                  160, [](int n) { return geometric_grid(n); }, plan),
-              2, 0.15);
-  EXPECT_NEAR(order_between(
-                  160, [](int n) { return uneven_grid(n); }, plan),
-              2, 0.3);
-}
-
-TEST(dpm_2_ancestral, without_noise_is_dpm_2) {
-  const grid nodes = ending_clean(edm_schedule{}, geometric_grid(5));
-  const auto denoise = gaussian_denoiser(0.4, 0.7);
-  const program_law a = law(dpm_2_ancestral(nodes, noise_level_nodes, 0), denoise, {0.3, 2});
-  const program_law b = law(dpm_2(nodes, noise_level_nodes), denoise, {0.3, 2});
-  EXPECT_DOUBLE_EQ(a.result.mean, b.result.mean);
-  EXPECT_DOUBLE_EQ(a.result.variance, b.result.variance);
-}
-
 TEST(late_churn_euler, refuses_what_is_not_a_level) {
   const auto plan = [](const grid& nodes, const churn& noise = {}) {
     return late_churn_euler(nodes, noise, [](double, double v) { return state_output{1, -v}; });
@@ -113,16 +94,48 @@ TEST(stochastic_edm, refuses_churn_out_of_range) {
                  std::invalid_argument);
 }
 
-TEST(dpm_2, refuses_pure_noise_and_noise_scales_out_of_range) {
-  const grid pure = uniform(rectified_flow{}, 4);
-  EXPECT_EQ(refusal([&] { dpm_2(pure, noise_level_nodes); }),
-            "dpm_2: alpha of node 0 = 0; valid: alpha > 0; start from a level with signal");
-  EXPECT_EQ(
-      refusal([&] { dpm_2_ancestral(pure, noise_level_nodes); }),
-      "dpm_2_ancestral: alpha of node 0 = 0; valid: alpha > 0; start from a level with signal");
-  for (const double scale : {-1.0, std::nan(""), HUGE_VAL})
-    EXPECT_THROW(dpm_2_ancestral(geometric_grid(3), noise_level_nodes, 1, scale),
-                 std::invalid_argument);
+TEST(runge_kutta_in_time, has_its_order_on_every_clock_and_scaling) {
+  const auto order = [](const auto& schedule, const butcher_tableau& method, int steps = 1280) {
+    const auto nodes = [&](int n) {
+      grid g;
+      const double first = schedule.time_of(std::log(1 / 20.0));
+      const double last = schedule.time_of(std::log(1 / 0.2));
+      for (int i = 0; i <= n; ++i)
+        g.push_back(node_at(schedule, std::lerp(first, last, static_cast<double>(i) / n)));
+      return g;
+    };
+    return order_between(steps, nodes,
+                         [&](const grid& g) { return runge_kutta_in_time(schedule, g, method); });
+  };
+  const variance_preserving_schedule vp;
+  EXPECT_NEAR(order(vp, euler_tableau), 1, 0.15);
+  EXPECT_NEAR(order(vp, heun_tableau), 2, 0.15);
+  EXPECT_NEAR(order(in_exploding_gauge(vp), second_order_tableau(0.5)), 2, 0.15);
+  EXPECT_NEAR(order(in_preserving_gauge(edm_schedule{}), heun_tableau), 2, 0.15);
+  EXPECT_NEAR(order(rectified_flow{}, kutta_tableau, 40), 4, 0.3);
+}
+
+TEST(runge_kutta_in_time, skips_stages_that_only_embedded_weights_use) {
+  const grid nodes = geometric_grid(4);
+  const grid clean = ending_clean(edm_schedule{}, nodes);
+  const auto cost = [&](const grid& g, const butcher_tableau& m) {
+    return runge_kutta_in_time(edm_schedule{}, g, m).evaluations();
+  };
+  EXPECT_EQ(cost(nodes, heun_tableau), 8u);
+  EXPECT_EQ(cost(nodes, bogacki_shampine_tableau), 12u);
+  EXPECT_EQ(cost(nodes, dormand_prince_tableau), 24u);
+  EXPECT_EQ(cost(nodes, tsitouras_tableau), 24u);
+  EXPECT_EQ(cost(clean, bogacki_shampine_tableau), 13u);
+  // On the EDM clock the methods are those of the noise level.
+  for (const butcher_tableau& m : {bogacki_shampine_tableau, dormand_prince_tableau})
+    expect_same_law(runge_kutta_in_time(edm_schedule{}, clean, m),
+                    runge_kutta(clean, m, noise_level_nodes), 1e-12);
+}
+
+TEST(runge_kutta_in_time, is_heun_in_noise_levels_on_the_edm_clock) {
+  grid nodes = geometric_grid(9);
+  EXPECT_NEAR(gain_error(runge_kutta_in_time(edm_schedule{}, nodes), nodes),
+              gain_error(runge_kutta(nodes, heun_tableau), nodes), 1e-13);
 }
 
 }  // namespace

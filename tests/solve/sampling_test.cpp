@@ -11,7 +11,7 @@
 
 #include "laws/planners.hpp"
 #include "tweedie/guidance/classifier_free.hpp"
-#include "tweedie/program/moments.hpp"
+#include "tweedie/program/law.hpp"
 #include "tweedie/sampler/ddpm.hpp"
 #include "tweedie/solve/run.hpp"
 #include "tweedie/tensor/parallel.hpp"

@@ -1,7 +1,7 @@
 // A program as formulas that a person can read.
 //
-//   x1 = 0.9511 x0 + 0.3090 D0            D: x0 estimate, E: z estimate, Y: raw output
-//   D0 = D(x0; t = 999, alpha = ..., sigma = ...)
+//   r1 = 0.9511 r0 + 0.3090 D0            D: x0 estimate, E: z estimate, Y: raw output
+//   D0 = D(r0; t = 999, alpha = ..., sigma = ...)
 //   z0, z1, ...                           draws
 //
 // Registers are named as they are reused; `step i` marks finished steps.
@@ -11,34 +11,9 @@
 #include <ostream>
 #include <string>
 
-#include "tweedie/program/program.hpp"
+#include "tweedie/program/cost.hpp"
 
 namespace tweedie {
-
-/// What a program costs: network calls, draws, and tensors read and written by its passes.
-struct program_cost {
-  std::size_t evaluations = 0;
-  std::size_t draws = 0;
-  std::size_t tensors_read = 0;
-  std::size_t tensors_written = 0;
-  int registers = 0;
-};
-
-inline program_cost cost(const program& plan) {
-  program_cost c;
-  c.registers = plan.registers;
-  for (const stage& s : plan.stages) {
-    c.evaluations += s.evaluate.has_value();
-    c.tensors_written += s.pass.outputs.size();
-    for (const operand& in : s.pass.inputs) {
-      if (in.from == source::draw)
-        ++c.draws;
-      else
-        ++c.tensors_read;
-    }
-  }
-  return c;
-}
 
 namespace detail {
 
@@ -50,7 +25,7 @@ inline std::string short_number(double value) {
 
 inline std::string name_of(const operand& in) {
   switch (in.from) {
-    case source::stored: return "x" + std::to_string(in.index);
+    case source::stored: return "r" + std::to_string(in.index);
     case source::clean: return "D";
     case source::noise: return "E";
     case source::output: return "Y";
@@ -68,14 +43,14 @@ inline std::string level_text(const node& n) {
 
 /// Writes every stage as formulas.
 inline std::ostream& operator<<(std::ostream& out, const program& plan) {
-  out << "x0 at " << detail::level_text(plan.start) << '\n';
+  out << "r0 at " << detail::level_text(plan.start) << '\n';
   std::size_t step = 0;
   for (const stage& s : plan.stages) {
     if (s.evaluate)
-      out << "ask the network at x" << s.evaluate->state << " ("
+      out << "ask the network at r" << s.evaluate->state << " ("
           << detail::level_text(s.evaluate->at) << ")\n";
     for (std::size_t j = 0; j < s.pass.outputs.size(); ++j) {
-      out << "  x" << s.pass.outputs[j] << (s.pass.outputs.size() > 1 ? "' = " : " = ");
+      out << "  r" << s.pass.outputs[j] << (s.pass.outputs.size() > 1 ? "' = " : " = ");
       bool first = true;
       for (std::size_t i = 0; i < s.pass.inputs.size(); ++i) {
         const double w = s.pass.weight(j, i);
@@ -91,11 +66,11 @@ inline std::ostream& operator<<(std::ostream& out, const program& plan) {
       out << (first ? "0\n" : "\n");
     }
     if (s.mark)
-      out << "step " << ++step << ": x" << s.mark->state << " at " << detail::level_text(s.mark->at)
+      out << "step " << ++step << ": r" << s.mark->state << " at " << detail::level_text(s.mark->at)
           << '\n';
   }
   const program_cost c = cost(plan);
-  return out << "result: x" << plan.result << "; " << c.evaluations << " evaluations, " << c.draws
+  return out << "result: r" << plan.result << "; " << c.evaluations << " evaluations, " << c.draws
              << " draws, " << c.registers << " registers, " << c.tensors_read << " tensors read, "
              << c.tensors_written << " written\n";
 }

@@ -4,7 +4,7 @@
 //
 // All weights are doubles that depend on the schedule and the walk of times only. A program holds
 // no tensor and no state: it is immutable, shared freely between threads, printed, costed and
-// proved (program/moments.hpp) without touching data, and executed by solve/sampling.hpp or by
+// proved (program/law.hpp) without touching data, and executed by solve/sampling.hpp or by
 // anybody's own kernels, since every weight is public.
 #pragma once
 

@@ -10,6 +10,7 @@
 
 #include <cmath>
 
+#include "tweedie/sampler/chart.hpp"
 #include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
@@ -53,6 +54,74 @@ inline program euler_ancestral(const legs& steps, double eta = 1) {
     linear next = alpha * (clean + down / u * (x / l.from.level.alpha - clean));
     if (up > 0) next += alpha * up * r.draw();
     return next;
+  });
+}
+
+// DPM-Solver++ (SDE), two stages (Crowson, k-diffusion: `sample_dpmpp_sde`): an exponential
+// midpoint step for the data prediction, with ancestral noise in both stages. In noise levels u =
+// sigma/alpha, y = x/alpha, lambda = -log u, from u to v with s at lambda_s = lambda_u + r h:
+//
+//   (down, up) = split of u -> s;   y_s = (down/u) y + (1 - down/u) D + up z_s
+//   (down, up) = split of u -> v;   y_v = (down/u) y + (1 - down/u) D' + up z_v,
+//   D' = (1 - 1/(2r)) D + 1/(2r) D(y_s)
+//
+// z_s and z_v belong to one Brownian path: z_v contains z_s with correlation
+// sqrt((u - s)/(u - v)). Then variances are of weak second order; drawn independently, as
+// implementations without a Brownian path do, the method is of first order.
+
+/// How the two draws of a step are related.
+enum class stage_noise {
+  one_path,    ///< increments of one Brownian path over [u, s] and [u, v]
+  independent  ///< fresh noise for each stage
+};
+
+struct sde_options {
+  double eta = 1;          ///< 0: the deterministic method, which draws nothing
+  double noise_scale = 1;  ///< finite, >= 0
+  double middle = 0.5;     ///< r, the place of the stage in half log-SNR, in (0, 1)
+  stage_noise noise = stage_noise::one_path;
+};
+
+/// `between(level)` makes the node of a noise level that is not in the grid. A step onto clean data
+/// is x' = D without noise.
+/// \throws std::invalid_argument if the grid does not fall or an option is outside its range.
+template <class NodeMaker>
+program dpmpp_sde(const legs& steps, const NodeMaker& between, const sde_options& options = {}) {
+  constexpr const char* name = "dpmpp_sde";
+  detail::require(options.eta >= 0, name, "eta", options.eta, "valid: eta >= 0");
+  detail::require_noise_scale(name, options.noise_scale);
+  const double r_middle = options.middle;
+  detail::require(r_middle > 0 && r_middle < 1, name, "middle", r_middle, "valid: 0 < middle < 1");
+  return walk(name, steps, [&](recorder& r, linear x, const leg& l) {
+    const signal_noise to = l.to.level;
+    const estimate e = r.evaluate(x, l.from);
+    if (to.sigma == 0) {
+      x = to.alpha * e.clean;
+      return x;
+    }
+    const double u = chart_coordinate(noise_row, l.from.level);
+    const double v = noise_level(to);
+    const double s = u * std::pow(v / u, r_middle);
+    const linear y = x / l.from.level.alpha;
+    const auto stage = [&](double level, const linear& clean, const linear& z) {
+      const auto [down, up] = ancestral_split(u, level, options.eta);
+      return down / u * y + (1 - down / u) * clean + options.noise_scale * up * z;
+    };
+
+    linear z_s, z_v;
+    if (options.eta > 0 && options.noise == stage_noise::independent) {
+      z_s = r.draw({.from = u, .to = s});
+      z_v = r.draw({.from = u, .to = v});
+    } else if (options.eta > 0) {
+      z_s = r.draw({.from = u, .to = s});
+      z_v = std::sqrt((u - s) / (u - v)) * z_s +
+            std::sqrt((s - v) / (u - v)) * r.draw({.from = s, .to = v});
+    }
+    const node middle = between(s);
+    linear x_s = middle.level.alpha * stage(s, e.clean, z_s);
+    const linear clean_s = r.evaluate(x_s, middle).clean;
+    const double weight = 1 / (2 * r_middle);
+    return to.alpha * stage(v, (1 - weight) * e.clean + weight * clean_s, z_v);
   });
 }
 

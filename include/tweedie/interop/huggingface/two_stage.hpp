@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "tweedie/interop/huggingface/noise_levels.hpp"
-#include "tweedie/sampler/dpm_2.hpp"
+#include "tweedie/sampler/ancestral.hpp"
 #include "tweedie/sampler/heun.hpp"
-#include "tweedie/sampler/sde.hpp"
+#include "tweedie/sampler/midpoint.hpp"
 
 namespace tweedie::huggingface {
 

@@ -1,4 +1,4 @@
-#include "tweedie/sampler/sde.hpp"
+#include "tweedie/sampler/ancestral.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,12 +1,9 @@
-// The midpoint method with the geometric mean as midpoint (Crowson, k-diffusion: "DPM2"; diffusers:
-// "KDPM2"), in noise levels u = sigma/alpha, y = x/alpha, from u to v:
-//
-//   m = sqrt(u v),  y_m = y + (m - u) d(y, u),  y_v = y + (v - u) d(y_m, m),  d(y, u) = (y - D)/u
-//
-// Second order, two evaluations a step; a step onto clean data is an Euler step. The ancestral form
-// goes down to v = `down` below the next level and renoises by `up` (sampler/ancestral.hpp).
+// Midpoint methods in the noise level, whose second evaluation is between two nodes: `dpm_2` at the
+// geometric mean, `power_midpoint` at that of a power law. Throughout u = sigma/alpha, y = x/alpha and
+// d(y, u) = (y - D)/u.
 #pragma once
 
+#include <cmath>
 #include <concepts>
 
 #include "tweedie/sampler/ancestral.hpp"
@@ -14,6 +11,14 @@
 #include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {
+
+// The midpoint method with the geometric mean as midpoint (Crowson, k-diffusion: "DPM2"; diffusers:
+// "KDPM2"), in noise levels u = sigma/alpha, y = x/alpha, from u to v:
+//
+//   m = sqrt(u v),  y_m = y + (m - u) d(y, u),  y_v = y + (v - u) d(y_m, m),  d(y, u) = (y - D)/u
+//
+// Second order, two evaluations a step; a step onto clean data is an Euler step. The ancestral form
+// goes down to v = `down` below the next level and renoises by `up` (sampler/ancestral.hpp).
 
 /// One step from `from` to the noise level `down`, in the gauge of alpha = `alpha_to`.
 template <class NodeMaker>
@@ -66,6 +71,38 @@ program dpm_2(const legs& steps, const NodeMaker& between, const churn& noise = 
       "dpm_2", steps, between, noise, [&](recorder& r, linear x, const node& from, const node& to) {
         return dpm_2_step(r, x, from, noise_level(to.level), to.level.alpha, between);
       });
+}
+
+// The midpoint method in noise levels u = sigma/alpha, y = x/alpha, with the midpoint of a power
+// law (Song et al. 2023, consistency_models: `sample_dpm`, rho = 3, after Karras et al. 2022, eq.
+// 5):
+//
+//   u_m = ((u^(1/rho) + u_s^(1/rho)) / 2)^rho,   y_m = y + (u_m - u) d(y, u),
+//   y_s = y + (u_s - u) d(y_m, u_m),             d(y, u) = (y - D)/u
+//
+// Second order, two evaluations a step. Unlike the geometric mean of sampler/dpm_2.hpp (the limit
+// rho -> infinity) the midpoint exists for a step onto clean data too, which keeps its second
+// evaluation.
+
+/// With churn before each step if `noise` asks for it. `between(level)` makes the node of a noise
+/// level that is not in the grid.
+template <class NodeMaker>
+program power_midpoint(const legs& steps, const NodeMaker& between, double rho = 3,
+                       const churn& noise = {}) {
+  detail::require(rho > 0 && std::isfinite(rho), "power_midpoint", "rho", rho,
+                  "valid: 0 < rho < inf");
+  const auto step = [&](recorder& r, linear x, const node& from, const node& to) {
+    const double u = chart_coordinate(noise_row, from.level);
+    const double u_s = noise_level(to.level);
+    const linear y = x / from.level.alpha;
+    estimate e = r.evaluate(x, from);
+    const node middle = between(std::pow((std::pow(u, 1 / rho) + std::pow(u_s, 1 / rho)) / 2, rho));
+    const double m = noise_level(middle.level);
+    linear x_m = middle.level.alpha * (y + (m - u) * slope(noise_row, x, e, from));
+    e = r.evaluate(x_m, middle);
+    return to.level.alpha * (y + (u_s - u) * slope(noise_row, x_m, e, middle));
+  };
+  return detail::churned("power_midpoint", steps, between, noise, step);
 }
 
 }  // namespace tweedie

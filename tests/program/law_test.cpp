@@ -1,4 +1,4 @@
-#include "tweedie/program/moments.hpp"
+#include "tweedie/program/law.hpp"
 
 #include <gtest/gtest.h>
 
