@@ -6,8 +6,8 @@
 
 #include "laws/planners.hpp"
 #include "refusal.hpp"
-#include "tweedie/program/lower.hpp"
 #include "tweedie/program/law.hpp"
+#include "tweedie/program/lower.hpp"
 
 namespace tweedie::laws {
 namespace {

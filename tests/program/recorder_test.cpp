@@ -6,8 +6,8 @@
 #include <set>
 #include <sstream>
 
-#include "tweedie/program/lower.hpp"
 #include "tweedie/program/law.hpp"
+#include "tweedie/program/lower.hpp"
 #include "tweedie/program/print.hpp"
 
 namespace tweedie {

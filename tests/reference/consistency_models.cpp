@@ -48,7 +48,7 @@ program plan_of(const json& recorded, double least, double highest, double rho) 
   if (sampler == "progdist") return euler(at_times(schedule, levels(steps + 1)));
   if (sampler == "onestep") {
     const grid nodes = to_zero(steps);
-    return consistency({nodes.front(), nodes.back()});
+    return consistency(grid{nodes.front(), nodes.back()});
   }
   if (sampler == "multistep") {
     const std::vector<double> all = levels(steps);

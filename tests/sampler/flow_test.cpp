@@ -86,8 +86,7 @@ TEST(flow_ancestral, keeps_the_marginals_of_a_known_data_point) {
 TEST(flow_map, with_the_mean_velocity_of_an_exact_map_jumps_anywhere) {
   // One jump over several intervals is their sum for a straight velocity.
   const grid nodes = straight_grid(3, 1, 0.1);
-  const legs jumps{
-      {nodes[0], nodes[1]}, {nodes[1], nodes[2]}, {nodes[2], nodes[3]}};
+  const legs jumps{{nodes[0], nodes[1]}, {nodes[1], nodes[2]}, {nodes[2], nodes[3]}};
   expect_same_law(flow_map(jumps), flow_euler(nodes), 1e-15);
   EXPECT_THROW(flow_map({}), std::invalid_argument);
 }
