@@ -39,6 +39,31 @@ TEST(recorded_path, ends_in_the_picture_with_every_kind_of_program) {
   }
 }
 
+// Residuals of ancestral steps are sigma_k z_k (Huberman-Spiegelglas et al. 2024, eq. 5): what x_s lacks of the
+// posterior mean with the predicted x0.
+TEST(recorded_path, residuals_of_ddpm_are_its_noise) {
+  const grid nodes = karras(scaled_linear_beta_schedule(1000), 6);
+  const std::vector<double> picture{0.3, -1, 0.7};
+  const auto path =
+      record_path(ddpm(nodes), network_description{predicts_noise}, picture, engine, 5);
+  std::vector<double> x = path.start;
+  for (std::size_t k = 0; k + 1 < nodes.size(); ++k) {
+    const signal_noise from = nodes[k].level, to = nodes[k + 1].level;
+    std::vector<double> eps(3), target(3), z(3);
+    engine(std::span<const double>(x), nodes[k].time, std::span<double>(eps));
+    if (to.sigma > 0) fill_standard_normal(z, 5, static_cast<std::uint32_t>(k + 1));
+    const double ratio = from.alpha / to.alpha;
+    const double mean_x = ratio * to.sigma * to.sigma / (from.sigma * from.sigma);
+    const double mean_clean = to.alpha * (1 - std::pow(ratio * to.sigma / from.sigma, 2));
+    for (std::size_t i = 0; i < 3; ++i) {
+      target[i] = to.alpha * picture[i] + to.sigma * z[i];
+      const double clean = (x[i] - from.sigma * eps[i]) / from.alpha;
+      EXPECT_NEAR(path.residuals[k][i], target[i] - mean_x * x[i] - mean_clean * clean, 1e-12);
+    }
+    x = target;
+  }
+}
+
 TEST(recorded_path, in_float_loses_no_more_than_its_last_step) {
   const program plan = ddpm(trailing(linear_beta_schedule(1000), 50));
   const std::vector<float> picture{0.3f, -1, 0.7f, 0, 1};

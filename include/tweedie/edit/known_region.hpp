@@ -6,7 +6,8 @@
 // m is 1 where the picture is known, 0 where it is made, anything between blends. Replacement ignores
 // what the unknown part says of the known one until it is noise-free: on data N(0, [[1, .8], [.8, 1]])
 // with x_1 = 1.5 known, 250 steps end at a mean of x_2 of 0.744, where the posterior's is 1.2. Going up
-// and down again (`resampled`) closes the gap as 1/times; see also the tests.
+// and down again (`resampled`, RePaint) closes the gap as 1/times: 2, 5, 10, 20, 50, 200 visits of every level
+// end at 0.942, 1.097, 1.150, 1.175, 1.189, 1.196.
 //
 //   while (true) {
 //     const auto event = s.advance();
@@ -22,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "tweedie/schedule/error.hpp"
@@ -52,6 +54,27 @@ void blend_known(std::span<S> x, std::span<const S> original, std::span<const S>
                              : level.alpha * x0 + level.sigma * static_cast<double>(noise[i]);
     x[i] = static_cast<S>(m == 1 ? known : m * known + (1 - m) * static_cast<double>(x[i]));
   }
+}
+
+/// The mask of latents of one number for factor x factor pixels: a latent is known as far as all of its pixels
+/// are, so it gets the least of theirs. Replacement with it is blended latent diffusion (Avrahami et al.
+/// 2023, algorithm 1): paste the pixels themselves once more after decoding.
+/// \throws std::invalid_argument unless factor divides both sides and the mask has `height` x `width` elements.
+template <class S>
+std::vector<S> latent_mask(std::span<const S> mask, std::size_t height, std::size_t width,
+                           std::size_t factor) {
+  detail::require_equal("latent_mask", "mask.size()", mask.size(), height * width);
+  if (factor == 0 || height % factor != 0 || width % factor != 0)
+    detail::fail("latent_mask", "factor", static_cast<double>(factor),
+                 "valid: a divisor of height " + std::to_string(height) + " and width " +
+                     std::to_string(width));
+  const std::size_t columns = width / factor;
+  std::vector<S> least(mask.size() / (factor * factor), S(1));
+  for (std::size_t i = 0; i < mask.size(); ++i) {
+    S& m = least[i / width / factor * columns + i % width / factor];
+    if (!(mask[i] >= m)) m = mask[i];
+  }
+  return least;
 }
 
 /// The known part of the pictures of one run. Holds copies; `paste` allocates nothing.
