@@ -1,12 +1,10 @@
-// Nonlinear guidance against the memory passes it needs.
+// Guidance against the memory passes it needs.
 #include <Eigen/Core>
 
 #include "comparison.hpp"
 #include "streams.hpp"
-#include "tweedie/guidance/classifier_free.hpp"
-#include "tweedie/guidance/rescale.hpp"
-#include "tweedie/guidance/threshold.hpp"
-#include "tweedie/tensor/combine.hpp"
+#include "tweedie/guidance.hpp"
+#include "tweedie/tweedie.hpp"
 
 namespace {
 
@@ -26,14 +24,36 @@ void two_passes(streams<float>& m) {
   }
 }
 
-// What rescaling moves: the factor needs both outputs before the pass that guides. With w = 2 the
-// second time undoes the first.
-void read_and_guide(streams<float>& m) {
+// A run of 20 steps with two branches, whose outputs stay as they were written.
+template <class Guidance>
+struct guided_run {
+  explicit guided_run(Guidance guidance)
+      : s(ddim(trailing(linear_beta_schedule(1000), 20)), network_description{predicts_noise}, x,
+          guidance) {
+    for (std::uint32_t b = 0; b < 2; ++b)
+      fill_normal<float>({1, 0, b}, 0, std::span<float>(s.output(b)));
+  }
+  void operator()() {
+    s.restart(x);
+    while (s.next()) {
+    }
+  }
+
+  std::vector<float> x = std::vector<float>(n, 0.5f);
+  sampling<std::vector<float>> s;
+};
+
+// The same with constant weights, and with both outputs read once more at every step.
+struct weighed_run : guided_run<std::vector<double>> {
+  weighed_run() : guided_run(guidance_scale(2)) {}
+};
+void weigh_and_read(weighed_run& run) {
   using tensor = Eigen::Map<const Eigen::ArrayXf>;
-  const auto size = static_cast<Eigen::Index>(n);
-  benchmark::DoNotOptimize((tensor(m[1], size) + tensor(m[2], size)).sum());
-  comparison::touch();
-  guide<float>(m.tensors[1], m.tensors[2], 2, m.tensors[1]);
+  constexpr auto size = static_cast<Eigen::Index>(n);
+  run.s.restart(run.x);
+  while (run.s.next())
+    benchmark::DoNotOptimize(
+        (tensor(run.s.output(0).data(), size) * tensor(run.s.output(1).data(), size)).sum());
 }
 
 }  // namespace
@@ -45,17 +65,25 @@ void register_guidance() {
     return pair{[=] { (*threshold)(std::span<float>(m->tensors[1]), 1, node{}); },
                 [=] { two_passes(*m); }};
   });
-  // In place, as a run does it: five streams against the four of two passes over one tensor, and
-  // against the five it cannot do without. With these numbers the output stays as large as it is
-  // however often it is guided.
-  const auto rescale_against = [](const char* name, void (*theirs)(streams<float>&)) {
-    comparison::add({"guidance with rescale, 16x128x128", name, reach::at_most, 1.5}, [theirs] {
-      auto m = make_streams<float>(3, n);
-      return pair{
-          [=] { guide_rescaled<float>(m->tensors[1], m->tensors[2], 2, 0.7, m->tensors[1]); },
-          [=] { theirs(*m); }};
-    });
+  comparison::add(
+      {"guided run, a scale for every step, 16x128x128", "constant scale", reach::at_most, 1.02},
+      [] {
+        const varying by_step{[](const guidance_point& p) {
+          const double w = 2 + 0.01 * static_cast<double>(p.step);
+          return perpendicular_negative{w, {}};
+        }};
+        auto ours = std::make_shared<guided_run<decltype(by_step)>>(by_step);
+        auto theirs = std::make_shared<weighed_run>();
+        return pair{[=] { (*ours)(); }, [=] { (*theirs)(); }};
+      });
+  const auto with_matrix = [](const char* name, auto rule) {
+    comparison::add({name, "constant scale, and reading both outputs", reach::at_most, 1.15},
+                    [rule] {
+                      auto ours = std::make_shared<guided_run<decltype(rule)>>(rule);
+                      auto theirs = std::make_shared<weighed_run>();
+                      return pair{[=] { (*ours)(); }, [=] { weigh_and_read(*theirs); }};
+                    });
   };
-  rescale_against("two memory passes", two_passes);
-  rescale_against("reading two tensors, then guiding", read_and_guide);
+  with_matrix("guided run, rescaled, 16x128x128", rescaled{perpendicular_negative{2, {}}, 0.7});
+  with_matrix("guided run, projected, 16x128x128", adaptive_projected{2, 0, 100});
 }

@@ -3,6 +3,11 @@
 // All are y = y_u' + w' (y_c - y_u') on branches {unconditional, conditional}, w = 1 conditional.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+
 #include "tweedie/guidance/rule.hpp"
 
 namespace tweedie {
@@ -31,10 +36,11 @@ struct zero_first {
   std::size_t branches() const { return rule.branches(); }
   bool needs_gram() const { return tweedie::needs_gram(rule); }
   bool remembers() const { return tweedie::remembers(rule); }
+  bool reads_state() const { return tweedie::reads_state(rule); }
   void weights(const guidance_point& point, const stream_gram& g, std::span<double> guided,
                std::span<double> remembered) const {
     if (point.step >= steps) return rule.weights(point, g, guided, remembered);
-    if (!remembered.empty()) remembered.back() = 1;
+    if (!remembered.empty()) remembered[branches()] = 1;
   }
 };
 template <class R>
@@ -101,6 +107,7 @@ struct rescaled {
   std::size_t branches() const { return rule.branches(); }
   bool needs_gram() const { return phi != 0 || tweedie::needs_gram(rule); }
   bool remembers() const { return tweedie::remembers(rule); }
+  bool reads_state() const { return tweedie::reads_state(rule); }
   void weights(const guidance_point& point, const stream_gram& g, std::span<double> guided,
                std::span<double> remembered) const {
     rule.weights(point, g, guided, remembered);

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "tweedie/guidance/rule.hpp"
+#include "tweedie/guidance/guided_outputs.hpp"
 
 namespace tweedie {
 
@@ -147,7 +147,7 @@ struct frequency_decoupled {
   plane_shape shape;
   std::vector<Rule> rules;
 
-  std::size_t branches() const { return rules.front().branches(); }
+  std::size_t branches() const { return rules.empty() ? 0 : rules.front().branches(); }
 
   /// Writes the guided output, which may be one of the outputs.
   /// \throws std::invalid_argument for no rules, other sizes, and shapes that cannot be halved.

@@ -43,6 +43,7 @@ struct lowered_stage {
 struct lowering {
   int branches = 1;          ///< outputs of the network, mixed with weights that the run chooses
   bool transformed = false;  ///< x0 estimates are changed before use: passes read source::clean
+  bool reads_state = false;  ///< one of the outputs is the state itself (guidance/rule.hpp)
 };
 
 /// A program whose passes fit one network, one number of outputs and the kernels.
@@ -228,6 +229,7 @@ inline lowered_program lower(const program& plan, const network_description& net
     const auto add_both = [&](std::size_t j, double w, state_output weights) {
       pass.add({source::stored, to.state}, j, w * weights.x);
       for (int b = 0; b < how.branches; ++b) pass.add({source::output, b}, j, w * weights.y);
+      if (how.reads_state) pass.at({source::stored, to.state});
     };
     bool head = false;
     for (std::size_t i = 0; i < from.pass.inputs.size(); ++i) {

@@ -1,9 +1,9 @@
 // A lowered program with memory: carries out its stages, one at a time, in the order that
 // solve/sampling.hpp asks for.
 //
-// Memory holds, each a whole number of cache lines apart: the registers; the network's outputs, one
-// per branch; the x0 estimate, if a callable changes it; the network's variance output and noise
-// made outside a pass, if there are any. Addresses and columns of every pass are found once.
+// Memory holds, each a whole number of cache lines apart: the registers; what guidance remembers, if
+// it does; the network's outputs, one per branch; the x0 estimate, if a callable changes it; the
+// network's variance output and noise made outside a pass, if there are any. Addresses and columns of every pass are found once.
 // After construction nothing is allocated.
 #pragma once
 
@@ -12,35 +12,19 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "tweedie/guidance/guided_outputs.hpp"
 #include "tweedie/program/lower.hpp"
 #include "tweedie/solve/noise.hpp"
-#include "tweedie/solve/transform.hpp"
+#include "tweedie/solve/run_parts.hpp"
 #include "tweedie/tensor/fused_pass.hpp"
 #include "tweedie/tensor/weigh.hpp"
 
 namespace tweedie::detail {
-
-/// The optional parts of a run as values, whatever types they came as.
-template <storage_scalar S>
-struct run_parts {
-  std::function<noise_key(std::size_t)> key;  ///< of a source whose noise is made inside the pass
-  std::function<void(const noise_request&, std::span<S>)> fill;  ///< of any other source
-  std::optional<clip> clipped;
-  std::function<void(std::span<S>, std::size_t, const node&)> transform;
-  std::vector<double> branch_weights{1};
-  void* threads = nullptr;
-  void (*apply)(const fused_pass<S>&, void*) = nullptr;
-
-  bool transforms() const { return clipped || transform; }
-  bool has_noise() const { return key || fill; }
-};
 
 template <storage_scalar S>
 class execution {
@@ -49,8 +33,10 @@ class execution {
   execution(std::shared_ptr<const lowered_program> plan, std::size_t size, std::size_t items,
             run_parts<S>&& parts)
       : plan_(std::move(plan)), parts_(std::move(parts)), size_(size), items_(items) {
-    factors_.push_back(1);
-    factors_.insert(factors_.end(), parts_.branch_weights.begin(), parts_.branch_weights.end());
+    width_ = 1 + parts_.streams();
+    const bool ruled = parts_.guidance && parts_.guidance->rule;
+    factors_.assign((ruled ? std::max<std::size_t>(items_, 1) : 1) * width_, 1);
+    std::copy(parts_.branch_weights.begin(), parts_.branch_weights.end(), factors_.begin() + 1);
     lay_out();
     prepare();
     if (parts_.key && !plan_->draws.empty())
@@ -65,14 +51,23 @@ class execution {
   S* output(std::size_t branch) { return memory_.data() + output_ + branch * stride_; }
   S* variance() { return memory_.data() + variance_; }
   bool has_variance() const { return has_variance_; }
-  /// All registers: what must be kept to resume between stages.
+  /// All registers and what guidance remembers: what must be kept to resume between stages.
   std::span<S> resumable() { return std::span(memory_).first(output_); }
   std::span<const S> resumable() const { return std::span(memory_).first(output_); }
 
-  std::span<const double> branch_weights() const { return std::span(factors_).subspan(1); }
+  std::size_t branches() const { return parts_.branches(); }
+  /// Constant weights of the branches; none where guidance is a rule or a mixer.
+  std::span<const double> branch_weights() const {
+    return parts_.guidance ? std::span<const double>() : std::span(factors_).subspan(1);
+  }
   void set_branch_weights(std::span<const double> weights) {
     std::copy(weights.begin(), weights.end(), factors_.begin() + 1);
-    forget_calls();
+    ++version_;
+  }
+  /// Guidance remembers nothing, as at the start of a run.
+  void forget() {
+    std::fill(memory_.begin() + static_cast<std::ptrdiff_t>(remembered_),
+              memory_.begin() + static_cast<std::ptrdiff_t>(output_), S(0));
   }
 
   /// Later passes are shared out among `threads`.
@@ -82,7 +77,7 @@ class execution {
     parts_.apply = [](const fused_pass<S>& work, void* with) {
       apply(work, *static_cast<Workers*>(with));
     };
-    forget_calls();
+    ++version_;
   }
 
   void scale_input(const lowered_stage& now) {
@@ -91,15 +86,17 @@ class execution {
     combine<S>(std::span(&to, 1), std::span(&from, 1), std::span(&now.input_scale, 1), size_);
   }
 
-  /// The x0 estimate of `now`, whose output has been written, before any transform.
-  void write_clean(const lowered_stage& now, S* to) const {
-    clean_inputs_[0] = reg(now.state);
-    clean_weights_[0] = now.clean.x;
-    for (std::size_t b = 1; b < factors_.size(); ++b) {
-      clean_inputs_[b] = memory_.data() + output_ + (b - 1) * stride_;
-      clean_weights_[b] = now.clean.y * factors_[b];
+  /// The x0 estimate of a stage, whose output has been written, before any transform.
+  void estimate(std::size_t stage, S* to) const {
+    const lowered_stage& now = plan_->stages[stage];
+    if (parts_.guidance && parts_.guidance->mixer) {
+      mix(stage, to);
+      const S* const from[2] = {reg(now.state), to};
+      const double weights[2] = {now.clean.x, now.clean.y};
+      return combine<S>(std::span(&to, 1), from, weights, size_);
     }
-    combine<S>(std::span(&to, 1), clean_inputs_, clean_weights_, size_);
+    if (parts_.guidance) steer(stage);
+    write_clean(now, to);
   }
 
   /// The passes of a stage, whose output has been written if it evaluates.
@@ -126,6 +123,7 @@ class execution {
     bool sums_only = false;  // all streams are in memory and nothing is clipped
     // Arguments of the one loop that such a pass mostly is, once found for this memory and factors.
     weigh_loop<S, S> loop = nullptr;
+    std::size_t version = 0;
     std::size_t streams = 0;
     std::size_t from[most_streams] = {};
     arithmetic_t<S> factors[most_streams * outputs_at_once] = {};
@@ -134,25 +132,54 @@ class execution {
     std::vector<prepared_pass> passes;
     bool transforms = false;
     bool scales_input = false;
+    std::size_t step = 0;  // marks before it
   };
 
   void lay_out();
   void prepare();
   prepared_pass prepare(const lowered_stage& stage, const linear_pass& from) const;
   bool find_loop(prepared_pass& p) const;
-  void forget_calls() {
-    for (prepared_stage& s : stages_)
-      for (prepared_pass& p : s.passes) p.loop = nullptr;
-  }
   void make_draws(const prepared_pass& p);
   void fused(const prepared_pass& p);
+  void fused(const prepared_pass& p, std::size_t first, std::size_t count, const double* factors);
+
+  // Offset of what passes read as output `stream`.
+  std::size_t output_offset(const lowered_stage& now, std::size_t stream) const {
+    const std::size_t outputs = parts_.branches();
+    if (stream < outputs) return output_ + stream * stride_;
+    if (stream == outputs && parts_.guidance->memory) return remembered_;
+    return static_cast<std::size_t>(now.state) * stride_;
+  }
+  // f(first, count, factors) for runs of items with the same factors.
+  template <class F>
+  void by_items(const F& f) const {
+    if (uniform_) return f(std::size_t{0}, items_, factors_.data());
+    for (std::size_t i = 0; i < items_; ++i) f(i, std::size_t{1}, factors_.data() + i * width_);
+  }
+  std::size_t item_size() const { return items_ == 0 ? 0 : size_ / items_; }
+  guidance_point point(std::size_t stage) const {
+    const lowered_stage& now = plan_->stages[stage];
+    return {now.at, stages_[stage].step, steps_, 0, now.clean};
+  }
+  void mix(std::size_t stage, S* to) const;
+  void steer(std::size_t stage) const;
+  void remember(const lowered_stage& now);
+  void write_clean(const lowered_stage& now, S* to) const;
 
   std::shared_ptr<const lowered_program> plan_;
   run_parts<S> parts_;
   std::size_t size_;
   std::size_t items_;
-  std::vector<double> factors_;  // 1, then the branch weights
-  std::size_t stride_ = 0, output_ = 0, clean_ = 0, variance_ = 0, draw_ = 0;
+  // Of each item, or of all if there is no rule: 1, then the weights of the outputs.
+  mutable std::vector<double> factors_;
+  std::size_t width_ = 1;
+  mutable bool uniform_ = true;              // all items have the factors of the first
+  mutable std::size_t version_ = 1;          // of the factors
+  mutable std::vector<double> remembering_;  // weights of what each item remembers
+  mutable std::vector<double> gram_, fresh_;
+  std::size_t steps_ = 0;
+  std::size_t stride_ = 0, remembered_ = 0, fresh_memory_ = 0, output_ = 0, clean_ = 0,
+              variance_ = 0, draw_ = 0;
   bool has_variance_ = false;
   std::vector<S, Eigen::aligned_allocator<S>> memory_;
   std::vector<prepared_stage> stages_;
@@ -183,7 +210,9 @@ void execution<S>::lay_out() {
                  (!parts_.key || plan_->draws[static_cast<std::size_t>(in.index)].learned);
       most_draws = std::max(most_draws, draws);
     }
-  output_ = take(factors_.size() - 1);
+  remembered_ = take(parts_.guidance && parts_.guidance->memory ? 1 : 0);
+  output_ = take(parts_.branches());
+  fresh_memory_ = remembered_ != output_ && parts_.guidance->state ? take(1) : remembered_;
   clean_ = take(parts_.transform ? 1 : 0);
   variance_ = take(has_variance_ ? 1 : 0);
   draw_ = take(most_draws);
@@ -196,6 +225,8 @@ void execution<S>::prepare() {
   for (std::size_t s = 0; s < plan_->stages.size(); ++s) {
     const lowered_stage& from = plan_->stages[s];
     prepared_stage& to = stages_.emplace_back();
+    to.step = steps_;
+    steps_ += from.mark.has_value();
     const lowered_stage* const next =
         s + 1 < plan_->stages.size() ? &plan_->stages[s + 1] : nullptr;
     for (const linear_pass& p : from.passes) {
@@ -217,8 +248,12 @@ void execution<S>::prepare() {
   weights_.resize(weights);
   head_.resize(inputs);
   draws_.resize(draws);
-  clean_inputs_.resize(factors_.size());
-  clean_weights_.resize(factors_.size());
+  clean_inputs_.resize(std::max(width_, 1 + parts_.branches()));
+  clean_weights_.resize(width_);
+  if (!parts_.guidance || parts_.guidance->mixer) return;
+  fresh_.resize(width_ - 1);
+  gram_.resize(width_ * width_);
+  if (parts_.guidance->memory) remembering_.resize(items_ * (width_ - 1));
 }
 
 template <storage_scalar S>
@@ -235,7 +270,7 @@ auto execution<S>::prepare(const lowered_stage& stage, const linear_pass& from) 
     };
     switch (in.from) {
       case source::stored: add(index * stride_, 0); break;
-      case source::output: add(output_ + index * stride_, 1 + index); break;
+      case source::output: add(output_offset(stage, index), 1 + index); break;
       case source::clean:
         if (parts_.transform)
           add(clean_, 0);
@@ -274,7 +309,7 @@ template <storage_scalar S>
 bool execution<S>::find_loop(prepared_pass& p) const {
   const std::size_t columns = p.inputs.size();
   const std::size_t outputs = p.outputs.size();
-  if (!p.sums_only || parts_.apply || columns > most_streams) return false;
+  if (!p.sums_only || parts_.apply || !uniform_ || columns > most_streams) return false;
   std::size_t streams = 0;
   for (std::size_t i = 0; i < columns; ++i) {
     const double factor = factors_[p.inputs[i].factor];
@@ -289,29 +324,105 @@ bool execution<S>::find_loop(prepared_pass& p) const {
   if (streams == 0) return false;
   p.streams = streams;
   p.loop = weigh_loop_for<S, S>(outputs, streams, 0);
+  p.version = version_;
   return true;
+}
+
+template <storage_scalar S>
+void execution<S>::mix(std::size_t stage, S* to) const {
+  const std::size_t outputs = parts_.branches();
+  for (std::size_t b = 0; b < outputs; ++b)
+    clean_inputs_[b] = memory_.data() + output_ + b * stride_;
+  parts_.guidance->mixer(point(stage), std::span<const S* const>(clean_inputs_).first(outputs),
+                         std::span<S>(to, size_));
+}
+
+// Finds the weights of all items before anything is changed.
+template <storage_scalar S>
+void execution<S>::steer(std::size_t stage) const {
+  const lowered_stage& now = plan_->stages[stage];
+  guidance_point at = point(stage);
+  const std::size_t streams = width_ - 1;
+  for (std::size_t k = 0; k < streams; ++k)
+    clean_inputs_[k] = memory_.data() + output_offset(now, k);
+  bool changed = false;
+  uniform_ = true;
+  for (std::size_t item = 0; item < items_; ++item) {
+    at.item = item;
+    std::span<double> later;
+    if (!remembering_.empty()) later = std::span(remembering_).subspan(item * streams, streams);
+    item_weights<S>("sampling", *parts_.guidance, at,
+                    std::span<const S* const>(clean_inputs_).first(streams), item * item_size(),
+                    item_size(), gram_, fresh_, later);
+    const auto factors = factors_.begin() + static_cast<std::ptrdiff_t>(item * width_ + 1);
+    changed = changed || !std::equal(fresh_.begin(), fresh_.end(), factors);
+    std::copy(fresh_.begin(), fresh_.end(), factors);
+    uniform_ = uniform_ && std::equal(fresh_.begin(), fresh_.end(), factors_.begin() + 1);
+  }
+  version_ += changed;
+}
+
+template <storage_scalar S>
+void execution<S>::remember(const lowered_stage& now) {
+  const std::size_t streams = width_ - 1;
+  for (std::size_t item = 0; item < items_; ++item) {
+    const std::size_t first = item * item_size();
+    for (std::size_t k = 0; k < streams; ++k)
+      clean_inputs_[k] = memory_.data() + output_offset(now, k) + first;
+    S* const to = memory_.data() + fresh_memory_ + first;
+    combine<S>(std::span(&to, 1), std::span<const S* const>(clean_inputs_).first(streams),
+               std::span<const double>(remembering_).subspan(item * streams, streams), item_size());
+  }
+}
+
+template <storage_scalar S>
+void execution<S>::write_clean(const lowered_stage& now, S* to) const {
+  by_items([&](std::size_t item, std::size_t count, const double* factors) {
+    const std::size_t first = item * item_size();
+    clean_inputs_[0] = reg(now.state) + first;
+    clean_weights_[0] = now.clean.x;
+    for (std::size_t k = 1; k < width_; ++k) {
+      clean_inputs_[k] = memory_.data() + output_offset(now, k - 1) + first;
+      clean_weights_[k] = now.clean.y * factors[k];
+    }
+    S* const out = to + first;
+    combine<S>(std::span(&out, 1), std::span<const S* const>(clean_inputs_).first(width_),
+               clean_weights_, count * item_size());
+  });
 }
 
 template <storage_scalar S>
 void execution<S>::carry_out(std::size_t stage) {
   prepared_stage& now = stages_[stage];
+  const lowered_stage& from = plan_->stages[stage];
+  if (parts_.guidance && from.evaluates) {
+    if (parts_.guidance->mixer)
+      mix(stage, output(0));
+    else
+      steer(stage);
+  }
   if (now.transforms) {
-    const lowered_stage& from = plan_->stages[stage];
     S* const clean = memory_.data() + clean_;
     write_clean(from, clean);
     parts_.transform(std::span<S>(clean, size_), items_, from.at);
   }
+  // Passes read what was remembered before, and may overwrite the state.
+  const bool remembers = from.evaluates && !remembering_.empty();
+  if (remembers && parts_.guidance->state) remember(from);
   for (prepared_pass& p : now.passes) {
-    if (!p.loop && !find_loop(p)) {
+    if ((!p.loop || p.version != version_) && !find_loop(p)) {
       fused(p);
       continue;
     }
     S* to[outputs_at_once];
-    const S* from[most_streams];
+    const S* streams[most_streams];
     for (std::size_t j = 0; j < p.outputs.size(); ++j) to[j] = memory_.data() + p.outputs[j];
-    for (std::size_t k = 0; k < p.streams; ++k) from[k] = memory_.data() + p.from[k];
-    p.loop(to, {from, nullptr, p.factors, p.streams, 0}, 0, size_);
+    for (std::size_t k = 0; k < p.streams; ++k) streams[k] = memory_.data() + p.from[k];
+    p.loop(to, {streams, nullptr, p.factors, p.streams, 0}, 0, size_);
   }
+  if (remembers && !parts_.guidance->state) remember(from);
+  if (remembers && parts_.guidance->state)
+    std::copy_n(memory_.data() + fresh_memory_, size_, memory_.data() + remembered_);
 }
 
 template <storage_scalar S>
@@ -342,31 +453,46 @@ void execution<S>::make_draws(const prepared_pass& p) {
 template <storage_scalar S>
 void execution<S>::fused(const prepared_pass& p) {
   make_draws(p);
+  by_items([&](std::size_t first, std::size_t count, const double* factors) {
+    fused(p, first, count, factors);
+  });
+}
+
+// The pass on items [first, first + count).
+template <storage_scalar S>
+void execution<S>::fused(const prepared_pass& p, std::size_t first, std::size_t count,
+                         const double* factors) {
   const std::size_t inputs = p.inputs.size();
   const std::size_t outputs = p.outputs.size();
   const std::size_t columns = p.weights.size() / outputs;
+  const std::size_t offset = first * item_size();
   std::copy(p.weights.begin(), p.weights.end(), weights_.begin());
   std::copy(p.head.begin(), p.head.end(), head_.begin());
   for (std::size_t i = 0; i < inputs; ++i) {
-    const double factor = factors_[p.inputs[i].factor];
-    inputs_[i] = memory_.data() + p.inputs[i].offset;
+    const double factor = factors[p.inputs[i].factor];
+    inputs_[i] = memory_.data() + p.inputs[i].offset + offset;
     for (std::size_t j = 0; j < outputs; ++j) weights_[j * columns + i] *= factor;
     if (!p.head.empty()) head_[i] *= factor;
   }
-  for (std::size_t j = 0; j < outputs; ++j) outputs_[j] = memory_.data() + p.outputs[j];
+  for (std::size_t j = 0; j < outputs; ++j) outputs_[j] = memory_.data() + p.outputs[j] + offset;
 
   fused_pass<S> work;
-  work.items = items_;
-  work.item_size = items_ == 0 ? 0 : size_ / items_;
+  work.items = count;
+  work.item_size = item_size();
   work.outputs = std::span<S* const>(outputs_).first(outputs);
   work.inputs = std::span<const S* const>(inputs_).first(inputs);
   work.weights = std::span<const double>(weights_).first(outputs * columns);
   if (!p.head.empty())
     work.head = {std::span<const double>(head_).first(p.head.size()), parts_.clipped->low,
                  parts_.clipped->high};
+  pass_draw<S> draws[fused_pass<S>::most_draws];
   if (parts_.key && !p.draws.empty()) {
-    work.draws = std::span<const pass_draw<S>>(draws_).first(p.draws.size());
-    work.item_keys = keys_;
+    for (std::size_t k = 0; k < p.draws.size(); ++k) {
+      draws[k] = draws_[k];
+      if (draws[k].scale) draws[k].scale += offset;
+    }
+    work.draws = std::span<const pass_draw<S>>(draws).first(p.draws.size());
+    work.item_keys = std::span<const noise_key>(keys_).subspan(first, count);
   }
   if (parts_.apply)
     parts_.apply(work, parts_.threads);

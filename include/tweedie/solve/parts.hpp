@@ -2,7 +2,9 @@
 //
 //   noise      a noise_source (solve/noise.hpp): gaussian_noise{seed}, seeded_items{...}, your own
 //   transform  unchanged{}, clip{low, high}, dynamic_threshold{} or a callable on x0 estimates
-//   guidance   branch weights: guidance_scale(7.5), std::vector<double>, std::array<double, n>
+//   guidance   branch weights: guidance_scale(7.5), std::vector<double>, std::array<double, n>;
+//              a guidance_rule (guidance/rule.hpp): rescaled{adaptive_projected{7.5}, 0.7};
+//              a mixer, mix(point, outputs, guided), with branches(): frequency_decoupled{...}
 //   threads    workers&, which must outlive the run
 //
 // All but threads are copied into the run; a second part of one kind replaces the first.
@@ -27,11 +29,21 @@ concept thread_pool = requires(Part& p) {
   p.for_each(std::size_t{1}, [](std::size_t) {});
 };
 
+/// Writes the guided output, which may be one of the outputs.
+template <class M, class S>
+concept guidance_mixer = std::copy_constructible<M> &&
+    requires(const M& mix, const guidance_point& point, std::span<const S* const> outputs,
+             std::span<S> guided) {
+  { mix.branches() } -> std::convertible_to<std::size_t>;
+  mix(point, outputs, guided);
+};
+
 template <class Part, class S>
 inline constexpr bool is_part =
     std::same_as<Part, no_noise> || noise_source<Part, S> || std::same_as<Part, unchanged> ||
     std::same_as<Part, clip> || clean_transform<Part, S> ||
-    std::convertible_to<const Part&, std::span<const double>> || thread_pool<Part>;
+    std::convertible_to<const Part&, std::span<const double>> || guidance_rule<Part> ||
+    guidance_mixer<Part, S> || thread_pool<Part>;
 
 template <storage_scalar S, class Part>
 void take_part(run_parts<S>& to, Part&& part) {
@@ -44,7 +56,7 @@ void take_part(run_parts<S>& to, Part&& part) {
       std::same_as<P, run_parts<S>> || is_part<P, S>,
       "an optional part of a run is a noise source (gaussian_noise{seed}; a seed or a "
       "generator alone is none), a transform of x0 estimates (clip{-1, 1}), branch weights "
-      "(guidance_scale(7.5)) or threads (workers)");
+      "(guidance_scale(7.5)), a guidance rule or mixer, or threads (workers)");
   if constexpr (std::same_as<P, no_noise>) {
     to.key = nullptr;
     to.fill = nullptr;
@@ -66,6 +78,31 @@ void take_part(run_parts<S>& to, Part&& part) {
   } else if constexpr (std::convertible_to<const P&, std::span<const double>>) {
     const std::span<const double> weights(part);
     to.branch_weights.assign(weights.begin(), weights.end());
+    to.guidance.reset();
+  } else if constexpr (std::same_as<P, branch_weights>) {
+    to.branch_weights = part.values;
+    to.guidance.reset();
+  } else if constexpr (guidance_rule<P>) {
+    to.branch_weights.clear();
+    to.guidance = {
+        part.branches(),
+        needs_gram(part),
+        remembers(part),
+        reads_state(part),
+        [rule = P(std::forward<Part>(part))](
+            const guidance_point& point, const stream_gram& gram, std::span<double> guided,
+            std::span<double> remembered) { rule.weights(point, gram, guided, remembered); },
+        nullptr};
+  } else if constexpr (guidance_mixer<P, S>) {
+    to.branch_weights.clear();
+    to.guidance = {part.branches(),
+                   false,
+                   false,
+                   false,
+                   nullptr,
+                   [mix = P(std::forward<Part>(part))](
+                       const guidance_point& point, std::span<const S* const> outputs,
+                       std::span<S> guided) { mix(point, outputs, guided); }};
   } else if constexpr (clean_transform<P, S>) {
     to.clipped.reset();
     to.transform = std::forward<Part>(part);
@@ -85,8 +122,8 @@ inline void check_weights_finite(const char* function, std::span<const double> w
 ///   finite, or a program that draws without a noise source.
 template <storage_scalar S>
 void check_parts(const char* function, const program& plan, const run_parts<S>& parts) {
-  if (parts.branch_weights.empty())
-    fail(function, "branch_weights", 0, "valid: at least one network output");
+  if (parts.branches() == 0)
+    fail(function, "branches of guidance", 0, "valid: at least one network output");
   check_weights_finite(function, parts.branch_weights);
   if (!plan.draws.empty() && !parts.has_noise())
     fail(function, "the program draws noise; pass a noise source, such as gaussian_noise{seed}");

@@ -16,14 +16,17 @@ namespace detail {
 template <class Part, class Run>
 concept step_observer = std::invocable<Part&, Run&>;
 
+template <class View, std::size_t>
+using view_for = View;
+
 }  // namespace detail
 
 /// Runs `plan` from x and leaves the result in x.
 ///
 /// \param network what it predicts, at which input scale, on which clock
-/// \param evaluate the network: evaluate(input view, time, output view), or with two branch
-///   weights evaluate(input view, time, first output, second output)
-/// \param parts in any order: noise, transform, branch weights, threads (solve/parts.hpp), and an
+/// \param evaluate the network: evaluate(input view, time, output view), with guidance as many
+///   output views as it has branches, at most 4
+/// \param parts in any order: noise, transform, guidance, threads (solve/parts.hpp), and an
 ///   observer that is called with the `sampling` after every step; it returns nothing, or false to
 ///   stop there (x then holds the state of that step)
 /// \throws std::invalid_argument as `sampling`, for a program with learned variance, whose network
@@ -57,20 +60,31 @@ void run(const program& plan, const network_description& network, T& x, Evaluate
     }
     return true;
   };
+  using view = typename Run::view;
+  using const_view = typename Run::const_view;
+  // Asks a network of sizeof...(i) outputs, if that is how it is called.
+  const auto asked = [&]<std::size_t... i>(std::index_sequence<i...>) {
+    if constexpr (std::invocable<Evaluate&, const_view, double, detail::view_for<view, i>...>)
+      if (s.branches() == sizeof...(i)) {
+        evaluate(s.input(), s.network_time(), s.output(i)...);
+        return true;
+      }
+    return false;
+  };
+  constexpr auto callable = []<std::size_t... i>(std::index_sequence<i...>) {
+    return std::invocable<Evaluate&, const_view, double, detail::view_for<view, i>...>;
+  };
+  using one = std::make_index_sequence<1>;
+  using two = std::make_index_sequence<2>;
+  using three = std::make_index_sequence<3>;
+  using four = std::make_index_sequence<4>;
+  static_assert(callable(one{}) || callable(two{}) || callable(three{}) || callable(four{}),
+                "the network is called as evaluate(input, time, output), with an output for each "
+                "branch of guidance");
   const auto ask = [&] {
-    using view = typename Run::view;
-    using const_view = typename Run::const_view;
-    const std::size_t branches = s.branch_weights().size();
-    constexpr bool one = std::invocable<Evaluate&, const_view, double, view>;
-    constexpr bool two = std::invocable<Evaluate&, const_view, double, view, view>;
-    static_assert(one || two, "the network is called as evaluate(input, time, output)");
-    if constexpr (one)
-      if (branches == 1) return void(evaluate(s.input(), s.network_time(), s.output()));
-    if constexpr (two)
-      if (branches == 2)
-        return void(evaluate(s.input(), s.network_time(), s.output(0), s.output(1)));
-    detail::fail("run", "branch_weights", static_cast<double>(branches),
-                 "valid: as many as the network takes outputs, 1 or 2; use sampling for more");
+    if (!asked(one{}) && !asked(two{}) && !asked(three{}) && !asked(four{}))
+      detail::fail("run", "branches of guidance", static_cast<double>(s.branches()),
+                   "valid: as many as the network takes outputs, 1 to 4; use sampling for more");
   };
   for (bool going = true; going;) {
     switch (s.advance()) {

@@ -35,7 +35,8 @@ enum class sampling_event {
   finished   ///< state() is the result
 };
 
-/// Position, registers and branch weights of a run between two network calls, enough to resume it.
+/// Position, registers, what guidance remembers and branch weights of a run between two network
+/// calls, enough to resume it.
 template <class S>
 struct saved_sampling {
   std::size_t stage = 0;
@@ -57,9 +58,9 @@ class sampling {
   using const_view = const_view_t<T>;
 
   /// Starts `plan` from the sample x, which stands at plan.start. `parts`, in any order: noise,
-  /// transform of x0 estimates, branch weights, threads (solve/parts.hpp).
-  /// \throws std::invalid_argument for a program that draws without noise, no branch weights, one
-  ///   that is not finite, and where the network does not determine what the program needs.
+  /// transform of x0 estimates, guidance, threads (solve/parts.hpp).
+  /// \throws std::invalid_argument for a program that draws without noise, guidance of no branch or
+  ///   with a weight that is not finite, and where the network does not determine what the program needs.
   template <class... Parts>
   sampling(const program& plan, const network_description& network, const T& x, Parts&&... parts)
       : sampling(lowered{}, plan, network, x,
@@ -69,12 +70,14 @@ class sampling {
   template <prediction_kind Kind, class... Parts>
   sampling(const program&, const Kind&, const T&, Parts&&...) : run_(undescribed<Kind>()) {}
 
-  /// Begins again from x, of the same shape, with the branch weights of now, without allocating.
+  /// Begins again from x, of the same shape, with the branch weights of now and nothing remembered,
+  /// without allocating.
   /// \throws std::invalid_argument if the number of elements or items differs.
   void restart(const T& x) {
     detail::require_equal("sampling::restart", "size", traits_of<T>::size(x), run_.size());
     detail::require_equal("sampling::restart", "items", traits_of<T>::items(x), run_.items());
     std::copy_n(traits_of<T>::data(x), run_.size(), run_.reg(0));
+    run_.forget();
     go_to(0, false);
   }
 
@@ -88,6 +91,8 @@ class sampling {
 
   /// Runs to the next event. After `evaluate` the output must have been written before the next
   /// call; after `step` the state may be changed through state().
+  /// \throws std::invalid_argument, before anything is changed, where a guidance rule has no finite
+  ///   weights for the outputs.
   sampling_event advance() {
     while (stage_ < plan().stages.size()) {
       const lowered_stage& now = plan().stages[stage_];
@@ -120,13 +125,14 @@ class sampling {
   double network_time() const { return current().time; }
   /// Level of the state the network is asked about.
   const node& at() const { return current().at; }
-  /// Where the network writes; one view per branch weight.
+  /// Outputs the network is asked for: as many as guidance weighs.
+  std::size_t branches() const { return run_.branches(); }
+  /// Where the network writes; one view per branch.
   /// \throws std::invalid_argument if there is no such branch.
   view output(std::size_t branch = 0) {
-    const std::size_t branches = run_.branch_weights().size();
-    if (branch >= branches)
+    if (branch >= branches())
       detail::fail("sampling::output", "branch", static_cast<double>(branch),
-                   "valid: below the number of branch weights, " + std::to_string(branches));
+                   "valid: below the number of branches, " + std::to_string(branches()));
     return make_view(run_.output(branch));
   }
   /// Where a network that also predicts variances writes its interpolation values v in [-1, 1].
@@ -162,11 +168,12 @@ class sampling {
     detail::require(!std::isnan(current().clean.x), "sampling::estimate", "alpha",
                     current().at.level.alpha, "x0 is undefined from this prediction at this level");
     detail::require_equal("sampling::estimate", "size", traits_of<Out>::size(out), run_.size());
-    run_.write_clean(current(), traits_of<Out>::data(out));
+    run_.estimate(stage_, traits_of<Out>::data(out));
   }
 
   /// Changes how the branches are mixed from here on, for example another guidance scale.
-  /// \throws std::invalid_argument unless there are as many as at construction, all finite.
+  /// \throws std::invalid_argument unless there are as many as at construction, all finite; a run
+  ///   that a rule guides has none, its rule may change (`varying`).
   void set_branch_weights(std::span<const double> weights) {
     detail::require_equal("sampling::set_branch_weights", "branch_weights", weights.size(),
                           run_.branch_weights().size());
@@ -181,6 +188,7 @@ class sampling {
     run_.use(threads);
   }
 
+  /// Constant weights of the branches; none where guidance is a rule or a mixer.
   std::span<const double> branch_weights() const { return run_.branch_weights(); }
 
   std::size_t steps_done() const { return steps_; }
@@ -219,9 +227,7 @@ class sampling {
   struct lowered {};
   sampling(lowered, const program& plan, const network_description& network, const T& x,
            detail::run_parts<scalar> parts)
-      : run_(std::make_shared<const lowered_program>(
-                 lower(plan, network,
-                       {static_cast<int>(parts.branch_weights.size()), parts.transforms()})),
+      : run_(std::make_shared<const lowered_program>(lower(plan, network, parts.how())),
              traits_of<T>::size(x), traits_of<T>::items(x), std::move(parts)),
         shape_(traits_of<T>::shape(x)) {
     restart(x);

@@ -1,176 +1,144 @@
-// Gram matrices of each batch item's streams, G = R R^T: all inner products in one traversal.
+// The Gram matrix of some streams and of ones: all inner products and sums in one traversal.
 //
-//   G(item, j, k) = sum over the item's elements of r_j r_k
+//   G(j, k) = sum_i r_j(i) r_k(i),   G(rows, j) = sum_i r_j(i),   G(rows, rows) = n
 //
-// Norms, projections, rescaling factors and error estimates are functions of it. Reads every stream
-// once. Products and sums are in double; an item is added up in pieces of gram_piece elements, in
-// order, so that the result does not depend on the number of threads. Storage scalars up to float
-// are exact before the first sum.
+// Norms, angles, means and deviations of all that the streams combine to are functions of it
+// (guidance/rule.hpp). Reads up to four streams once; more are read by pairs. Products and sums are in
+// double: half and float products are exact, and differences of streams that are nearly the same keep
+// their digits. One order of summation, whatever else the rows hold.
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstring>
 #include <numeric>
 #include <span>
 #include <string>
-#include <vector>
+#include <type_traits>
+#include <utility>
 
 #include "tweedie/schedule/error.hpp"
 #include "tweedie/tensor/load_store.hpp"
 #include "tweedie/tensor/packet.hpp"
-#include "tweedie/tensor/parallel.hpp"
 #include "tweedie/tensor/storage.hpp"
 
 namespace tweedie {
 
-inline constexpr std::size_t gram_piece = 32768;
-
-// out: items x rows x rows. `rows` are streams of items * item_size elements.
+/// Of elements [first, first + size) of each row. out: (rows + 1) x (rows + 1). Allocates nothing.
+/// \throws std::invalid_argument for another size of out.
 template <storage_scalar S>
-void gram(std::span<const S* const> rows, std::size_t items, std::size_t item_size,
+void gram(std::span<const S* const> rows, std::size_t first, std::size_t size,
           std::span<double> out);
-
-template <storage_scalar S>
-void gram(std::span<const S* const> rows, std::size_t items, std::size_t item_size,
-          std::span<double> out, workers& threads);
-
-/// The Gram matrix of `size` elements of each row, starting at `first`, and of a last row of ones:
-/// out is (rows + 1) x (rows + 1), out(rows, j) the sum of row j, out(rows, rows) = size. Allocates
-/// nothing and adds up in one order, whatever else the rows hold.
-template <storage_scalar S>
-void gram_with_ones(std::span<const S* const> rows, std::size_t first, std::size_t size,
-                    std::span<double> out);
 
 namespace detail {
 
-// As many elements as double packets have lanes, widened.
+// Elements of one step: two packets of double.
+inline constexpr std::size_t gram_step = 2 * lanes<double>;
+
 template <storage_scalar S>
-EIGEN_ALWAYS_INLINE packet<double> load_wide(const S* from) {
+EIGEN_ALWAYS_INLINE void load_wide(const S* from, packet<double> (&to)[2]) {
   if constexpr (std::same_as<S, double>) {
-    return load(from);
+    to[0] = load(from);
+    to[1] = load(from + lanes<double>);
+  } else if constexpr (double_parts == 2) {
+    widen(load(from), to);
   } else {
-    words<float, lanes<double>> values;
-    if constexpr (std::same_as<S, float>) {
-      std::memcpy(&values, from, sizeof values);
-    } else {
+    for (std::size_t p = 0; p < 2; ++p) {
+      words<float, lanes<double>> values;
       float narrow[lanes<double>];
-      for (std::size_t i = 0; i < lanes<double>; ++i) narrow[i] = static_cast<float>(from[i]);
+      for (std::size_t i = 0; i < lanes<double>; ++i)
+        narrow[i] = static_cast<float>(from[p * lanes<double> + i]);
       std::memcpy(&values, narrow, sizeof values);
+      to[p] = widen_floats(values);
     }
-    return widen_floats(values);
   }
 }
 
-template <storage_scalar S>
-double inner_product(const S* a, const S* b, std::size_t n) {
-  constexpr std::size_t step = lanes<double>;
-  packet<double> s0 = pset1<packet<double>>(0.0), s1 = s0, s2 = s0, s3 = s0;
-  std::size_t i = 0;
-  for (; i + 4 * step <= n; i += 4 * step) {
-    s0 = pmadd(load_wide(a + i), load_wide(b + i), s0);
-    s1 = pmadd(load_wide(a + i + step), load_wide(b + i + step), s1);
-    s2 = pmadd(load_wide(a + i + 2 * step), load_wide(b + i + 2 * step), s2);
-    s3 = pmadd(load_wide(a + i + 3 * step), load_wide(b + i + 3 * step), s3);
-  }
-  double sums[step];
-  store(sums, Eigen::internal::padd(Eigen::internal::padd(s0, s1), Eigen::internal::padd(s2, s3)));
-  double total = std::accumulate(sums, sums + step, 0.0);
-  for (; i < n; ++i) total += static_cast<double>(a[i]) * static_cast<double>(b[i]);
-  return total;
+inline double lane_sum(packet<double> from) {
+  double values[lanes<double>];
+  store(values, from);
+  return std::accumulate(values, values + lanes<double>, 0.0);
 }
 
-template <storage_scalar S>
-double element_sum(const S* a, std::size_t n) {
-  constexpr std::size_t step = lanes<double>;
-  packet<double> s0 = pset1<packet<double>>(0.0), s1 = s0;
-  std::size_t i = 0;
-  for (; i + 2 * step <= n; i += 2 * step) {
-    s0 = Eigen::internal::padd(s0, load_wide(a + i));
-    s1 = Eigen::internal::padd(s1, load_wide(a + i + step));
+// Sums and lower triangle of R rows, to(R + 1 columns, row by row).
+template <std::size_t R, storage_scalar S>
+class gram_sums {
+ public:
+  void add(const S* const (&rows)[R], std::size_t n) {
+    std::size_t i = 0;
+    for (; i + gram_step <= n; i += gram_step) step([&](std::size_t j) { return rows[j] + i; });
+    if (i == n) return;
+    S padded[R][gram_step] = {};
+    for (std::size_t j = 0; j < R; ++j) std::copy(rows[j] + i, rows[j] + n, padded[j]);
+    step([&](std::size_t j) { return padded[j]; });
   }
-  double sums[step];
-  store(sums, Eigen::internal::padd(s0, s1));
-  double total = std::accumulate(sums, sums + step, 0.0);
-  for (; i < n; ++i) total += static_cast<double>(a[i]);
-  return total;
-}
 
-// Lower triangle, row by row, of the elements [begin, end), by blocks that stay in the cache.
-template <storage_scalar S>
-void gram_of_piece(std::span<const S* const> rows, std::size_t begin, std::size_t end,
-                   std::span<double> triangle) {
-  constexpr std::size_t block = 2048;
-  for (std::size_t at = begin; at < end; at += block) {
-    const std::size_t n = std::min(end - at, block);
-    double* sum = triangle.data();
-    for (std::size_t j = 0; j < rows.size(); ++j) {
-      for (std::size_t k = 0; k <= j; ++k) {
-        *sum++ += inner_product(rows[j] + at, rows[k] + at, n);
+  double product(std::size_t j, std::size_t k) const {
+    const std::size_t at = j * (j + 1) / 2 + k;
+    return lane_sum(products_[0][at]) + lane_sum(products_[1][at]);
+  }
+  double sum(std::size_t j) const { return lane_sum(sums_[0][j]) + lane_sum(sums_[1][j]); }
+
+ private:
+  template <class Rows>
+  EIGEN_ALWAYS_INLINE void step(const Rows& rows) {
+    packet<double> values[R][2];
+    const auto for_rows = [](const auto& f) {
+      [&]<std::size_t... j>(std::index_sequence<j...>) {
+        (f(std::integral_constant<std::size_t, j>()), ...);
       }
-    }
+      (std::make_index_sequence<R>());
+    };
+    for_rows([&](auto j) { load_wide(rows(j), values[j]); });
+    for_rows([&](auto j) {
+      for (std::size_t p = 0; p < 2; ++p) {
+        sums_[p][j] = Eigen::internal::padd(sums_[p][j], values[j][p]);
+        for_rows([&](auto k) {
+          if constexpr (k <= j)
+            products_[p][j * (j + 1) / 2 + k] =
+                pmadd(values[j][p], values[k][p], products_[p][j * (j + 1) / 2 + k]);
+        });
+      }
+    });
+  }
+
+  packet<double> products_[2][R * (R + 1) / 2] = {}, sums_[2][R] = {};
+};
+
+// Rows `which` of all.
+template <std::size_t R, storage_scalar S>
+void gram_of(std::span<const S* const> rows, const std::size_t (&which)[R], std::size_t first,
+             std::size_t size, std::span<double> out) {
+  const std::size_t width = rows.size() + 1;
+  const S* from[R];
+  for (std::size_t j = 0; j < R; ++j) from[j] = rows[which[j]] + first;
+  gram_sums<R, S> sums;
+  sums.add(from, size);
+  for (std::size_t j = 0; j < R; ++j) {
+    out[rows.size() * width + which[j]] = sums.sum(j);
+    for (std::size_t k = 0; k <= j; ++k) out[which[j] * width + which[k]] = sums.product(j, k);
   }
 }
 
 }  // namespace detail
 
 template <storage_scalar S>
-void gram(std::span<const S* const> rows, std::size_t items, std::size_t item_size,
-          std::span<double> out, workers& threads) {
-  const std::size_t r = rows.size();
-  if (out.size() != items * r * r) {
-    detail::fail("gram", "out.size()", static_cast<double>(out.size()),
-                 "must be items x rows x rows = " + std::to_string(items * r * r));
-  }
-  const std::size_t triangle = r * (r + 1) / 2;
-  const std::size_t pieces = (item_size + gram_piece - 1) / gram_piece;
-  std::vector<double> sums(items * pieces * triangle);
-  threads.for_each(items * pieces, [&](std::size_t i) {
-    const std::size_t begin = i % pieces * gram_piece;
-    const std::size_t first = i / pieces * item_size;
-    detail::gram_of_piece<S>(rows, first + begin, first + std::min(item_size, begin + gram_piece),
-                             std::span(sums).subspan(i * triangle, triangle));
-  });
-  for (std::size_t item = 0; item < items; ++item) {
-    double* const matrix = out.data() + item * r * r;
-    std::size_t entry = 0;
-    for (std::size_t j = 0; j < r; ++j) {
-      for (std::size_t k = 0; k <= j; ++k, ++entry) {
-        double total = 0;
-        for (std::size_t p = 0; p < pieces; ++p) {
-          total += sums[(item * pieces + p) * triangle + entry];
-        }
-        matrix[j * r + k] = matrix[k * r + j] = total;
-      }
-    }
-  }
-}
-
-template <storage_scalar S>
-void gram(std::span<const S* const> rows, std::size_t items, std::size_t item_size,
+void gram(std::span<const S* const> rows, std::size_t first, std::size_t size,
           std::span<double> out) {
-  workers caller_only(1);
-  gram(rows, items, item_size, out, caller_only);
-}
-
-template <storage_scalar S>
-void gram_with_ones(std::span<const S* const> rows, std::size_t first, std::size_t size,
-                    std::span<double> out) {
-  const std::size_t r = rows.size();
-  const std::size_t width = r + 1;
+  const std::size_t r = rows.size(), width = r + 1;
   if (out.size() != width * width)
-    detail::fail("gram_with_ones", "out.size()", static_cast<double>(out.size()),
+    detail::fail("gram", "out.size()", static_cast<double>(out.size()),
                  "must be (rows + 1)^2 = " + std::to_string(width * width));
-  std::fill(out.begin(), out.end(), 0.0);
-  constexpr std::size_t block = 2048;
-  for (std::size_t at = 0; at < size; at += block) {
-    const std::size_t n = std::min(size - at, block);
-    for (std::size_t j = 0; j < r; ++j) {
-      const S* const row = rows[j] + first + at;
-      for (std::size_t k = 0; k <= j; ++k)
-        out[j * width + k] += detail::inner_product(row, rows[k] + first + at, n);
-      out[r * width + j] += detail::element_sum(row, n);
-    }
+  switch (r) {
+    case 0: break;
+    case 1: detail::gram_of<1, S>(rows, {0}, first, size, out); break;
+    case 2: detail::gram_of<2, S>(rows, {0, 1}, first, size, out); break;
+    case 3: detail::gram_of<3, S>(rows, {0, 1, 2}, first, size, out); break;
+    case 4: detail::gram_of<4, S>(rows, {0, 1, 2, 3}, first, size, out); break;
+    default:
+      for (std::size_t j = 1; j < r; ++j)
+        for (std::size_t k = 0; k < j; ++k) detail::gram_of<2, S>(rows, {k, j}, first, size, out);
   }
   out[r * width + r] = static_cast<double>(size);
   for (std::size_t j = 0; j < width; ++j)
