@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <unsupported/Eigen/CXX11/Tensor>
 #include <utility>
 
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/interop/xtensor.hpp"
 #include "tweedie/sampler/ddpm.hpp"
 #include "tweedie/solve/run.hpp"
+#include "tweedie/tensor/eigen_tensor.hpp"
 
 int main() {
   const auto schedule = tweedie::cosine_schedule(1000);

@@ -86,6 +86,7 @@
 #include "tweedie/tensor/clamp.hpp"
 #include "tweedie/tensor/combine.hpp"
 #include "tweedie/tensor/eigen.hpp"
+#include "tweedie/tensor/eigen_tensor.hpp"
 #include "tweedie/tensor/fused_pass.hpp"
 #include "tweedie/tensor/gram.hpp"
 #include "tweedie/tensor/load_store.hpp"

@@ -3,12 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <unsupported/Eigen/CXX11/Tensor>
 
 #include "objective/gradient_check.hpp"
 #include "tweedie/objective/training_batch.hpp"
 #include "tweedie/schedule/continuous.hpp"
 #include "tweedie/schedule/precondition.hpp"
+#include "tweedie/tensor/eigen_tensor.hpp"
 
 namespace {
 

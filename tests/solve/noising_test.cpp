@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tweedie/schedule/continuous.hpp"
+#include "tweedie/tensor/eigen_tensor.hpp"
 
 namespace tweedie {
 namespace {

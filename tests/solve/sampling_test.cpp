@@ -14,6 +14,7 @@
 #include "tweedie/program/law.hpp"
 #include "tweedie/sampler/ddpm.hpp"
 #include "tweedie/solve/run.hpp"
+#include "tweedie/tensor/eigen_tensor.hpp"
 #include "tweedie/tensor/parallel.hpp"
 
 namespace {

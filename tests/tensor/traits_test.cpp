@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tweedie/tensor/eigen_tensor.hpp"
+
 namespace {
 
 using namespace tweedie;

@@ -217,7 +217,8 @@ template <class NodeMaker>
 linear exponential_runge_kutta_step(recorder& r, const linear& x, const leg& l,
                                     const exponential_tableau& method, const NodeMaker& between,
                                     const exponential_options& options) {
-  const auto& [from, to] = l;
+  const node& from = l.from;
+  const node& to = l.to;
   const auto output = [&](const linear& state, const node& at) {
     const estimate e = r.evaluate(state, at);
     return options.row.x0 * e.clean + options.row.z * e.noise;

@@ -36,7 +36,8 @@ void run(const program& plan, const network_description& network, T& x, Evaluate
          Parts&&... parts) {
   static_assert(writable_tensor<T>,
                 "x must be contiguous memory of float, double, half or bfloat16; for float* use "
-                "std::span(p, n); halves as Eigen::half");
+                "std::span(p, n); halves as Eigen::half; Eigen::Tensor needs "
+                "<tweedie/tensor/eigen_tensor.hpp>");
   using S = scalar_t<T>;
   using Run = sampling<std::remove_cvref_t<T>>;
   for (const draw_kind& d : plan.draws)

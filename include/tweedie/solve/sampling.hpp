@@ -50,7 +50,8 @@ template <class T>
 class sampling {
   static_assert(tensor_like<T>,
                 "x must be contiguous memory of float, double, half or bfloat16; for float* use "
-                "std::span(p, n); halves as Eigen::half");
+                "std::span(p, n); halves as Eigen::half; Eigen::Tensor needs "
+                "<tweedie/tensor/eigen_tensor.hpp>");
 
  public:
   using scalar = scalar_t<T>;

@@ -3,7 +3,7 @@
 // Item i of a batch of any size gets the same numbers, so that splitting a batch changes nothing.
 #pragma once
 
-#include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 
@@ -23,17 +23,6 @@ void fill_standard_normal(T&& tensor, std::uint64_t seed, std::uint32_t draw = i
   for (std::size_t i = 0; i < items; ++i) {
     fill_normal(noise_key{seed, static_cast<std::uint32_t>(i), draw}, 0, item_elements(tensor, i));
   }
-}
-
-// A new column-major tensor of the given extents, e.g. standard_normal<float>({64, 64, 4, 2}, seed).
-template <storage_scalar S, int Rank>
-Eigen::Tensor<S, Rank> standard_normal(const Eigen::Index (&extents)[Rank], std::uint64_t seed,
-                                       std::uint32_t draw = initial_draw) {
-  Eigen::array<Eigen::Index, Rank> dimensions;
-  for (std::size_t i = 0; i < Rank; ++i) dimensions[i] = extents[i];
-  Eigen::Tensor<S, Rank> tensor(dimensions);
-  fill_standard_normal(tensor, seed, draw);
-  return tensor;
 }
 
 // Fills a float or double tensor with uniforms in [0, 1).

@@ -5,6 +5,7 @@
 // is the contiguous block [i * size / items, (i + 1) * size / items). Vectors, spans and every
 // one-dimensional tensor are one item. Storage must be contiguous: types that can only be strided
 // do not satisfy tensor_like; types that may be strided are checked when their data is asked for.
+// Eigen's Tensor module is long to compile and has a header of its own (tensor/eigen_tensor.hpp).
 #pragma once
 
 #include <Eigen/Core>
@@ -15,7 +16,6 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
-#include <unsupported/Eigen/CXX11/Tensor>
 #include <utility>
 #include <vector>
 
@@ -147,40 +147,6 @@ struct dense_traits {
   }
 };
 
-// P is the owning tensor type: Tensor or TensorFixedSize.
-template <class P>
-struct eigen_tensor_traits {
-  using scalar = typename P::Scalar;
-  using shape_type = typename P::Dimensions;
-  using view_type = Eigen::TensorMap<P>;
-  using const_view_type = Eigen::TensorMap<const P>;
-
-  template <class T>
-  static auto data(T& t) {
-    return t.data();
-  }
-  template <class T>
-  static std::size_t size(const T& t) {
-    return static_cast<std::size_t>(t.size());
-  }
-  template <class T>
-  static std::size_t items(const T& t) {
-    constexpr int rank = P::NumIndices;
-    constexpr bool row_major = static_cast<int>(P::Layout) == static_cast<int>(Eigen::RowMajor);
-    if constexpr (rank < 2) {
-      return 1;
-    } else {
-      return static_cast<std::size_t>(t.dimensions()[row_major ? 0 : rank - 1]);
-    }
-  }
-  template <class T>
-  static shape_type shape(const T& t) {
-    return t.dimensions();
-  }
-  static view_type make_view(scalar* data, const shape_type& s) { return {data, s}; }
-  static const_view_type make_view(const scalar* data, const shape_type& s) { return {data, s}; }
-};
-
 template <class Stride>
 concept unit_inner_stride =
     Stride::InnerStrideAtCompileTime == 0 || Stride::InnerStrideAtCompileTime == 1;
@@ -211,18 +177,6 @@ struct tensor_traits<Eigen::Map<P, O, Stride>> : detail::dense_traits<std::remov
 
 template <class P, int O, detail::unit_inner_stride Stride>
 struct tensor_traits<Eigen::Ref<P, O, Stride>> : detail::dense_traits<std::remove_const_t<P>> {};
-
-template <storage_scalar S, int Rank, int O, class Index>
-struct tensor_traits<Eigen::Tensor<S, Rank, O, Index>>
-    : detail::eigen_tensor_traits<Eigen::Tensor<S, Rank, O, Index>> {};
-
-template <storage_scalar S, class Dimensions, int O, class Index>
-struct tensor_traits<Eigen::TensorFixedSize<S, Dimensions, O, Index>>
-    : detail::eigen_tensor_traits<Eigen::TensorFixedSize<S, Dimensions, O, Index>> {};
-
-template <class P, int O, template <class> class Pointer>
-struct tensor_traits<Eigen::TensorMap<P, O, Pointer>>
-    : detail::eigen_tensor_traits<std::remove_const_t<P>> {};
 
 /// `items` items of `size` elements each, one after the other in memory that the caller owns: buffers
 /// of ONNX Runtime, TensorRT or OpenVINO. A bare span is one item.
