@@ -53,6 +53,7 @@ void compare(scalar_law data) {
     report("DDPM, posterior variance", ddpm(nodes, fixed_small{}));
     report("DDPM, forward variance", ddpm(nodes, fixed_large{}));
     report("DDPM, optimal variance", ddpm(nodes, optimal_variance(data)));
+    report("the same, last draw, too", ddpm(nodes, optimal_variance(data), last_noise::drawn));
     report("DDIM", ddim(nodes));
   }
   std::printf("\n");

@@ -432,6 +432,49 @@ TEST(huggingface_scheduler, loads_the_files_of_well_known_models) {
   }
 }
 
+// The file clips to 1, the caller's transform sees that and has the last word.
+TEST(huggingface_start, takes_a_transform_after_that_of_the_file) {
+  const std::vector<float> x{0.3f, -2, 5, 0};
+  const auto end = [&](const json& file, auto&&... parts) {
+    auto s = start(scheduler(file, 20), x, gaussian_noise{3}, parts...);
+    while (s.next()) std::fill(s.output().begin(), s.output().end(), 1.7f);
+    return std::vector<float>(s.state().begin(), s.state().end());
+  };
+  const json clips{{"_class_name", "DDPMScheduler"}, {"prediction_type", "sample"}};
+  json thresholds = clips;
+  thresholds["thresholding"] = true;
+  json leaves = clips;
+  leaves["clip_sample"] = false;
+  const auto halved = [](std::span<float> clean, std::size_t, const node&) {
+    for (float& v : clean) v /= 2;
+  };
+  const auto each = [](float value) { return std::vector<float>(4, value); };
+  const auto expect = [](const std::vector<float>& a, const std::vector<float>& b) {
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(a[i], b[i], 1e-5f);
+  };
+  expect(end(clips), each(1));
+  expect(end(clips, halved), each(0.5f));
+  expect(end(clips, clip{-0.25, 0.25}), each(0.25f));
+  expect(end(clips, clip{-5, 5}), each(1));
+  expect(end(thresholds, halved), each(0.5f));
+  expect(end(leaves), each(1.7f));
+  expect(end(leaves, halved), each(0.85f));
+  expect(end(leaves, clip{-1.5, 1.5}), each(1.5f));
+  try {
+    start(scheduler(clips, 20), x, halved);
+    FAIL();
+  } catch (const std::invalid_argument& e) {
+    EXPECT_EQ(std::string(e.what()).substr(0, 20), "huggingface::start: ");
+  }
+}
+
+// A file is read once; its parsed form takes any number of steps.
+TEST(huggingface_scheduler, takes_what_has_been_read) {
+  const json file = parse_configuration(R"({"_class_name": "DDIMScheduler"})");
+  EXPECT_EQ(scheduler(file, 5).timesteps.size(), 5u);
+  EXPECT_EQ(scheduler(file, 20).timesteps.size(), 20u);
+}
+
 // One step paints the whole known part: where the mask is 1 the result is the original.
 TEST(huggingface_start, pastes_what_is_known) {
   const loaded_sampler sampler =

@@ -149,9 +149,18 @@ TEST(every_planner, refuses_grids_that_do_not_fall) {
     const std::string message = refusal([&] { p.plan(rising); });
     EXPECT_NE(message.find("; valid: strictly below"), std::string::npos) << p.name;
     EXPECT_EQ(message.find("ramped_orders"), std::string::npos) << p.name;
-    EXPECT_THROW(p.plan(grid{rising[0]}), std::invalid_argument) << p.name;
     EXPECT_THROW(p.plan(grid{}), std::invalid_argument) << p.name;
   }
+}
+
+TEST(every_planner, stays_on_a_grid_of_one_node) {
+  for (const planner& p : planners())
+    for (const node& n : {node{3, {0.6, 0.8}}, clean_node(-1)}) {
+      const program plan = p.plan(grid{n});
+      EXPECT_EQ(plan.start, n) << p.name;
+      EXPECT_EQ(plan.evaluations() + plan.steps(), 0u) << p.name;
+      EXPECT_EQ(law(plan, perfect_denoiser(1.7), {0.3, 2}).result.mean, 0.3) << p.name;
+    }
 }
 
 TEST(every_planner, refuses_what_is_not_a_level) {

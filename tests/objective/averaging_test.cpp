@@ -19,6 +19,19 @@ TEST(averaging, published_powers) {  // Karras et al. 2024
   EXPECT_THROW(relative_length(-1), std::invalid_argument);
 }
 
+// min(decay, (1 + n)/(10 + n)): 0.9999 from step 89990 on.
+TEST(averaging, warm_up_reaches_its_decay) {
+  EXPECT_EQ(warm_decay(0.9999, 0), 0.1);
+  EXPECT_EQ(warm_decay(0.9999, 90), 0.91);
+  EXPECT_LT(warm_decay(0.9999, 89980), 0.9999);
+  EXPECT_EQ(warm_decay(0.9999, 89991), 0.9999);
+  EXPECT_EQ(warm_decay(0, 5), 0);
+  EXPECT_EQ(warm_decay(1, 1e9), (1 + 1e9) / (10 + 1e9));
+  for (const double decay : {-0.1, 1.1, std::nan("")})
+    EXPECT_THROW(warm_decay(decay, 1), std::invalid_argument);
+  EXPECT_THROW(warm_decay(0.5, -1), std::invalid_argument);
+}
+
 TEST(averaging, power_function_has_its_profile_and_relative_length) {
   // Averages of t^0, t, t^2 over the profile t^gamma on [0, n].
   const double gamma = 6.94;

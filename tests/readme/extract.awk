@@ -1,6 +1,7 @@
 # awk -v page=NAME: turns a page into a test. Every ```cpp block becomes a test that runs it, with
 # what a ```text block behind it says as the expected output; every call in the last column of a
-# table of names becomes an entry of samplers() or grids().
+# table of names becomes an entry of samplers() or grids(), and every call in the list of samplers that need a start
+# with signal one of need_signal().
 function quoted(text) { gsub(/\\/, "\\\\", text); gsub(/"/, "\\\"", text); return "\"" text "\"" }
 
 /^```cpp/ { in_block = 1; ++blocks; start[blocks] = NR + 1; next }
@@ -16,6 +17,8 @@ section == "## Samplers by name" && /\| `[^`]*` \|$/ { sub(/ \|$/, ""); n = spli
   samplers = samplers entry("program", cell[n - 1]) }
 section == "## Grids by name" && /\| `[^`]*` \|$/ { sub(/ \|$/, ""); n = split($0, cell, "`")
   grids = grids entry("grid", cell[n - 1]) }
+section == "## Starting from pure noise" && /^- / { n = split($0, cell, "`")
+  for (i = 2; i <= n; i += 2) signal = signal "    " quoted(cell[i]) ",\n" }
 function entry(type, call) {
   return "    {" quoted(call) ", [] { return " type "(" call "); }},\n"
 }
@@ -27,6 +30,8 @@ END {
     printf "using namespace tweedie;\n\nstd::vector<named<program>> samplers() {\n  using namespace given;\n  return {\n%s  };\n}\n\n", samplers
   if (grids)
     printf "std::vector<named<grid>> grids() {\n  using namespace given;\n  return {\n%s  };\n}\n\n", grids
+  if (signal)
+    printf "std::vector<std::string> need_signal() {\n  return {\n%s  };\n}\n\n", signal
   for (b = 1; b <= blocks; ++b) {
     printf "TEST(%s, block_at_line_%d_runs) {\n", page, start[b]
     if (prints[b]) print "  testing::internal::CaptureStdout();"

@@ -19,15 +19,16 @@ struct named {
 // Written by extract.awk.
 std::vector<named<tweedie::program>> samplers();
 std::vector<named<tweedie::grid>> grids();
+std::vector<std::string> need_signal();
 
 namespace given {
 
 inline const auto schedule = tweedie::scaled_linear_beta_schedule(1000);
-inline const tweedie::grid g = tweedie::karras(schedule, 12);
+inline tweedie::grid g = tweedie::karras(schedule, 12);  // tests put other grids here
 inline const tweedie::grid up =
     tweedie::reversed(tweedie::grid(g.begin(), g.end() - 1));  // z is undefined in clean data
-inline const auto at = tweedie::nodes_of(schedule);
-inline const auto by_snr = tweedie::nodes_by_half_log_snr(schedule);
+inline std::function<tweedie::node(double)> at = tweedie::nodes_of(schedule);
+inline tweedie::node_maker by_snr = tweedie::nodes_by_half_log_snr(schedule);
 inline const std::vector<tweedie::restart_interval> intervals{
     {.lowest = 0.1, .highest = 0.5, .steps = 3, .repeats = 2}};
 inline const tweedie::legs jumps{{g[0], g[4]}, {g[4], g[9]}, {g[9], g[12]}};

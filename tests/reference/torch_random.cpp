@@ -11,7 +11,7 @@
 namespace reference {
 namespace {
 
-using tweedie::torch::cpu_generator;
+using tweedie::torch_random::cpu_generator;
 
 constexpr double float_tolerance = 2.5e-7;
 

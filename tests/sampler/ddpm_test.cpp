@@ -115,6 +115,37 @@ TEST(ddpm, learned_range_names_the_two_variances) {
   EXPECT_THROW(law(plan, perfect_denoiser(0), {0, 1}), std::invalid_argument);
 }
 
+// Every step of the chain is the exact conditional of Gaussian data, the last one, too, where it is drawn:
+// what is left is the prior's mismatch, alpha_T.
+TEST(ddpm, is_exact_to_the_end_where_the_last_step_draws) {
+  const auto schedule = linear_beta_schedule(1000);
+  const double rest = schedule.at(999).alpha;
+  for (const int steps : {1, 3, 50, 1000}) {
+    const grid nodes = trailing(schedule, steps);
+    const program plan = ddpm(nodes, exact_for(0.25), last_noise::drawn);
+    EXPECT_EQ(plan.draws.size(), static_cast<std::size_t>(steps));
+    const auto [alpha, sigma] = nodes.front().level;
+    const scalar_law from_law =
+        law(plan, gaussian_denoiser(0.5, 0.25), {alpha * 0.5, total({alpha, sigma}, 0.25)}).result;
+    EXPECT_NEAR(from_law.mean, 0.5, 1e-12);
+    EXPECT_NEAR(from_law.variance, 0.25, 1e-12);
+    const scalar_law from_noise = law(plan, gaussian_denoiser(0.5, 0.25), {0, 1}).result;
+    EXPECT_NEAR(from_noise.variance, 0.25, rest * rest);
+    EXPECT_LT(
+        law(ddpm(nodes, exact_for(0.25)), gaussian_denoiser(0.5, 0.25), {0, 1}).result.variance,
+        0.24991);
+  }
+}
+
+TEST(ddpm, draws_nothing_last_where_the_variance_is_0) {
+  const grid nodes = trailing(linear_beta_schedule(1000), 4);
+  EXPECT_EQ(ddpm(nodes, fixed_small{}, last_noise::drawn).draws.size(), 3u);
+  EXPECT_EQ(ddpm(nodes, learned_range{}, last_noise::drawn).draws.size(), 3u);
+  EXPECT_EQ(ddpm(nodes, exact_for(0), last_noise::drawn).draws.size(), 3u);
+  EXPECT_EQ(ddpm(nodes, fixed_large{}, last_noise::drawn).draws.size(), 4u);
+  EXPECT_EQ(ddpm(nodes, fixed_large{}).draws.size(), 3u);
+}
+
 TEST(forward_chain, has_the_closed_form_at_every_mark) {
   for (const auto& schedule : {linear_beta_schedule(1000), cosine_schedule(1000)}) {
     const grid nodes = reversed(trailing(schedule, 1000));

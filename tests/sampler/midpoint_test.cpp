@@ -32,10 +32,11 @@ TEST(dpm_2_ancestral, without_noise_is_dpm_2) {
 TEST(dpm_2, refuses_pure_noise_and_noise_scales_out_of_range) {
   const grid pure = uniform(rectified_flow{}, 4);
   EXPECT_EQ(refusal([&] { dpm_2(pure, noise_level_nodes); }),
-            "dpm_2: alpha of node 0 = 0; valid: alpha > 0; start from a level with signal");
-  EXPECT_EQ(
-      refusal([&] { dpm_2_ancestral(pure, noise_level_nodes); }),
-      "dpm_2_ancestral: alpha of node 0 = 0; valid: alpha > 0; start from a level with signal");
+            "dpm_2: alpha of node 0 = 0; valid: alpha > 0; below_pure_noise(grid) starts where "
+            "there is signal");
+  EXPECT_EQ(refusal([&] { dpm_2_ancestral(pure, noise_level_nodes); }),
+            "dpm_2_ancestral: alpha of node 0 = 0; valid: alpha > 0; below_pure_noise(grid) starts "
+            "where there is signal");
   for (const double scale : {-1.0, std::nan(""), HUGE_VAL})
     EXPECT_THROW(dpm_2_ancestral(geometric_grid(3), noise_level_nodes, 1, scale),
                  std::invalid_argument);

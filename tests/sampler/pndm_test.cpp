@@ -23,9 +23,30 @@ grid equal_steps(int n) {
   return nodes;
 }
 
-double observed_order(const auto& plan_of) {
-  const grid coarse = equal_steps(320);
-  const grid fine = equal_steps(640);
+// Steps that change by a part of themselves from one to the next.
+grid slowly_changing_steps(int n) {
+  grid nodes;
+  for (int i = 0; i <= n; ++i) {
+    const double s = static_cast<double>(i) / n;
+    const double level = 1 - 0.8 * s * (1 + s) / 2;
+    nodes.push_back({level, variance_exploding(level)});
+  }
+  return nodes;
+}
+
+// A step, and one of twice its length, by turns.
+grid alternating_steps(int n) {
+  grid nodes;
+  for (int i = 0; i <= n; ++i) {
+    const double level = 1 - 0.8 * (3 * (i / 2) + i % 2) / (1.5 * n);
+    nodes.push_back({level, variance_exploding(level)});
+  }
+  return nodes;
+}
+
+double observed_order(const auto& plan_of, grid (*steps)(int) = equal_steps) {
+  const grid coarse = steps(320);
+  const grid fine = steps(640);
   return std::log2(gain_error(plan_of(coarse), coarse) / gain_error(plan_of(fine), fine));
 }
 
@@ -57,6 +78,16 @@ TEST(plms, is_of_third_order_on_equal_steps) {
 
 TEST(pndm, is_of_fourth_order_on_equal_steps) {
   EXPECT_NEAR(observed_order([](const grid& g) { return pndm(edm_schedule{}, g); }), 4, 0.15);
+}
+
+// The weights are those of equal steps.
+TEST(plms, loses_order_where_steps_change) {
+  const auto of_plms = [](const grid& g) { return plms(g); };
+  const auto of_pndm = [](const grid& g) { return pndm(edm_schedule{}, g); };
+  EXPECT_NEAR(observed_order(of_plms, slowly_changing_steps), 2, 0.15);
+  EXPECT_NEAR(observed_order(of_pndm, slowly_changing_steps), 2, 0.15);
+  EXPECT_NEAR(observed_order(of_plms, alternating_steps), 1, 0.15);
+  EXPECT_NEAR(observed_order(of_pndm, alternating_steps), 1, 0.15);
 }
 
 TEST(pndm, asks_four_times_in_each_of_the_first_three_steps) {

@@ -173,7 +173,6 @@ TEST(discrete_schedule, refuses_what_is_not_a_schedule) {
   EXPECT_THROW(from_betas(std::vector{0.1, -0.1}), std::invalid_argument);
   EXPECT_THROW(from_betas(std::vector{0.1, 1.1}), std::invalid_argument);
   EXPECT_THROW(from_betas(std::vector{0.1, nan}), std::invalid_argument);
-  EXPECT_THROW(from_betas(std::vector{0.1, 0.0}), std::invalid_argument);  // no noise added
   EXPECT_THROW(from_betas(std::vector{0.0, 0.1}), std::invalid_argument);  // clean data twice
   EXPECT_THROW(from_betas(std::vector{1.0, 0.1}), std::invalid_argument);  // nothing left to lose
   EXPECT_THROW(from_alpha_bars(std::vector{0.5, 0.6}), std::invalid_argument);
@@ -190,6 +189,19 @@ TEST(discrete_schedule, refuses_what_is_not_a_schedule) {
   EXPECT_THROW(schedule.at(10), std::out_of_range);
   EXPECT_THROW(schedule.time_of(100), std::invalid_argument);
   EXPECT_THROW(jsd_schedule(10)(8.5), std::invalid_argument);
+}
+
+TEST(discrete_schedule, a_step_may_add_no_noise) {
+  const auto schedule = from_betas(std::vector{0.1, 0.0, 0.0, 0.2, 0.0});
+  const double expected[] = {0.9, 0.9, 0.9, 0.72, 0.72};
+  for (int k = 0; k < 5; ++k) EXPECT_NEAR(schedule.alpha_bar(k), expected[k], 1e-15);
+  EXPECT_EQ(schedule.beta(1), 0);
+  EXPECT_NEAR(schedule(0.5).sigma, schedule(2.0).sigma, 1e-15);
+  EXPECT_LE(schedule.time_of(half_log_snr(schedule.at(0))), 2 + 1e-12);
+  EXPECT_EQ(schedule.time_of(half_log_snr(schedule.at(4))), 4);
+  for (const double t : {2.25, 2.5, 2.75})  // between the plateaus
+    EXPECT_NEAR(schedule.time_of(half_log_snr(schedule(t))), t, 1e-12);
+  EXPECT_THROW(from_betas(std::vector{0.1, 1.0, 0.0}), std::invalid_argument);  // pure noise twice
 }
 
 TEST(discrete_schedule, an_error_names_function_argument_value_and_what_is_valid) {

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,12 +26,18 @@ struct leg {
 };
 
 /// The steps in the order in which a sampler takes them. A grid converts to the legs between its
-/// neighbours.
+/// neighbours; a grid of one node to none, a walk that stays there: its program leaves x as it is.
 struct legs : std::vector<leg> {
   using std::vector<leg>::vector;
   legs(const grid& nodes) {
     for (std::size_t i = 0; i + 1 < nodes.size(); ++i) push_back({nodes[i], nodes[i + 1]});
+    if (nodes.size() == 1) stays_at = nodes[0];
   }
+
+  /// Where a walk of at least one leg, or one that stays, begins.
+  const node& start() const { return empty() ? *stays_at : front().from; }
+
+  std::optional<node> stays_at;
 };
 
 /// Clean data, at time `time` (by convention -1 in discrete schedules).
@@ -61,10 +68,12 @@ inline void check_level(const char* function, std::size_t index, signal_noise le
                bad_alpha ? alpha : sigma, "valid: alpha, sigma finite, >= 0 and not both 0");
 }
 
-/// Throws unless there is at least one step and every level passes `check_level`; levels may rise
-/// and repeat. Leg i goes from node i to node i + 1.
+/// Throws unless there is a step, or one node to stay at, and every level passes `check_level`;
+/// levels may rise and repeat. Leg i goes from node i to node i + 1.
 inline void check_levels(const char* function, const legs& steps) {
-  detail::require(!steps.empty(), function, "steps", 0, "valid: at least 1, a grid of 2 nodes");
+  if (steps.stays_at) check_level(function, 0, steps.stays_at->level);
+  detail::require(!steps.empty() || steps.stays_at, function, "steps", 0,
+                  "valid: at least 1, a grid of 2 nodes");
   for (std::size_t i = 0; i < steps.size(); ++i) {
     check_level(function, i, steps[i].from.level);
     check_level(function, i + 1, steps[i].to.level);
@@ -99,7 +108,7 @@ inline void check_signal(const char* function, const legs& steps) {
   for (std::size_t i = 0; i < steps.size(); ++i)
     if (!(steps[i].from.level.alpha > 0))
       detail::fail(function, "alpha of node " + std::to_string(i), steps[i].from.level.alpha,
-                   "valid: alpha > 0; start from a level with signal");
+                   "valid: alpha > 0; below_pure_noise(grid) starts where there is signal");
 }
 
 /// The nodes in opposite order: a walk from data to noise.
@@ -109,14 +118,41 @@ inline grid reversed(const grid& nodes) {
   return rising;
 }
 
-/// The last nodes from index `first` on: what image-to-image starts in the middle of.
-/// \throws std::invalid_argument if fewer than two nodes would remain.
+/// The last nodes from index `first` on: what image-to-image starts in the middle of. The last node
+/// alone, strength 0, is a grid on which every sampler leaves the picture as it is.
+/// \throws std::invalid_argument if no node would remain.
 inline grid starting_at(const grid& nodes, std::size_t first) {
-  if (nodes.size() < 2 || first > nodes.size() - 2)
+  if (first >= nodes.size())
     detail::fail("starting_at", "first", static_cast<double>(first),
-                 "valid: at most number of nodes - 2 = " +
-                     std::to_string(static_cast<long long>(nodes.size()) - 2));
+                 "valid: at most number of steps = " +
+                     std::to_string(static_cast<long long>(nodes.size()) - 1));
   return {nodes.begin() + static_cast<std::ptrdiff_t>(first), nodes.end()};
+}
+
+/// The same grid started just below pure noise, for samplers in sigma/alpha, which is infinite there:
+/// a first node with alpha = 0 moves to the noise level `level` on the straight line to the second
+/// node, in (alpha, sigma) and in time. On a flow that is s = level / (1 + level); 1e4 is s = 0.9999,
+/// where ComfyUI starts such samplers. Any other grid is returned as it is.
+///
+/// What it costs: x = sigma z leaves alpha x0 out. For data N(m, s^2) the exact flow then ends in mean
+/// m - m s / sqrt(level^2 + s^2) and deviation s / sqrt(1 + s^2 / level^2): 1e-4 of the data's scale by
+/// default. A larger level costs less and makes the first step longer in log-SNR.
+/// \throws std::invalid_argument if the second node has no signal either, or not a lower noise level.
+inline grid below_pure_noise(grid nodes, double level = 1e4) {
+  constexpr const char* name = "below_pure_noise";
+  detail::require(level > 0 && std::isfinite(level), name, "level", level,
+                  "valid: 0 < level < inf");
+  if (nodes.empty() || nodes[0].level.alpha > 0) return nodes;
+  const double next = nodes.size() > 1 ? nodes[1].level.alpha : 0;
+  detail::require(next > 0, name, "alpha of node 1", next, "valid: alpha > 0");
+  detail::require(noise_level(nodes[1].level) < level, name, "level", level,
+                  "valid: above the noise level of node 1");
+  const auto [noise_time, noise] = nodes[0];
+  const auto [time, at] = nodes[1];
+  const double way = noise.sigma / (level * at.alpha + noise.sigma - at.sigma);
+  nodes[0] = {std::lerp(noise_time, time, way),
+              {way * at.alpha, std::lerp(noise.sigma, at.sigma, way)}};
+  return nodes;
 }
 
 /// The same noise levels with alpha = 1 (the gauge of EDM and k-diffusion).

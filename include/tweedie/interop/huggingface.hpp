@@ -267,7 +267,9 @@ inline loaded_sampler scheduler(const nlohmann::json& json, request how) {
   c.fail("_class_name", "\"" + name + "\"; " + detail::instead_of(name));
 }
 
-/// The sampler of a configuration given as a path to a file or, if it starts with '{', as text.
+/// The sampler of a configuration given as a path to a file or, if it starts with '{', as text. Who
+/// asks again, with another number of steps, keeps `parse_configuration(path)` and hands that over:
+/// a file is read once.
 inline loaded_sampler scheduler(const std::string& path_or_text, request how) {
   return scheduler(parse_configuration(path_or_text), std::move(how));
 }

@@ -31,7 +31,7 @@
 #include "tweedie/tensor/philox.hpp"
 #include "tweedie/tensor/storage.hpp"
 
-namespace tweedie::torch {
+namespace tweedie::torch_random {
 
 // torch.Generator("cpu"). Calls consume the stream in order, as in Python.
 class cpu_generator {
@@ -64,7 +64,7 @@ class cpu_generator {
   // torch.randint(low, high, ...): low <= value < high.
   void randint(std::int64_t low, std::int64_t high, std::span<std::int64_t> out) {
     if (low >= high) {
-      detail::fail("torch::cpu_generator::randint", "low", static_cast<double>(low),
+      detail::fail("torch_random::cpu_generator::randint", "low", static_cast<double>(low),
                    "must be below high = " + std::to_string(high));
     }
     const auto range = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
@@ -91,7 +91,7 @@ class cpu_generator {
   // Tensor.exponential_(rate)
   template <std::floating_point S>
   void exponential(std::span<S> out, double rate = 1) {
-    detail::require(rate > 0, "torch::cpu_generator::exponential", "rate", rate,
+    detail::require(rate > 0, "torch_random::cpu_generator::exponential", "rate", rate,
                     "must be positive");
     for (S& x : out) x = static_cast<S>(-std::log1p(-uniform<double>()) / rate);
   }
@@ -166,7 +166,7 @@ class cuda_generator {
   cuda_generator(std::uint64_t seed, cuda_device device) : seed_(seed) {
     most_blocks_ =
         std::uint64_t{device.multiprocessors} * (device.threads_per_multiprocessor / block_size);
-    detail::require(most_blocks_ > 0, "torch::cuda_generator", "multiprocessors",
+    detail::require(most_blocks_ > 0, "torch_random::cuda_generator", "multiprocessors",
                     device.multiprocessors,
                     "the GPU must have one at least, with 256 threads or more");
   }
@@ -224,4 +224,4 @@ class cuda_generator {
   std::uint64_t offset_ = 0;
 };
 
-}  // namespace tweedie::torch
+}  // namespace tweedie::torch_random

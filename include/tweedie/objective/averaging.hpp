@@ -1,6 +1,6 @@
 // Averages of a network's weights over training.
 //
-//   exponential      a <- b a + (1 - b) w
+//   exponential      a <- b a + (1 - b) w; warmed up, b = min(b, (1 + n)/(10 + n)) at step n = 0, 1, ...
 //   power function   the same with b = (1 - 1/n)^(gamma + 1) at step n: every average has the same
 //                    relative length sigma_rel at any time (Karras et al. 2024, eqs. 1 and 4),
 //                      sigma_rel = sqrt(gamma + 1) / ((gamma + 2) sqrt(gamma + 3))
@@ -32,6 +32,16 @@ void update_average(std::span<S> average, std::span<const S> value, double decay
   const S* const inputs[] = {average.data(), value.data()};
   const double weights[] = {decay, 1 - decay};
   combine<S>(output, inputs, weights, average.size());
+}
+
+/// Decay at step n = 0, 1, ... of an exponential average that starts short: min(decay, (1 + n)/(10 + n)),
+/// 0.1 at first (TensorFlow's `num_updates`, diffusers' `EMAModel`; the average then
+/// spans about a ninth of the steps so far until the decay is reached). In [0, decay].
+inline double warm_decay(double decay, double step) {
+  detail::require(decay >= 0 && decay <= 1, "warm_decay", "decay", decay, "valid: 0 <= decay <= 1");
+  detail::require(step >= 0 && std::isfinite(step), "warm_decay", "step", step,
+                  "valid: 0 <= step < inf");
+  return std::fmin(decay, (1 + step) / (10 + step));
 }
 
 /// Relative length of the profile t^gamma.

@@ -90,6 +90,7 @@ program dpmpp_sde(const legs& steps, const NodeMaker& between, const sde_options
   constexpr const char* name = "dpmpp_sde";
   detail::require(options.eta >= 0, name, "eta", options.eta, "valid: eta >= 0");
   detail::require_noise_scale(name, options.noise_scale);
+  check_signal(name, steps);
   const double r_middle = options.middle;
   detail::require(r_middle > 0 && r_middle < 1, name, "middle", r_middle, "valid: 0 < middle < 1");
   return walk(name, steps, [&](recorder& r, linear x, const leg& l) {

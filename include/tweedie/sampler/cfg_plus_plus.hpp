@@ -24,15 +24,12 @@ namespace tweedie {
 /// eta = 0: Euler steps without draws; eta > 0: the share of ancestral noise.
 inline program cfg_plus_plus(const legs& steps, double eta = 0) {
   detail::require(eta >= 0, "cfg_plus_plus", "eta", eta, "valid: eta >= 0");
+  if (eta > 0) check_signal("cfg_plus_plus", steps);
   return walk("cfg_plus_plus", steps, [&](recorder& r, linear x, const leg& l) {
     const signal_noise from = l.from.level;
     const signal_noise to = l.to.level;
     ancestral_levels step{noise_level(to), 0};
-    if (eta > 0) {
-      detail::require(from.alpha > 0, "cfg_plus_plus", "alpha", from.alpha,
-                      "valid: alpha > 0 with ancestral noise");
-      step = ancestral_split(noise_level(from), noise_level(to), eta);
-    }
+    if (eta > 0) step = ancestral_split(noise_level(from), noise_level(to), eta);
     const estimate e = r.evaluate(x, l.from);
     x = to.alpha * (e.clean + step.down * e.noise);
     if (step.up > 0) x += to.alpha * step.up * r.draw();
@@ -46,14 +43,13 @@ template <class NodeMaker>
 program cfg_plus_plus_2s(const legs& steps, const NodeMaker& between, double eta = 1) {
   constexpr const char* name = "cfg_plus_plus_2s";
   detail::require(eta >= 0, name, "eta", eta, "valid: eta >= 0");
+  check_signal(name, steps);
   return walk(name, steps, [&](recorder& r, linear x, const leg& l) {
     const signal_noise to = l.to.level;
     const estimate e = r.evaluate(x, l.from);
     if (to.sigma == 0) {
       x = to.alpha * e.clean;
     } else {
-      detail::require(l.from.level.alpha > 0, name, "alpha", l.from.level.alpha,
-                      "valid: alpha > 0");
       const double u = noise_level(l.from.level);
       const ancestral_levels step =
           eta > 0 ? ancestral_split(u, noise_level(to), eta) : ancestral_levels{noise_level(to), 0};

@@ -37,53 +37,56 @@ inline program predictor_corrector(const legs& steps, std::span<const adams_step
 inline program unipc(const legs& steps, int order = 2,
                      second_order_term second = second_order_term::halved,
                      plane_row row = clean_row) {
+  constexpr const char* name = "unipc";
   std::vector<adams_step> orders;
-  for (const int p : ramped_orders(steps, order, "unipc")) orders.push_back({p, p + 1});
-  return predictor_corrector(steps, orders, {.row = row, .second = second});
+  for (const int p : ramped_orders(steps, order, name)) orders.push_back({p, p + 1});
+  return predictor_corrector(steps, orders, {.row = row, .second = second, .caller = name});
 }
 
 /// UniP-p: the predictor alone.
 inline program unip(const legs& steps, int order = 2,
                     second_order_term second = second_order_term::halved,
                     plane_row row = clean_row) {
-  return multistep(steps, ramped_orders(steps, order, "unip"), {.row = row, .second = second});
+  constexpr const char* name = "unip";
+  return multistep(steps, ramped_orders(steps, order, name),
+                   {.row = row, .second = second, .caller = name});
 }
 
 inline program predictor_corrector(const legs& steps, std::span<const adams_step> orders,
                                    const multistep_model& model) {
+  const char* const name = model.caller ? model.caller : "predictor_corrector";
+  detail::check_row(name, model.row, steps);
   if (orders.size() != steps.size())
-    detail::fail("predictor_corrector", "steps", static_cast<double>(orders.size()),
+    detail::fail(name, "steps", static_cast<double>(orders.size()),
                  "valid: one for each step, steps = " + std::to_string(steps.size()));
   const detail::lambda_polynomial polynomial{model};
   linear certain;  // the part of the last step that does not depend on outputs
   exponential_step last;
   detail::output_history outputs;
-  return walk_anywhere(
-      "predictor_corrector", steps, [&](recorder& r, linear x, const leg& l, std::size_t i) {
-        const node& from = l.from;
-        const node& to = l.to;
-        detail::require(orders[i].predictor >= 1, "predictor_corrector", "predictor",
-                        orders[i].predictor, "valid: predictor >= 1");
-        const estimate e = r.evaluate(x, from);
-        const linear output = detail::output_of(e, x, from, model.row, model.noise);
-        if (i > 0 && orders[i - 1].corrector > 0 && last.gain != 0) {
-          x = certain + last.gain * detail::mean_output(polynomial, outputs,
-                                                        orders[i - 1].corrector, steps[i - 1].from,
-                                                        from, last, &output);
-          r.store(x);
-        }
-        outputs.push_back({from, output});
+  return walk_anywhere(name, steps, [&](recorder& r, linear x, const leg& l, std::size_t i) {
+    const node& from = l.from;
+    const node& to = l.to;
+    detail::require(orders[i].predictor >= 1, name, "predictor", orders[i].predictor,
+                    "valid: predictor >= 1");
+    const estimate e = r.evaluate(x, from);
+    const linear output = detail::output_of(e, x, from, model.row, model.noise);
+    if (i > 0 && orders[i - 1].corrector > 0 && last.gain != 0) {
+      x = certain + last.gain * detail::mean_output(polynomial, outputs, orders[i - 1].corrector,
+                                                    steps[i - 1].from, from, last, &output);
+      r.store(x);
+    }
+    outputs.push_back({from, output});
 
-        const double tau = model.stochasticity ? model.stochasticity(from) : 0;
-        last = step_between(from.level, to.level, model.row, tau);
-        certain = last.state * x;
-        if (model.stochasticity) certain += last.noise * r.draw(detail::increment(from, to));
-        x = certain;
-        if (last.gain != 0)
-          x += last.gain *
-               detail::mean_output(polynomial, outputs, orders[i].predictor, from, to, last);
-        return x;
-      });
+    const double tau = model.stochasticity ? model.stochasticity(from) : 0;
+    last = step_between(from.level, to.level, model.row, tau);
+    certain = last.state * x;
+    if (model.stochasticity) certain += last.noise * r.draw(detail::increment(from, to));
+    x = certain;
+    if (last.gain != 0)
+      x +=
+          last.gain * detail::mean_output(polynomial, outputs, orders[i].predictor, from, to, last);
+    return x;
+  });
 }
 
 }  // namespace tweedie

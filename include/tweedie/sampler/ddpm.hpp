@@ -9,7 +9,9 @@
 //   learned range exp(w log b + (1 - w) log v), w from the network (Nichol and Dhariwal 2021)
 //   analytic      v + c0^2 * (variance of x0 given x_t) (Bao et al. 2022; exact for isotropic
 //                 Gaussian data)
-// The last step, to clean data, adds no noise.
+// The last step, to clean data, adds no noise there, as in the algorithm; for data that is no point the
+// exact chain draws x0 from its posterior, with the analytic variance alpha_s^2 Var(x0 | x_t):
+// `last_noise::drawn`.
 #pragma once
 
 #include <cmath>
@@ -32,6 +34,12 @@ struct analytic_variance {
   std::function<double(const node&)> clean_variance;
 };
 
+/// What a step that ends in clean data does.
+enum class last_noise {
+  none,  ///< it returns the mean (Ho et al. 2020, algorithm 2): pictures without a last grain
+  drawn  ///< it draws with its variance: with the analytic one the chain is exact, on Gaussian data
+};
+
 /// Any one of them.
 class reverse_variance {
  public:
@@ -49,6 +57,7 @@ class reverse_variance {
       case kind::small: variance = small_variance(q); break;
       case kind::large: variance = large_variance(q); break;
       case kind::range:
+        if (q.variance == 0) break;  // the range is the single value 0
         return r.draw({.learned = true,
                        .log_lower = std::log(small_variance(q)),
                        .log_upper = std::log(large_variance(q))});
@@ -56,7 +65,7 @@ class reverse_variance {
         return r.draw({.learned = true, .log_lower = -1, .log_upper = 1});
       case kind::analytic: variance = analytic_variance_of(q, clean_variance_(from)); break;
     }
-    return std::sqrt(variance) * r.draw();
+    return variance == 0 ? linear() : std::sqrt(variance) * r.draw();
   }
 
  private:
@@ -65,16 +74,14 @@ class reverse_variance {
   std::function<double(const node&)> clean_variance_;
 };
 
-/// Ancestral sampling over a grid of falling noise, N evaluations; no noise is added in a step
-/// that ends in clean data.
-///
-/// The clean end of learned_range: log v is -inf where sigma_s = 0; no noise is drawn there, so
-/// the network's interpolation value is not used.
-inline program ddpm(const legs& steps, const reverse_variance& variance = fixed_small{}) {
+/// Ancestral sampling over a grid of falling noise, N evaluations. A step that ends in clean data adds
+/// noise only if `last` says so and the variance is not 0: v and the learned range are 0 there.
+inline program ddpm(const legs& steps, const reverse_variance& variance = fixed_small{},
+                    last_noise last = last_noise::none) {
   return walk("ddpm", steps, [&](recorder& r, const linear& x, const leg& l) {
     const posterior_weights q = posterior(l.from.level, l.to.level);
     linear next = q.clean * r.evaluate(x, l.from).clean + q.state * x;
-    if (l.to.level.sigma > 0) next += variance.draw(r, q, l.from);
+    if (l.to.level.sigma > 0 || last == last_noise::drawn) next += variance.draw(r, q, l.from);
     return next;
   });
 }

@@ -188,6 +188,7 @@ inline int order_between(signal_noise from, signal_noise to, int order) {
 /// pure noise (data prediction only) or onto clean data is of order one.
 inline program dpm_solver(const legs& steps, int order, const node_maker& at,
                           const dpm_solver_rule& rule = {}) {
+  if (rule.row == noise_row) check_signal("dpm_solver", steps);
   return walk("dpm_solver", steps, [&](recorder& r, linear x, const leg& l) {
     const int now = detail::order_between(l.from.level, l.to.level, order);
     return detail::dpm_solver_along(r, x, l.from, even_leg(l.from, l.to, now, at), rule);
@@ -221,6 +222,7 @@ inline program dpm_solver_ancestral(const legs& steps, int order, const node_mak
                                     const dpm_solver_rule& rule = {.row = clean_row}) {
   constexpr const char* name = "dpm_solver_ancestral";
   detail::require_noise_scale(name, noise_scale);
+  if (rule.row == noise_row) check_signal(name, steps);
   return walk(name, steps, [&](recorder& r, linear x, const leg& l) {
     const double lowest = std::numeric_limits<double>::infinity();
     const ancestral_target target = ancestral_end(l.from, l.to, lowest, eta, at);

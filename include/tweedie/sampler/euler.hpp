@@ -13,6 +13,10 @@
 namespace tweedie {
 
 /// N steps, N evaluations, no noise, first order.
-inline program euler(const legs& steps) { return ddim(steps, 0); }
+inline program euler(const legs& steps) {
+  return walk("euler", steps, [](recorder& r, const linear& x, const leg& l) {
+    return detail::ddim_step(r, x, l, 0);
+  });
+}
 
 }  // namespace tweedie

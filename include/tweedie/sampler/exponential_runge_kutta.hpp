@@ -146,8 +146,9 @@ inline exponential_tableau hochbruck_ostermann() {
 
 /// How exponential_runge_kutta runs a tableau.
 struct exponential_options {
-  plane_row row = clean_row;  ///< clean_row or noise_row
-  double stochasticity = 0;   ///< tau >= 0; 0 is the ODE and draws nothing
+  plane_row row = clean_row;                       ///< clean_row or noise_row
+  double stochasticity = 0;                        ///< tau >= 0; 0 is the ODE and draws nothing
+  const char* caller = "exponential_runge_kutta";  ///< whom errors name
 };
 
 /// Runs the tableau over a descending grid. `between(level)` makes the node of a noise level between
@@ -168,15 +169,17 @@ inline double seeds_stochasticity(const char* function, double eta) {
 /// SEEDS-2 (Gonzalez et al. 2023, algorithm 2), eta in [0, inf), c in (0, 1].
 template <class NodeMaker>
 program seeds_2(const legs& steps, const NodeMaker& between, double eta = 1, double c = 0.5) {
-  return exponential_runge_kutta(steps, dpm_solver_2(c), between,
-                                 {.stochasticity = detail::seeds_stochasticity("seeds_2", eta)});
+  return exponential_runge_kutta(
+      steps, dpm_solver_2(c), between,
+      {.stochasticity = detail::seeds_stochasticity("seeds_2", eta), .caller = "seeds_2"});
 }
 
 /// SEEDS-3 (Gonzalez et al. 2023, algorithm 3), eta in [0, inf).
 template <class NodeMaker>
 program seeds_3(const legs& steps, const NodeMaker& between, double eta = 1) {
-  return exponential_runge_kutta(steps, dpm_solver_3(), between,
-                                 {.stochasticity = detail::seeds_stochasticity("seeds_3", eta)});
+  return exponential_runge_kutta(
+      steps, dpm_solver_3(), between,
+      {.stochasticity = detail::seeds_stochasticity("seeds_3", eta), .caller = "seeds_3"});
 }
 
 namespace detail {
@@ -262,11 +265,11 @@ template <class NodeMaker>
 program exponential_runge_kutta(const legs& steps, const exponential_tableau& method,
                                 const NodeMaker& between, const exponential_options& options) {
   if (options.row != clean_row && options.row != noise_row)
-    detail::fail("exponential_runge_kutta", "row.x0", options.row.x0,
-                 "valid: data (1, 0) or noise (0, 1)");
+    detail::fail(options.caller, "row.x0", options.row.x0, "valid: data (1, 0) or noise (0, 1)");
   for (std::size_t i = 1; i < method.c.size(); ++i)
-    detail::require_stage("exponential_runge_kutta", "c", method.c[i]);
-  return walk("exponential_runge_kutta", steps, [&](recorder& r, linear x, const leg& l) {
+    detail::require_stage(options.caller, "c", method.c[i]);
+  if (options.row == noise_row) check_signal(options.caller, steps);
+  return walk(options.caller, steps, [&](recorder& r, linear x, const leg& l) {
     return detail::exponential_runge_kutta_step(r, x, l, method, between, options);
   });
 }

@@ -56,7 +56,7 @@ inline program heun_plus_plus(const legs& steps) {
   constexpr const char* name = "heun_plus_plus";
   check_descending(name, steps);
   check_signal(name, steps);
-  const double highest = noise_level(steps.front().from.level);
+  const double highest = noise_level(steps.start().level);
   return walk(name, steps, [&](recorder& r, const linear& x, const leg& l, std::size_t n) {
     const std::size_t slopes = std::min<std::size_t>(steps.size() - n, 3);
     const linear y = x / l.from.level.alpha;

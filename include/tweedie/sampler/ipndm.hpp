@@ -69,7 +69,8 @@ inline std::vector<double> published_ipndm_v(const std::vector<double>& h) {
 inline program ipndm_v(const legs& steps, int order, ipndm_v_weights how) {
   detail::require(order >= 1 && order <= 4, "ipndm_v", "order", order, "valid: 1 ... 4");
   const multistep_ends ends{.last = last_step::denoises};
-  if (how == ipndm_v_weights::exact) return linear_multistep(steps, order, noise_row, ends);
+  if (how == ipndm_v_weights::exact)
+    return linear_multistep(steps, order, noise_row, ends, "ipndm_v");
   const auto weights = [&](std::size_t n, std::size_t k) {
     std::vector<double> lengths;
     for (std::size_t j = 0; j < k; ++j)

@@ -79,24 +79,24 @@ program weighted_multistep(const char* name, const legs& steps, int order, plane
 
 /// Adams-Bashforth of the given order in the chart of `row`, with weights for the actual steps.
 inline program linear_multistep(const legs& steps, int order, plane_row row,
-                                multistep_ends ends = {}) {
+                                multistep_ends ends = {}, const char* caller = "linear_multistep") {
   const auto weights = [&](std::size_t n, std::size_t k) {
     std::vector<double> positions;
     for (std::size_t j = 0; j < k && determinant(steps[n - j].from.level, row) != 0; ++j)
       positions.push_back(chart_coordinate(row, steps[n - j].from.level));
     return adams_weights(positions, chart_coordinate(row, steps[n].to.level));
   };
-  return weighted_multistep("linear_multistep", steps, order, row, weights, ends);
+  return weighted_multistep(caller, steps, order, row, weights, ends);
 }
 
 /// Linear multistep in the noise level.
 inline program lms(const legs& steps, int order = 4) {
-  return linear_multistep(steps, order, noise_row);
+  return linear_multistep(steps, order, noise_row, {}, "lms");
 }
 
 /// Adams-Bashforth on the velocity of the straight path, in that path's time.
 inline program flow_adams(const legs& steps, int order = 2) {
-  return linear_multistep(steps, order, straight_row);
+  return linear_multistep(steps, order, straight_row, {}, "flow_adams");
 }
 
 }  // namespace tweedie

@@ -58,6 +58,7 @@ struct multistep_model {
   noise_estimate noise = noise_estimate::from_output;
   /// tau at the start of a step; empty for the ODE, which draws nothing.
   std::function<double(const node& from)> stochasticity = {};
+  const char* caller = nullptr;  ///< whom errors name; the planner by default
 };
 
 /// Orders 1, 2, ..., order, order, ...: a multistep method starting from nothing. Errors name
@@ -83,16 +84,18 @@ inline program multistep(const legs& steps, std::span<const int> orders,
 inline program dpm_solver_plus_plus(const legs& steps, int order,
                                     second_order_term second = second_order_term::halved,
                                     third_order_term third = third_order_term::exact) {
-  return multistep(steps, ramped_orders(steps, order, "dpm_solver_plus_plus"),
-                   {.second = second, .third = third});
+  constexpr const char* name = "dpm_solver_plus_plus";
+  return multistep(steps, ramped_orders(steps, order, name),
+                   {.second = second, .third = third, .caller = name});
 }
 
 /// DPM-Solver in noise prediction, multistep (Lu et al. 2022a; 2022b, appendix B).
 inline program dpm_solver_multistep(const legs& steps, int order,
                                     second_order_term second = second_order_term::halved,
                                     third_order_term third = third_order_term::exact) {
-  return multistep(steps, ramped_orders(steps, order, "dpm_solver_multistep"),
-                   {.row = noise_row, .second = second, .third = third});
+  constexpr const char* name = "dpm_solver_multistep";
+  return multistep(steps, ramped_orders(steps, order, name),
+                   {.row = noise_row, .second = second, .third = third, .caller = name});
 }
 
 /// SDE-DPM-Solver++ of orders 1 to 3. eta scales the variance: 0 is the ODE, 1 the reverse SDE.
@@ -102,14 +105,15 @@ inline program sde_dpm_solver_plus_plus(const legs& steps, int order, double eta
                                         third_order_term third = third_order_term::exact) {
   constexpr const char* name = "sde_dpm_solver_plus_plus";
   detail::require(eta >= 0 && std::isfinite(eta), name, "eta", eta, "valid: 0 <= eta < inf");
-  multistep_model model{.second = second, .third = third};
+  multistep_model model{.second = second, .third = third, .caller = name};
   if (eta > 0) model.stochasticity = [tau = std::sqrt(eta)](const node&) { return tau; };
   return multistep(steps, ramped_orders(steps, order, name), model);
 }
 
 /// Exponential Adams-Bashforth of any order in the half log-SNR: exact integrals of the polynomial.
 inline program exponential_adams(const legs& steps, int order, plane_row row = clean_row) {
-  return multistep(steps, ramped_orders(steps, order, "exponential_adams"), {.row = row});
+  constexpr const char* name = "exponential_adams";
+  return multistep(steps, ramped_orders(steps, order, name), {.row = row, .caller = name});
 }
 
 /// DEIS with the polynomial in the schedule's time (tAB); integrals by 32-point Gauss quadrature.
@@ -118,10 +122,22 @@ program deis_in_time(const Schedule& schedule, const legs& steps, int order);
 
 /// DEIS with the polynomial in log(sigma / alpha), the variable most implementations use.
 inline program deis(const legs& steps, int order = 3) {
-  return multistep(steps, ramped_orders(steps, order, "deis"), {.row = noise_row});
+  constexpr const char* name = "deis";
+  return multistep(steps, ramped_orders(steps, order, name), {.row = noise_row, .caller = name});
 }
 
 namespace detail {
+
+// Throws where a step cannot start with outputs of `row`: at pure noise for the noise row, at clean
+// data for the data row.
+inline void check_row(const char* function, plane_row row, const legs& steps) {
+  check_levels(function, steps);
+  if (row == noise_row) return check_signal(function, steps);
+  for (std::size_t i = 0; i < steps.size(); ++i)
+    if (!(steps[i].from.level.sigma > 0))
+      fail(function, "sigma of node " + std::to_string(i), steps[i].from.level.sigma,
+           "valid: sigma > 0; start above clean data");
+}
 
 // The outputs of the steps so far, newest last.
 struct known_output {
@@ -233,18 +249,20 @@ linear mean_output(const Polynomial& polynomial, const output_history& outputs, 
 template <class Polynomial>
 program multistep(const legs& steps, std::span<const int> orders, const multistep_model& model,
                   const Polynomial& polynomial) {
+  const char* const name = model.caller ? model.caller : "multistep";
   if (orders.size() != steps.size())
-    fail("multistep", "orders", static_cast<double>(orders.size()),
+    fail(name, "orders", static_cast<double>(orders.size()),
          "valid: one order for each step, steps = " + std::to_string(steps.size()));
   if (model.row != clean_row && model.row != noise_row)
-    fail("multistep", "row.x0", model.row.x0, "valid: data (1, 0) or noise (0, 1)");
+    fail(name, "row.x0", model.row.x0, "valid: data (1, 0) or noise (0, 1)");
+  check_row(name, model.row, steps);
   output_history outputs;
-  return walk_anywhere("multistep", steps, [&](recorder& r, linear x, const leg& l, std::size_t i) {
+  return walk_anywhere(name, steps, [&](recorder& r, linear x, const leg& l, std::size_t i) {
     const node& from = l.from;
     const node& to = l.to;
     const estimate e = r.evaluate(x, from);
     outputs.push_back({from, output_of(e, x, from, model.row, model.noise)});
-    require(orders[i] >= 1, "multistep", "order", orders[i], "valid: order >= 1");
+    require(orders[i] >= 1, name, "order", orders[i], "valid: order >= 1");
     const double tau = model.stochasticity ? model.stochasticity(from) : 0;
     const exponential_step step = step_between(from.level, to.level, model.row, tau);
     x *= step.state;
@@ -259,7 +277,9 @@ program multistep(const legs& steps, std::span<const int> orders, const multiste
 
 template <noise_schedule Schedule>
 program deis_in_time(const Schedule& schedule, const legs& steps, int order) {
-  return detail::multistep(steps, ramped_orders(steps, order, "deis_in_time"), {.row = noise_row},
+  constexpr const char* name = "deis_in_time";
+  return detail::multistep(steps, ramped_orders(steps, order, name),
+                           {.row = noise_row, .caller = name},
                            detail::time_polynomial<Schedule>{schedule});
 }
 

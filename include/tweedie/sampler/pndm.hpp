@@ -7,8 +7,8 @@
 //   pseudo RK e = (e1 + 2 e2 + 2 e3 + e4)/6, e2 and e3 halfway between t and s   (eq. 13)
 //
 // PLMS is started by one pseudo Heun step and lower orders (as in Stable Diffusion), or by three
-// pseudo Runge-Kutta steps (as in the paper). The weights are those of equal steps: on any other
-// grid both are of first order in general.
+// pseudo Runge-Kutta steps (as in the paper). The weights are those of steps equal in sigma/alpha: there
+// the orders are 3 and 4, 2 where steps change slowly from one to the next, 1 elsewhere.
 #pragma once
 
 #include <vector>
@@ -19,8 +19,7 @@ namespace tweedie {
 
 /// The transfer part phi: the DDIM step from x at `from` to `to` along the noise e.
 inline linear transfer(const linear& x, const linear& e, signal_noise from, signal_noise to) {
-  detail::require(from.alpha > 0, "transfer", "alpha", from.alpha,
-                  "valid: alpha > 0; start below pure noise");
+  detail::require(from.alpha > 0, "transfer", "alpha", from.alpha, "valid: alpha > 0");
   const double ratio = to.alpha / from.alpha;
   return ratio * x + (to.sigma - from.sigma * ratio) * e;
 }
@@ -53,6 +52,7 @@ inline linear plms_step(recorder& r, const linear& x, const leg& l, std::vector<
 
 /// PLMS started by a pseudo Heun step: N steps, N + 1 evaluations.
 inline program plms(const legs& steps) {
+  check_signal("plms", steps);
   std::vector<linear> history;
   return walk("plms", steps, [&](recorder& r, const linear& x, const leg& l, std::size_t i) {
     linear next = detail::plms_step(r, x, l, history);
@@ -69,6 +69,7 @@ inline program plms(const legs& steps) {
 template <noise_schedule Schedule>
 program pndm(const Schedule& schedule, const legs& steps) {
   check_descending("pndm", steps);
+  check_signal("pndm", steps);
   detail::require(steps.size() >= 3, "pndm", "steps", static_cast<double>(steps.size()),
                   "valid: at least 3 steps, 4 if the grid ends in clean data");
   detail::require(steps[2].to.level.sigma > 0, "pndm", "sigma of node 3", steps[2].to.level.sigma,

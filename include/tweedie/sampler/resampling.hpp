@@ -41,13 +41,17 @@ inline std::vector<int> resampling_walk(int steps, int jump, int times) {
 /// \throws std::invalid_argument if the grid does not fall, `jump` or `times` is not positive, or eta
 ///   is outside [0, 1].
 inline program resampled(const grid& nodes, int jump, int times, double eta = 1) {
-  check_descending("resampled", nodes);
-  detail::require(eta >= 0 && eta <= 1, "resampled", "eta", eta, "valid: 0 <= eta <= 1");
+  constexpr const char* name = "resampled";
+  check_descending(name, nodes);
+  detail::require(jump >= 1, name, "jump", jump, "valid: at least 1");
+  detail::require(times >= 1, name, "times", times, "valid: at least 1");
+  detail::require(eta >= 0 && eta <= 1, name, "eta", eta, "valid: 0 <= eta <= 1");
   const int steps = static_cast<int>(nodes.size()) - 1;
   const auto at = [&](int to_go) { return nodes[static_cast<std::size_t>(steps - to_go)]; };
   grid visited{nodes.front()};
-  for (const int to_go : resampling_walk(steps, jump, times)) visited.push_back(at(to_go));
-  return walk_anywhere("resampled", visited, [&](recorder& r, const linear& x, const leg& l) {
+  if (steps > 0)
+    for (const int to_go : resampling_walk(steps, jump, times)) visited.push_back(at(to_go));
+  return walk_anywhere(name, visited, [&](recorder& r, const linear& x, const leg& l) {
     if (noise_level(l.to.level) < noise_level(l.from.level)) return detail::ddim_step(r, x, l, eta);
     const transition_kernel q = transition(l.from.level, l.to.level);
     return q.mean * x + std::sqrt(q.variance) * r.draw();

@@ -34,6 +34,8 @@ program restart(const grid& nodes, const NodeMaker& between,
                 const butcher_tableau& method = heun_tableau) {
   constexpr const char* name = "restart";
   check_descending(name, nodes);
+  check_signal(name, nodes);
+  if (nodes.size() == 1) intervals = {};
   std::vector<std::size_t> at;  // node of each interval
   for (const restart_interval& i : intervals) {
     detail::require(i.lowest > 0, name, "lowest", i.lowest, "valid: lowest > 0");

@@ -57,6 +57,7 @@ inline program reverse_diffusion(const legs& steps,
 template <differentiable_schedule Schedule>
 program euler_maruyama(const Schedule& schedule, const legs& steps,
                        reverse_process process = reverse_process::sde) {
+  check_signal("euler_maruyama", steps);
   return walk("euler_maruyama", steps, [&](recorder& r, linear x, const leg& l) {
     const diffusion_coefficients c = forward_sde(schedule, l.from.time);
     const double dt = l.from.time - l.to.time;

@@ -150,6 +150,7 @@ linear runge_kutta_step(recorder& r, linear x, const node& from, const node& to,
 template <class NodeMaker>
 program runge_kutta(const legs& steps, const butcher_tableau& method, const NodeMaker& between,
                     plane_row row = noise_row) {
+  if (row.x0 == 0) check_signal("runge_kutta", steps);
   return walk("runge_kutta", steps, [&](recorder& r, linear x, const leg& l) {
     return runge_kutta_step(r, x, l.from, l.to, method, between, row);
   });

@@ -27,13 +27,15 @@ inline auto stochastic_between(double first_time, double last_time, double tau =
 inline program sa_solver(const legs& steps, std::function<double(const node& from)> tau,
                          int predictor = 2, int corrector = 2,
                          second_order_term second = second_order_term::exact) {
-  detail::require(corrector >= 0, "sa_solver", "corrector", corrector, "valid: corrector >= 0");
+  constexpr const char* name = "sa_solver";
+  detail::require(corrector >= 0, name, "corrector", corrector, "valid: corrector >= 0");
   std::vector<adams_step> orders;
-  for (const int p : ramped_orders(steps, predictor, "sa_solver")) {
+  for (const int p : ramped_orders(steps, predictor, name)) {
     const int known = static_cast<int>(orders.size()) + 2;
     orders.push_back({p, corrector < known ? corrector : known});
   }
-  return predictor_corrector(steps, orders, {.second = second, .stochasticity = std::move(tau)});
+  return predictor_corrector(steps, orders,
+                             {.second = second, .stochasticity = std::move(tau), .caller = name});
 }
 
 }  // namespace tweedie

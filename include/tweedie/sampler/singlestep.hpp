@@ -40,48 +40,48 @@ inline std::vector<int> block_orders(const legs& steps, int order) {
 inline program singlestep(const legs& steps, std::span<const int> orders,
                           const multistep_model& model = {},
                           singlestep_third third = singlestep_third::quadratic) {
+  const char* const name = model.caller ? model.caller : "singlestep";
+  detail::check_row(name, model.row, steps);
   if (orders.size() != steps.size())
-    detail::fail("singlestep", "orders", static_cast<double>(orders.size()),
+    detail::fail(name, "orders", static_cast<double>(orders.size()),
                  "valid: one for each step, steps = " + std::to_string(steps.size()));
   const detail::lambda_polynomial polynomial{model};
   linear start;
   detail::output_history outputs;
-  return walk_anywhere(
-      "singlestep", steps, [&](recorder& r, linear x, const leg& l, std::size_t i) {
-        const node& to = l.to;
-        const estimate e = r.evaluate(x, l.from);
-        outputs.push_back({l.from, detail::output_of(e, x, l.from, model.row, model.noise)});
-        detail::require(orders[i] >= 1 && orders[i] <= 3, "singlestep", "order", orders[i],
-                        "valid: 1, 2, 3");
-        const auto order = static_cast<std::size_t>(orders[i]);
-        const std::size_t known = order < outputs.size() ? order : outputs.size();
-        if (known == 1) start = x;
+  return walk_anywhere(name, steps, [&](recorder& r, linear x, const leg& l, std::size_t i) {
+    const node& to = l.to;
+    const estimate e = r.evaluate(x, l.from);
+    outputs.push_back({l.from, detail::output_of(e, x, l.from, model.row, model.noise)});
+    detail::require(orders[i] >= 1 && orders[i] <= 3, name, "order", orders[i], "valid: 1, 2, 3");
+    const auto order = static_cast<std::size_t>(orders[i]);
+    const std::size_t known = order < outputs.size() ? order : outputs.size();
+    if (known == 1) start = x;
 
-        const detail::known_output& first = newest(outputs, known - 1);
-        const double tau = model.stochasticity ? model.stochasticity(first.at) : 0;
-        const exponential_step step = step_between(first.at.level, to.level, model.row, tau);
-        std::vector<double> positions{0};
-        std::vector<double> means{1};
-        std::vector<const linear*> values{&first.value};
-        const auto use = [&](std::size_t back) {
-          const detail::known_output& output = newest(outputs, back);
-          positions.push_back(polynomial.position(output.at, first.at, to, step));
-          means.push_back(exponential_mean_power(static_cast<int>(means.size()), step.exponent));
-          values.push_back(&output.value);
-        };
-        if (to.level.sigma > 0 && first.at.level.alpha > 0 && step.length != 0) {
-          if (known > 1) use(0);
-          if (known == 2) means = polynomial.mean_powers(first.at, to, step, 2);
-          if (known == 3 && third != singlestep_third::newest_slope) use(1);
-          if (known == 3 && third == singlestep_third::published_sde)
-            means[2] -= 2 * to.level.alpha / step.gain;
-        }
-        const std::vector<double> weights = interpolation_weights(positions, means);
-        x = step.state * start;
-        for (std::size_t j = 0; j < weights.size(); ++j) x += step.gain * weights[j] * *values[j];
-        if (model.stochasticity) x += step.noise * r.draw(detail::increment(first.at, to));
-        return x;
-      });
+    const detail::known_output& first = newest(outputs, known - 1);
+    const double tau = model.stochasticity ? model.stochasticity(first.at) : 0;
+    const exponential_step step = step_between(first.at.level, to.level, model.row, tau);
+    std::vector<double> positions{0};
+    std::vector<double> means{1};
+    std::vector<const linear*> values{&first.value};
+    const auto use = [&](std::size_t back) {
+      const detail::known_output& output = newest(outputs, back);
+      positions.push_back(polynomial.position(output.at, first.at, to, step));
+      means.push_back(exponential_mean_power(static_cast<int>(means.size()), step.exponent));
+      values.push_back(&output.value);
+    };
+    if (to.level.sigma > 0 && first.at.level.alpha > 0 && step.length != 0) {
+      if (known > 1) use(0);
+      if (known == 2) means = polynomial.mean_powers(first.at, to, step, 2);
+      if (known == 3 && third != singlestep_third::newest_slope) use(1);
+      if (known == 3 && third == singlestep_third::published_sde)
+        means[2] -= 2 * to.level.alpha / step.gain;
+    }
+    const std::vector<double> weights = interpolation_weights(positions, means);
+    x = step.state * start;
+    for (std::size_t j = 0; j < weights.size(); ++j) x += step.gain * weights[j] * *values[j];
+    if (model.stochasticity) x += step.noise * r.draw(detail::increment(first.at, to));
+    return x;
+  });
 }
 
 }  // namespace tweedie

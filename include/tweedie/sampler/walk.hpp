@@ -30,7 +30,7 @@ concept walk_step = std::is_invocable_r_v<linear, Step&, recorder&, const linear
 template <walk_step Step>
 program walk_anywhere(const char* function, const legs& steps, Step step) {
   check_levels(function, steps);
-  recorder r(steps.front().from);
+  recorder r(steps.start());
   linear x = r.state();
   for (std::size_t i = 0; i < steps.size(); ++i) {
     if constexpr (std::is_invocable_v<Step&, recorder&, const linear&, const leg&>)

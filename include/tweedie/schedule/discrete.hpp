@@ -30,8 +30,9 @@ constexpr int step_of_index(int index) { return index + 1; }
 /// Array index 0 ... T-1 of step 1 ... T (clean data: index -1, step 0).
 constexpr int index_of_step(int step) { return step - 1; }
 
-/// A table of noise levels with strictly decreasing signal-to-noise ratio; between integer times
-/// the log noise level is interpolated linearly (as k-diffusion's sigma_to_t does).
+/// A table of noise levels that never fall; between integer times the log noise level is
+/// interpolated linearly (as k-diffusion's sigma_to_t does). Neighbours are equal where beta = 0; their
+/// level is found at one of them, and samplers walk a grid that holds only one.
 class discrete_schedule {
  public:
   /// From log alpha_bar(k) and log(1 - alpha_bar(k)).
@@ -47,8 +48,9 @@ class discrete_schedule {
       detail::require(log_alpha_bar_[k] <= 0 && log_one_minus_alpha_bar_[k] <= 0, name,
                       "log alpha_bar", log_alpha_bar_[k], "valid: 0 <= alpha_bar <= 1");
       if (k > 0)
-        detail::require(level(k) > level(k - 1), name, "log noise level", level(k),
-                        "valid: strictly more noise at every step");
+        detail::require(level(k) >= level(k - 1) && level(k - 1) < infinity, name,
+                        "log noise level", level(k),
+                        "valid: no less noise than at the step before, which has signal");
     }
   }
 
@@ -136,7 +138,8 @@ inline node node_of_level(const discrete_schedule& schedule, double level) {
   return node_at(schedule, schedule.time_of(-std::log(level)));
 }
 
-/// From beta(0) ... beta(T-1), each in [0, 1]; beta(0) > 0. beta = 1 is allowed last (alpha_bar = 0).
+/// From beta(0) ... beta(T-1), each in [0, 1]; beta(0) > 0. beta = 1 is allowed last (alpha_bar = 0),
+/// beta = 0 inside, where a step adds no noise.
 /// \throws std::invalid_argument otherwise, as `discrete_schedule` does.
 inline discrete_schedule from_betas(std::span<const double> betas) {
   std::vector<double> log_signal, log_noise;
@@ -152,7 +155,7 @@ inline discrete_schedule from_betas(std::span<const double> betas) {
   return {std::move(log_signal), std::move(log_noise)};
 }
 
-/// From alpha_bar(0) > alpha_bar(1) > ..., each in [0, 1). Values close to 1 have lost digits of
+/// From alpha_bar(0) >= alpha_bar(1) >= ..., each in [0, 1). Values close to 1 have lost digits of
 /// the noise already; prefer `from_betas` or `from_sigmas`.
 inline discrete_schedule from_alpha_bars(std::span<const double> alpha_bars) {
   std::vector<double> log_signal, log_noise;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <span>
 #include <utility>
 #include <variant>
@@ -20,28 +21,51 @@
 
 namespace tweedie::huggingface {
 
-/// clean_transform as a transform of `sampling`.
-struct estimate_transform {
-  clean_transform how;
+namespace detail {
 
-  template <class S>
-  void operator()(std::span<S> clean, std::size_t items, const node& at) {
-    if (const auto* limits = std::get_if<clip_range>(&how)) {
-      const auto range = static_cast<S>(limits->range);
-      for (S& v : clean) v = std::min(std::max(v, static_cast<S>(-range)), range);
-    } else if (auto* threshold = std::get_if<dynamic_threshold>(&how)) {
-      (*threshold)(clean, items, at);
+// What a file does to x0 estimates, before what the caller does to them, if anything.
+template <storage_scalar S>
+void transform_first(tweedie::detail::run_parts<S>& parts, const clean_transform& how) {
+  const bool alone = !parts.transforms();
+  std::function<void(std::span<S>, std::size_t, const node&)> then = std::move(parts.transform);
+  const auto elementwise = [](clip limits) {
+    return [limits](std::span<S> clean, std::size_t, const node&) {
+      const auto low = static_cast<S>(limits.low), high = static_cast<S>(limits.high);
+      for (S& v : clean) v = std::min(std::max(v, low), high);
+    };
+  };
+  if (parts.clipped) then = elementwise(*std::exchange(parts.clipped, {}));
+  if (const auto* limits = std::get_if<clip_range>(&how)) {
+    const clip range{-limits->range, limits->range};
+    if (alone) {
+      parts.clipped = range;
+      return;
     }
+    parts.transform = elementwise(range);
+  } else {
+    parts.transform = std::get<dynamic_threshold>(how);
   }
-};
+  if (alone) return;
+  parts.transform = [first = std::move(parts.transform), then = std::move(then)](
+                        std::span<S> clean, std::size_t items, const node& at) {
+    first(clean, items, at);
+    then(clean, items, at);
+  };
+}
 
-/// A run of `sampler` from x, which stands at sampler.plan.start; `parts` as `sampling` takes them.
+}  // namespace detail
+
+/// A run of `sampler` from x, which stands at sampler.plan.start; `parts` as `sampling` takes them. A
+/// transform among them gets the x0 estimates as the file's clipping or thresholding leaves them.
+/// \throws std::invalid_argument as `sampling` does.
 template <tensor_like T, class... Parts>
 sampling<T> start(const loaded_sampler& sampler, const T& x, Parts&&... parts) {
-  if (std::holds_alternative<std::monostate>(sampler.transform))
-    return {sampler.plan, sampler.network, x, std::forward<Parts>(parts)...};
-  return {sampler.plan, sampler.network, x, estimate_transform{sampler.transform},
-          std::forward<Parts>(parts)...};
+  using S = scalar_t<T>;
+  tweedie::detail::run_parts<S> all = tweedie::detail::collect_parts<S>(
+      "huggingface::start", sampler.plan, std::forward<Parts>(parts)...);
+  if (!std::holds_alternative<std::monostate>(sampler.transform))
+    detail::transform_first(all, sampler.transform);
+  return {sampler.plan, sampler.network, x, std::move(all)};
 }
 
 /// Pastes the known part of a picture after the step that ended in mark number `mark`:
