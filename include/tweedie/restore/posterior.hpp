@@ -13,6 +13,7 @@
 //   posterior_sampling  w sigma^2/alpha J 0                 DPS, Chung et al. 2023, eq. 16, at the weight w / s^2
 //   proximal            r^2 I             r^2 I             DiffPIR, Zhu et al. 2023, eq. 13: r = sigma / (alpha sqrt(lambda))
 //   null_space          I                 I, s = 0          DDNM, Wang et al. 2023, eq. 13: x0 + A^+ (y - A x0)
+//   flow_posterior      t v I             v I               FlowDPS, Kim et al. 2025, eq. 17, t the straight path's time
 //
 // The first is exact for Gaussian data, the second where the covariance is r^2 I; the last two ask for no
 // derivative of the network. DPS scales its gradient by a norm in practice; its weight here is the one
@@ -28,10 +29,10 @@
 #include <cstddef>
 #include <functional>
 #include <span>
-#include <stdexcept>
 #include <utility>
 #include <vector>
 
+#include "tweedie/restore/conjugate_gradients.hpp"
 #include "tweedie/restore/operators.hpp"
 #include "tweedie/schedule/schedule.hpp"
 
@@ -44,12 +45,12 @@ enum class clean_covariance {
   jacobian    ///< sigma^2/alpha J, exact
 };
 
-/// A method: the two covariances of the formula, r^2 of a level, and a weight of the whole step.
+/// A method: the two covariances of the formula, r^2 of a level, and a weight of the whole step at a level.
 struct restoration {
   clean_covariance outer = clean_covariance::jacobian;
   clean_covariance inner = clean_covariance::jacobian;
   std::function<double(signal_noise)> variance = [](signal_noise) { return 1.0; };  ///< r^2
-  double weight = 1;
+  std::function<double(signal_noise)> weight = [](signal_noise) { return 1.0; };
   bool exact_data = false;  ///< take s = 0, whatever the measurement says
 
   bool needs_jacobian() const {
@@ -74,7 +75,7 @@ inline restoration pseudo_inverse(double data_variance = 1) {
 inline restoration posterior_sampling(double weight = 1) {
   detail::require(weight >= 0 && std::isfinite(weight), "posterior_sampling", "weight", weight,
                   "valid: 0 <= weight < inf");
-  return {.inner = clean_covariance::zero, .weight = weight};
+  return {.inner = clean_covariance::zero, .weight = [weight](signal_noise) { return weight; }};
 }
 
 /// \throws std::invalid_argument unless lambda is positive and finite.
@@ -93,6 +94,18 @@ inline restoration null_space() {
   return {.outer = clean_covariance::isotropic,
           .inner = clean_covariance::isotropic,
           .exact_data = true};
+}
+
+/// A share t = sigma / (alpha + sigma) of the way from x0 to argmin |y - A x|^2 / s^2 + |x - x0|^2 / v; the paper takes
+/// three steps of gradient descent instead of the minimum. Its sampler is `flow_dps` (restore/flow.hpp).
+/// \throws std::invalid_argument unless v is positive and finite.
+inline restoration flow_posterior(double data_variance = 1) {
+  detail::require(data_variance > 0 && std::isfinite(data_variance), "flow_posterior",
+                  "data_variance", data_variance, "valid: 0 < v < inf");
+  return {.outer = clean_covariance::isotropic,
+          .inner = clean_covariance::isotropic,
+          .variance = [v = data_variance](signal_noise) { return v; },
+          .weight = [](signal_noise l) { return l.sigma / (l.alpha + l.sigma); }};
 }
 
 /// For methods that need no derivative.
@@ -143,6 +156,7 @@ class restored {
       detail::require(at.level.alpha > 0, "restored", "alpha", at.level.alpha,
                       "valid: alpha > 0, where x0 depends on x; start from a level with signal");
     resize(clean.size());
+    const double weight = how_.weight(at.level);
     for (std::size_t item = 0; item < items; ++item) {
       const std::size_t first = item * a_.inputs();
       for (std::size_t i = 0; i < a_.inputs(); ++i) x_[i] = static_cast<double>(clean[first + i]);
@@ -152,7 +166,7 @@ class restored {
       solve(at.level, item);
       a_.adjoint(solution_, x_);
       multiply(how_.outer, at.level, item, x_, shift_);
-      for (std::size_t i = 0; i < a_.inputs(); ++i) moved_[first + i] = how_.weight * shift_[i];
+      for (std::size_t i = 0; i < a_.inputs(); ++i) moved_[first + i] = weight * shift_[i];
     }
     for (std::size_t i = 0; i < clean.size(); ++i)
       clean[i] = static_cast<S>(static_cast<double>(clean[i]) + moved_[i]);
@@ -187,46 +201,15 @@ class restored {
     for (std::size_t i = 0; i < image_.size(); ++i) image_[i] += variance_ * v[i];
   }
 
-  // solution = (A K A' + s^2 I)^-1 residual by conjugate gradients (Hestenes and Stiefel 1952). Where
-  // the matrix is singular this is the least-squares solution, as long as the residual is in its range.
+  // solution = (A K A' + s^2 I)^-1 residual.
   void solve(signal_noise level, std::size_t item) {
-    std::fill(solution_.begin(), solution_.end(), 0.0);
-    std::vector<double>& r = residual_;
-    const double start = dot(r, r);
     if (how_.inner == clean_covariance::zero) {
-      for (std::size_t i = 0; i < r.size(); ++i) solution_[i] = r[i] / variance_;
+      for (std::size_t i = 0; i < residual_.size(); ++i) solution_[i] = residual_[i] / variance_;
       return;
     }
-    direction_ = r;
-    double square = start;
-    // 1e-24 of the squared residual is 1e-12 of its length. In exact arithmetic as many iterations as
-    // unknowns suffice; twice as many leave room for rounding.
-    for (std::size_t k = 0; k < 2 * r.size() && square > 1e-24 * start; ++k) {
-      system(level, item, direction_);
-      const double curvature = dot(direction_, image_);
-      const double length = dot(direction_, direction_);
-      if (!(curvature > 0)) {
-        if (curvature >= -1e-12 * length) return;  // the rest is in the null space
-        throw std::domain_error(detail::describe(
-            "restored", "curvature", curvature,
-            "the Jacobian is not that of a denoiser: it must be symmetric and not negative"));
-      }
-      const double step = square / curvature;
-      for (std::size_t i = 0; i < r.size(); ++i) {
-        solution_[i] += step * direction_[i];
-        r[i] -= step * image_[i];
-      }
-      const double next = dot(r, r);
-      for (std::size_t i = 0; i < r.size(); ++i)
-        direction_[i] = r[i] + next / square * direction_[i];
-      square = next;
-    }
-  }
-
-  static double dot(const std::vector<double>& a, const std::vector<double>& b) {
-    double sum = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-    return sum;
+    detail::conjugate_gradients(
+        "restored", [&](std::span<const double> v) { system(level, item, v); }, residual_,
+        solution_, direction_, image_);
   }
 
   restoration how_;
