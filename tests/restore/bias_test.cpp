@@ -131,7 +131,7 @@ struct runner {
   const data& d;
   program plan;
   std::vector<Matrix2d> spreads = std::vector<Matrix2d>(items);
-  signal_noise level;
+  signal_noise level{};
 
   auto jacobian() {
     return [this](std::span<const double> v, std::size_t item, std::span<double> out) {
