@@ -62,6 +62,7 @@
 #include "tweedie/schedule/error.hpp"
 #include "tweedie/schedule/gauge.hpp"
 #include "tweedie/schedule/interpolated.hpp"
+#include "tweedie/schedule/latent.hpp"
 #include "tweedie/schedule/precondition.hpp"
 #include "tweedie/schedule/prediction.hpp"
 #include "tweedie/schedule/reshape.hpp"

@@ -11,6 +11,9 @@
 // random frequencies 2 pi s w, w standard normal, of log sigma or of log-SNR / 4 (EDM's c_noise). The
 // frequencies belong to the network: load them with its weights.
 //
+// Every element is within [-1, 1], as large as a normalised picture's. The index of a table handed in as it is, up to 999
+// beside pixels of unit size, outweighs them a thousandfold: embed it, or divide it by T.
+//
 // A network never sees t itself, only what its embedding separates: neighbours of the last frequency
 // differ by 1e-4 radians a step, so half precision cannot hold them apart.
 #pragma once

@@ -110,26 +110,4 @@ inline std::vector<double> importance_slopes(std::span<const double> log_weights
   return slopes;
 }
 
-/// Latents as diffusion models see them: (encoded - shift) * scale, of about unit variance.
-/// Multiplying data by c shifts its log-SNR by 2 log c.
-struct latent_scaler {
-  double shift = 0;
-  double scale = 1;
-
-  template <class S>
-  S to_model(const S& encoded) const {
-    return (encoded - shift) * scale;
-  }
-  template <class S>
-  S to_decoder(const S& latent) const {
-    return latent / scale + shift;
-  }
-};
-
-/// Published constants (the configurations of the models).
-inline constexpr latent_scaler stable_diffusion_latents{0, 0.18215};
-inline constexpr latent_scaler sdxl_latents{0, 0.13025};
-inline constexpr latent_scaler sd3_latents{0.0609, 1.5305};
-inline constexpr latent_scaler flux_latents{0.1159, 0.3611};
-
 }  // namespace tweedie
