@@ -113,6 +113,12 @@ TEST(spacing, karras_levels_of_edm) {
   for (std::size_t i = 0; i < levels.size(); ++i) EXPECT_NEAR(levels[i] / published[i], 1, 5e-9);
 }
 
+TEST(spacing, karras_level_takes_its_ends_in_either_order) {
+  for (const double u : {0.0, 0.3, 1.0})
+    EXPECT_NEAR(karras_level(u, 80, 0.002) / karras_level(1 - u, 0.002, 80), 1, 1e-13);
+  EXPECT_NEAR(karras_level(0.5, 9, 1, 2), 4, 1e-15);  // ((3 + 1)/2)^2
+}
+
 TEST(spacing, karras_levels_of_stable_diffusion) {
   const std::vector<double> published{14.614642, 9.10293381, 5.478399, 3.16860955, 1.7494222,
                                       .91407594, .44692059,  .2013997, .08191098,  .0291675};

@@ -51,6 +51,31 @@ TEST(consistency, applies_the_boundary_scaling) {
   EXPECT_NEAR(l.result.variance, 0.0625, 1e-15);
 }
 
+TEST(renoised_estimates, follows_any_walk_and_may_draw_in_every_step) {
+  const legs steps{{{2, {0.6, 0.8}}, {3, {0.28, 0.96}}}, {{1, {0.8, 0.6}}, clean_node(-1)}};
+  const program_law l = law(renoised_estimates("walk", steps), perfect_denoiser(2), {0, 1});
+  EXPECT_NEAR(l.marks[0].second.mean, 0.28 * 2, 1e-15);
+  EXPECT_NEAR(l.marks[0].second.variance, 0.96 * 0.96, 1e-15);
+  EXPECT_EQ(l.result.mean, 2);
+  EXPECT_EQ(l.result.variance, 0);
+  EXPECT_EQ(renoised_estimates("walk", steps).draws.size(), 1u);
+  EXPECT_EQ(renoised_estimates("walk", steps, {.always_draws = true}).draws.size(), 2u);
+  EXPECT_THROW(renoised_estimates("walk", steps, {.home = {1, 0.1}}), std::invalid_argument);
+}
+
+TEST(trajectory_consistency, follows_the_flow_to_any_level_below) {
+  const grid nodes = trailing(linear_beta_schedule(1000), 4);
+  const signal_noise start = nodes.front().level;
+  const auto below = [](const leg& l) { return variance_preserving(noise_level(l.to.level) / 2); };
+  const program plan = trajectory_consistency_by("by", nodes, below);
+  const program_law l = law(plan, perfect_denoiser(1), {start.alpha, start.sigma * start.sigma});
+  for (const auto& [at, state] : l.marks) {
+    EXPECT_NEAR(state.mean, at.level.alpha, 1e-14);
+    EXPECT_NEAR(state.variance, at.level.sigma * at.level.sigma, 1e-14);
+  }
+  EXPECT_EQ(plan.draws.size(), 3u);
+}
+
 TEST(latent_consistency_scaling, is_the_identity_at_time_zero) {
   EXPECT_EQ(latent_consistency_scaling(0).skip, 1);
   EXPECT_EQ(latent_consistency_scaling(0).out, 0);

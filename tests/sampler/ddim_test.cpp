@@ -55,6 +55,35 @@ TEST(ddim, step_in_terms_of_the_noise_loses_no_digits) {
   }
 }
 
+TEST(ddim, noise_of_the_output_makes_the_same_steps_where_nothing_is_clipped) {
+  const grid nodes = trailing(linear_beta_schedule(1000), 8);
+  for (const double eta : {0.0, 0.5, 1.0}) {
+    const program a = ddim(nodes, eta);
+    const program b = walk_anywhere("b", nodes, [&](recorder& r, const linear& x, const leg& l) {
+      return ddim_step(r, x, l, eta, noise_estimate::from_output);
+    });
+    const auto denoise = gaussian_denoiser(0.3, 0.5);
+    const program_law first = law(a, denoise, {0.1, 1});
+    const program_law second = law(b, denoise, {0.1, 1});
+    ASSERT_EQ(a.draws.size(), b.draws.size());
+    for (std::size_t i = 0; i < first.marks.size(); ++i) {
+      EXPECT_NEAR(first.marks[i].second.mean, second.marks[i].second.mean, 1e-13);
+      EXPECT_NEAR(first.marks[i].second.variance, second.marks[i].second.variance, 1e-13);
+    }
+  }
+}
+
+TEST(ddim, step_from_clean_data_takes_the_noise_of_the_output) {
+  const leg up{clean_node(-1), {0, {0.8, 0.6}}};
+  const auto step = [&](noise_estimate z) {
+    return walk_anywhere("step", {up}, [&](recorder& r, const linear& x, const leg& l) {
+      return ddim_step(r, x, l, 0, z);
+    });
+  };
+  EXPECT_EQ(step(noise_estimate::from_output).stages.front().pass.weights, (std::vector{0.8, 0.6}));
+  EXPECT_THROW(step(noise_estimate::from_clean), std::invalid_argument);
+}
+
 TEST(ddim, ends) {
   EXPECT_EQ(ddim_step({0.6, 0.8}, {1, 0}).state, 0);
   EXPECT_EQ(ddim_step({0.6, 0.8}, {1, 0}).clean, 1);

@@ -39,6 +39,18 @@ TEST(ddpm, exact_variance_keeps_the_marginals_of_gaussian_data) {
     }
 }
 
+TEST(ddpm, takes_weights_and_noise_of_the_callers) {
+  const grid nodes = trailing(linear_beta_schedule(1000), 3);
+  const auto weights = [](const leg&) { return posterior_weights{0.5, 0.25, 4, 9}; };
+  const program_law l = law(ddpm_by("own", nodes, weights,
+                                    [](recorder& r, const posterior_weights& q, const leg& step) {
+                                      return (step.to.level.sigma > 0 ? q.variance : 0) * r.draw();
+                                    }),
+                            perfect_denoiser(2), {1, 1});
+  EXPECT_EQ(l.result.mean, 0.5 * 2 + 0.25 * (0.5 * 2 + 0.25 * (0.5 * 2 + 0.25)));
+  EXPECT_EQ(l.result.variance, (((1 / 16. + 16) / 16) + 16) / 16);
+}
+
 TEST(ddpm, chain_from_the_prior_has_the_published_closed_form) {
   // V_0 = s^2 - alpha_bar_T^2 s^4 (s^2 - 1)/c_T^2, mean m (1 - alpha_bar_T s^2/c_T), if the last
   // step keeps its variance too; without it the conditional variance of that step is missing.

@@ -111,11 +111,10 @@ inline void check_signal(const char* function, const legs& steps) {
                    "valid: alpha > 0; below_pure_noise(grid) starts where there is signal");
 }
 
-/// The nodes in opposite order: a walk from data to noise.
-inline grid reversed(const grid& nodes) {
-  grid rising;
-  for (std::size_t i = nodes.size(); i > 0; --i) rising.push_back(nodes[i - 1]);
-  return rising;
+/// The nodes (or times, or levels) in opposite order: a walk from data to noise.
+template <class Element>
+std::vector<Element> reversed(const std::vector<Element>& falling) {
+  return {falling.rbegin(), falling.rend()};
 }
 
 /// The last nodes from index `first` on: what image-to-image starts in the middle of. The last node

@@ -136,16 +136,21 @@ inline grid rounded(grid nodes) {
   return nodes;
 }
 
-/// (highest^(1/rho) + u (lowest^(1/rho) - highest^(1/rho)))^rho, u = 0 ... 1
-/// (Karras et al. 2022, eq. 5).
+/// The level at fraction u of a Karras grid, (highest^(1/rho) + u (lowest^(1/rho) -
+/// highest^(1/rho)))^rho, u = 0 ... 1 (Karras et al. 2022, eq. 5). The ends may come in either order.
+inline double karras_level(double u, double highest, double lowest, double rho = 7) {
+  const double high = std::pow(highest, 1 / rho);
+  const double low = std::pow(lowest, 1 / rho);
+  return std::pow(high + u * (low - high), rho);
+}
+
+/// count levels of a Karras grid, both ends exact.
 inline std::vector<double> karras_levels(int count, double highest, double lowest, double rho = 7) {
   detail::require_levels("karras_levels", count, highest, lowest);
   detail::require(rho > 0 && std::isfinite(rho), "karras_levels", "rho", rho,
                   "valid: 0 < rho < inf");
-  const double high = std::pow(highest, 1 / rho);
-  const double low = std::pow(lowest, 1 / rho);
   return detail::ramp(count, highest, lowest,
-                      [&](double u) { return std::pow(high + (1 - u) * (low - high), rho); });
+                      [&](double u) { return karras_level(1 - u, highest, lowest, rho); });
 }
 
 /// exp of values that fall from log highest to log lowest as u^rho, u = 1 ... 0; rho = 1 is the

@@ -29,6 +29,12 @@ struct estimate {
   linear output;  ///< raw network output, for methods that mix outputs of any kind
 };
 
+/// Which z estimate a clipped run uses.
+enum class noise_estimate {
+  from_output,  ///< what the network said
+  from_clean    ///< (x - alpha x0) / sigma with the clipped x0
+};
+
 namespace detail {
 
 // Adds a number to an ascending list that does not hold it yet.

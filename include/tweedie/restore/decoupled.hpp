@@ -54,7 +54,7 @@ program decoupled_annealing(const grid& nodes, int inner, const Between& between
           last
               ? nodes.back()
               : between(highest * std::pow(lowest / highest, static_cast<double>(k) / (inner - 1)));
-      x = detail::ddim_step(r, x, {from, to}, 0);
+      x = ddim_step(r, x, {from, to}, 0);
       r.mark(x, to);
       from = to;
       if (last) break;

@@ -42,16 +42,34 @@ inline linear renoised(recorder& r, const linear& x, signal_noise from, signal_n
   return q.mean * x + std::sqrt(q.variance) * r.draw();
 }
 
+/// How estimates of the data are noised again.
+struct renoising {
+  std::function<consistency_scaling(const node&)> scaling = {};  ///< f; empty: f = D
+  signal_noise home = {1, 0};                                    ///< the level f lives at
+  bool always_draws = false;  ///< with weight 0 where a leg ends at `home`, too
+};
+
+/// Consistency sampling along any legs, rising ones included: at the end of each stands f, noised
+/// from its home to there.
+inline program renoised_estimates(const char* function, const legs& steps,
+                                  const renoising& how = {}) {
+  return walk_anywhere(function, steps, [&](recorder& r, linear x, const leg& l) {
+    const consistency_scaling c = how.scaling ? how.scaling(l.from) : consistency_scaling{};
+    const transition_kernel up = transition(how.home, l.to.level);
+    const estimate e = r.evaluate(x, l.from);
+    x = up.mean * (c.skip * x + c.out * e.clean);
+    if (up.variance > 0 || how.always_draws) x += std::sqrt(up.variance) * r.draw();
+    return x;
+  });
+}
+
 /// Consistency sampling over a grid of falling noise, N evaluations, N - 1 draws.
 inline program consistency(const legs& steps,
                            const std::function<consistency_scaling(const node&)>& scaling = {}) {
-  return walk("consistency", steps, [&](recorder& r, linear x, const leg& l, std::size_t i) {
-    const consistency_scaling c = scaling ? scaling(l.from) : consistency_scaling{};
-    const estimate e = r.evaluate(x, l.from);
-    x = c.skip * x + c.out * e.clean;
-    if (i + 1 < steps.size()) x = renoised(r, x, steps.back().to.level, l.to.level);
-    return x;
-  });
+  check_descending("consistency", steps);
+  return renoised_estimates(
+      "consistency", steps,
+      {.scaling = scaling, .home = steps.empty() ? signal_noise{} : steps.back().to.level});
 }
 
 namespace detail {
@@ -71,21 +89,30 @@ signal_noise towards_clean(const Schedule& schedule, double s, double gamma) {
 
 }  // namespace detail
 
+/// Trajectory consistency sampling along any legs that do not rise; `below(leg)` is the level that the
+/// probability flow is followed to.
+template <class Level>
+program trajectory_consistency_by(const char* function, const legs& steps, const Level& below) {
+  return walk_anywhere(function, steps, [&](recorder& r, linear x, const leg& l) {
+    const signal_noise reached = below(l);
+    const estimate e = r.evaluate(x, l.from);
+    x = reached.alpha * e.clean + reached.sigma * e.noise;
+    if (reached != l.to.level) x = renoised(r, x, reached, l.to.level);
+    return x;
+  });
+}
+
 /// Trajectory consistency sampling. The intermediate node of a step to time s is that of
 /// `schedule` at s + gamma (clean - s): gamma = 0 stays at s, gamma = 1 goes to clean data. In a
 /// discrete schedule it is time 0 where that lies between time 0 and clean data.
 template <noise_schedule Schedule>
 program trajectory_consistency(const Schedule& schedule, const legs& steps, double gamma) {
-  detail::require(gamma >= 0 && gamma <= 1, "trajectory_consistency", "gamma", gamma,
-                  "valid: 0 <= gamma <= 1");
-  return walk("trajectory_consistency", steps, [&](recorder& r, linear x, const leg& l) {
-    const signal_noise to = l.to.level;
-    const signal_noise below =
-        gamma > 0 && to.sigma > 0 ? detail::towards_clean(schedule, l.to.time, gamma) : to;
-    const estimate e = r.evaluate(x, l.from);
-    x = below.alpha * e.clean + below.sigma * e.noise;
-    if (below != to) x = renoised(r, x, below, to);
-    return x;
+  constexpr const char* name = "trajectory_consistency";
+  detail::require(gamma >= 0 && gamma <= 1, name, "gamma", gamma, "valid: 0 <= gamma <= 1");
+  check_descending(name, steps);
+  return trajectory_consistency_by(name, steps, [&](const leg& l) {
+    return gamma > 0 && l.to.level.sigma > 0 ? detail::towards_clean(schedule, l.to.time, gamma)
+                                             : l.to.level;
   });
 }
 

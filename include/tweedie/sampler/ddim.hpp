@@ -22,44 +22,65 @@ struct ddim_weights {
   double noise = 0;
 };
 
+namespace detail {
+
+// rho, and sqrt(sigma_s^2 - rho^2).
+struct ddim_noise {
+  double fresh = 0;
+  double direction = 0;
+};
+
+inline ddim_noise ddim_split(signal_noise from, signal_noise to, double eta) {
+  constexpr const char* name = "ddim_step";
+  require(eta >= 0 && eta <= 1, name, "eta", eta, "valid: 0 <= eta <= 1");
+  if (eta == 0) return {0, to.sigma};
+  require(from.sigma > 0, name, "sigma", from.sigma, "valid: sigma > 0");
+  require(to.sigma * from.alpha <= from.sigma * to.alpha, name, "eta", eta,
+          "valid: 0 in a step to a higher noise level");
+  const double carried = from.alpha / to.alpha * to.sigma;  // sigma_s seen at alpha
+  const double rho = eta * to.sigma / from.sigma *
+                     std::sqrt(std::fdim(from.sigma, carried) * (from.sigma + carried));
+  return {rho, std::sqrt(std::fdim(to.sigma, rho) * (to.sigma + rho))};
+}
+
+}  // namespace detail
+
 /// Weights from level `from` to the lower level `to`, eta in [0, 1]; with eta = 0 `to` may be higher.
 /// \throws std::invalid_argument at from.sigma = 0, where z is undefined, for eta outside [0, 1], or
 ///   if a step with eta > 0 rises.
 inline ddim_weights ddim_step(signal_noise from, signal_noise to, double eta = 0) {
-  constexpr const char* name = "ddim_step";
-  detail::require(from.sigma > 0, name, "sigma", from.sigma, "valid: sigma > 0");
-  detail::require(eta >= 0 && eta <= 1, name, "eta", eta, "valid: 0 <= eta <= 1");
-  detail::require(eta == 0 || to.sigma * from.alpha <= from.sigma * to.alpha, name, "eta", eta,
-                  "valid: 0 in a step to a higher noise level");
-  const double carried = from.alpha / to.alpha * to.sigma;  // sigma_s seen at alpha
-  const double rho = eta == 0
-                         ? 0
-                         : eta * to.sigma / from.sigma *
-                               std::sqrt(std::fdim(from.sigma, carried) * (from.sigma + carried));
-  const double direction =
-      eta == 0 ? to.sigma : std::sqrt(std::fdim(to.sigma, rho) * (to.sigma + rho));
+  detail::require(from.sigma > 0, "ddim_step", "sigma", from.sigma, "valid: sigma > 0");
+  const auto [fresh, direction] = detail::ddim_split(from, to, eta);
   const double ratio = direction / from.sigma;
-  return {ratio, to.alpha - from.alpha * ratio, rho};
+  return {ratio, to.alpha - from.alpha * ratio, fresh};
 }
 
-namespace detail {
-
-inline linear ddim_step(recorder& r, const linear& x, const leg& l, double eta) {
-  const ddim_weights w = tweedie::ddim_step(l.from.level, l.to.level, eta);
-  linear next = w.state * x + w.clean * r.evaluate(x, l.from).clean;
-  if (w.noise > 0) next += w.noise * r.draw();
+/// One DDIM step. A run that clips x0 keeps on the path with z from_clean; from_output, as diffusers
+/// has it unless told otherwise, needs no sigma > 0 where eta = 0.
+inline linear ddim_step(recorder& r, const linear& x, const leg& l, double eta,
+                        noise_estimate z = noise_estimate::from_clean) {
+  linear next;
+  double fresh = 0;
+  if (z == noise_estimate::from_clean) {
+    const ddim_weights w = ddim_step(l.from.level, l.to.level, eta);
+    next = w.state * x + w.clean * r.evaluate(x, l.from).clean;
+    fresh = w.noise;
+  } else {
+    const detail::ddim_noise w = detail::ddim_split(l.from.level, l.to.level, eta);
+    const estimate e = r.evaluate(x, l.from);
+    next = l.to.level.alpha * e.clean + w.direction * e.noise;
+    fresh = w.fresh;
+  }
+  if (fresh > 0) next += fresh * r.draw();
   return next;
 }
-
-}  // namespace detail
 
 /// DDIM over a grid of falling noise.
 /// \throws std::invalid_argument if the grid does not fall, or eta is outside [0, 1].
 inline program ddim(const legs& steps, double eta = 0) {
   detail::require(eta >= 0 && eta <= 1, "ddim", "eta", eta, "valid: 0 <= eta <= 1");
-  return walk("ddim", steps, [&](recorder& r, const linear& x, const leg& l) {
-    return detail::ddim_step(r, x, l, eta);
-  });
+  return walk("ddim", steps,
+              [&](recorder& r, const linear& x, const leg& l) { return ddim_step(r, x, l, eta); });
 }
 
 /// DDIM run from data to noise over a grid of rising noise, each estimate taken at the lower
@@ -71,7 +92,7 @@ inline program ddim_inversion(const legs& steps) {
   return walk_anywhere(name, steps, [](recorder& r, const linear& x, const leg& l) {
     detail::require(l.from.level.sigma > 0, name, "sigma", l.from.level.sigma,
                     "valid: start from the lowest noisy level, sigma > 0");
-    return detail::ddim_step(r, x, l, 0);
+    return ddim_step(r, x, l, 0);
   });
 }
 

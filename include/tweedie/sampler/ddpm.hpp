@@ -74,16 +74,30 @@ class reverse_variance {
   std::function<double(const node&)> clean_variance_;
 };
 
+/// Ancestral sampling along any legs with weights of the caller's: posterior_of(leg) are those of its
+/// mean, noise(r, q, leg) is what a step with posterior weights q adds to it.
+template <class Posterior, class Noise>
+program ddpm_by(const char* function, const legs& steps, const Posterior& posterior_of,
+                const Noise& noise) {
+  return walk_anywhere(function, steps, [&](recorder& r, const linear& x, const leg& l) {
+    const posterior_weights q = posterior_of(l);
+    linear next = q.clean * r.evaluate(x, l.from).clean + q.state * x;
+    next += noise(r, q, l);
+    return next;
+  });
+}
+
 /// Ancestral sampling over a grid of falling noise, N evaluations. A step that ends in clean data adds
 /// noise only if `last` says so and the variance is not 0: v and the learned range are 0 there.
 inline program ddpm(const legs& steps, const reverse_variance& variance = fixed_small{},
                     last_noise last = last_noise::none) {
-  return walk("ddpm", steps, [&](recorder& r, const linear& x, const leg& l) {
-    const posterior_weights q = posterior(l.from.level, l.to.level);
-    linear next = q.clean * r.evaluate(x, l.from).clean + q.state * x;
-    if (l.to.level.sigma > 0 || last == last_noise::drawn) next += variance.draw(r, q, l.from);
-    return next;
-  });
+  check_descending("ddpm", steps);
+  return ddpm_by(
+      "ddpm", steps, [](const leg& l) { return posterior(l.from.level, l.to.level); },
+      [&](recorder& r, const posterior_weights& q, const leg& l) {
+        const bool noisy = l.to.level.sigma > 0 || last == last_noise::drawn;
+        return noisy ? variance.draw(r, q, l.from) : linear();
+      });
 }
 
 }  // namespace tweedie

@@ -14,9 +14,8 @@ namespace tweedie {
 
 /// N steps, N evaluations, no noise, first order.
 inline program euler(const legs& steps) {
-  return walk("euler", steps, [](recorder& r, const linear& x, const leg& l) {
-    return detail::ddim_step(r, x, l, 0);
-  });
+  return walk("euler", steps,
+              [](recorder& r, const linear& x, const leg& l) { return ddim_step(r, x, l, 0); });
 }
 
 }  // namespace tweedie

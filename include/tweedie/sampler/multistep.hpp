@@ -44,12 +44,6 @@ enum class third_order_term {
   published_sde  ///< half of (weight - 1), as coded in diffusers for SDE-DPM-Solver++: weak order 1
 };
 
-/// Which z estimate a clipped run uses for rows that contain z.
-enum class noise_estimate {
-  from_output,  ///< what the network said
-  from_clean    ///< (x - alpha x0) / sigma with the clipped x0
-};
-
 /// What is interpolated, with which weights, and how much noise replaces determinism.
 struct multistep_model {
   plane_row row = clean_row;

@@ -52,7 +52,7 @@ inline program resampled(const grid& nodes, int jump, int times, double eta = 1)
   if (steps > 0)
     for (const int to_go : resampling_walk(steps, jump, times)) visited.push_back(at(to_go));
   return walk_anywhere(name, visited, [&](recorder& r, const linear& x, const leg& l) {
-    if (noise_level(l.to.level) < noise_level(l.from.level)) return detail::ddim_step(r, x, l, eta);
+    if (noise_level(l.to.level) < noise_level(l.from.level)) return ddim_step(r, x, l, eta);
     const transition_kernel q = transition(l.from.level, l.to.level);
     return q.mean * x + std::sqrt(q.variance) * r.draw();
   });

@@ -197,12 +197,13 @@ inline void require_steps(const char* function, int steps) {
   require(steps >= 1, function, "steps", steps, "valid: steps >= 1");
 }
 
-/// n values from first to last inclusive; both ends exact. n = 1 gives first.
+/// n values from first to last inclusive, rounded as numpy rounds them; both ends exact. n = 1 gives
+/// first.
 inline std::vector<double> linspace(double first, double last, int n) {
   std::vector<double> values(static_cast<std::size_t>(n));
-  for (int i = 0; i + 1 < n; ++i)
-    values[static_cast<std::size_t>(i)] = first + (last - first) * i / (n - 1);
-  values.back() = n == 1 ? first : last;
+  const double step = n > 1 ? (last - first) / (n - 1) : 0;
+  for (int i = 0; i < n; ++i) values[static_cast<std::size_t>(i)] = first + i * step;
+  if (n > 1) values.back() = last;
   return values;
 }
 
@@ -214,13 +215,35 @@ std::vector<double> mapped(std::vector<double> values, const Function& f) {
 
 /// beta(k) = min(1 - f((k+1)/T) / f(k/T), max_beta) for a decreasing f.
 template <class Function>
-discrete_schedule from_alpha_bar_function(int steps, double max_beta, const Function& f) {
+std::vector<double> betas_of_alpha_bar(int steps, double max_beta, const Function& f) {
   std::vector<double> betas;
   for (int k = 0; k < steps; ++k) {
     const double beta = 1 - f((k + 1.0) / steps) / f(static_cast<double>(k) / steps);
     betas.push_back(beta > max_beta ? max_beta : beta);
   }
-  return from_betas(betas);
+  return betas;
+}
+
+// The betas of the schedules below that have the same names.
+inline std::vector<double> scaled_linear_betas(int steps, double first, double last) {
+  return mapped(linspace(std::sqrt(first), std::sqrt(last), steps),
+                [](double root) { return root * root; });
+}
+
+inline std::vector<double> sigmoid_betas(int steps, double first, double last) {
+  return mapped(linspace(-6, 6, steps),
+                [=](double u) { return 1 / (1 + std::exp(-u)) * (last - first) + first; });
+}
+
+inline std::vector<double> cosine_betas(int steps, double offset = 0.008, double max_beta = 0.999) {
+  return betas_of_alpha_bar(steps, max_beta, [offset](double t) {
+    const double c = std::cos((t + offset) / (1 + offset) * std::numbers::pi / 2);
+    return c * c;
+  });
+}
+
+inline std::vector<double> exponential_betas(int steps, double max_beta = 0.999) {
+  return betas_of_alpha_bar(steps, max_beta, [](double t) { return std::exp(-12 * t); });
 }
 
 }  // namespace detail
@@ -238,8 +261,7 @@ inline discrete_schedule scaled_linear_beta_schedule(int steps, double first = 0
   for (const double beta : {first, last})
     detail::require(beta >= 0, "scaled_linear_beta_schedule", "beta", beta,
                     "valid: 0 <= beta <= 1");
-  return from_betas(detail::mapped(detail::linspace(std::sqrt(first), std::sqrt(last), steps),
-                                   [](double root) { return root * root; }));
+  return from_betas(detail::scaled_linear_betas(steps, first, last));
 }
 
 /// The "quad" table of Ho et al. 2020: the formula of `scaled_linear_beta_schedule` with the range
@@ -285,26 +307,20 @@ inline discrete_schedule warmup_beta_schedule(int steps, double first, double la
 /// beta = first + (last - first) * sigmoid(u), u linear in [-6, 6] (Xu et al. 2022, GeoDiff).
 inline discrete_schedule sigmoid_beta_schedule(int steps, double first = 1e-4, double last = 0.02) {
   detail::require_steps("sigmoid_beta_schedule", steps);
-  return from_betas(detail::mapped(detail::linspace(-6, 6, steps), [=](double u) {
-    return first + (last - first) / (1 + std::exp(-u));
-  }));
+  return from_betas(detail::sigmoid_betas(steps, first, last));
 }
 
 /// alpha_bar(t) = cos^2(pi/2 (t + s)/(1 + s)), beta <= max_beta (Nichol and Dhariwal 2021, eq. 17).
 inline discrete_schedule cosine_schedule(int steps, double offset = 0.008,
                                          double max_beta = 0.999) {
   detail::require_steps("cosine_schedule", steps);
-  return detail::from_alpha_bar_function(steps, max_beta, [offset](double t) {
-    const double c = std::cos((t + offset) / (1 + offset) * std::numbers::pi / 2);
-    return c * c;
-  });
+  return from_betas(detail::cosine_betas(steps, offset, max_beta));
 }
 
 /// alpha_bar(t) = exp(-12 t), beta <= max_beta (Karras-style exponential transform).
 inline discrete_schedule exponential_schedule(int steps, double max_beta = 0.999) {
   detail::require_steps("exponential_schedule", steps);
-  return detail::from_alpha_bar_function(steps, max_beta,
-                                         [](double t) { return std::exp(-12 * t); });
+  return from_betas(detail::exponential_betas(steps, max_beta));
 }
 
 /// Laplace-distributed log-SNR, log SNR(t) = mu - b sign(1/2 - t) log(1 - 2 |t - 1/2|)
@@ -313,18 +329,18 @@ inline discrete_schedule laplace_schedule(int steps, double mu = 0, double b = 0
                                           double max_beta = 0.999) {
   detail::require_steps("laplace_schedule", steps);
   detail::require(b > 0, "laplace_schedule", "b", b, "valid: b > 0");
-  return detail::from_alpha_bar_function(steps, max_beta, [mu, b](double t) {
+  return from_betas(detail::betas_of_alpha_bar(steps, max_beta, [mu, b](double t) {
     const double noise_to_signal =
         std::exp(-mu) * (t < 0.5 ? std::pow(2 * t, b) : std::pow(2 * (1 - t), -b));
     return 1 / (1 + noise_to_signal);
-  });
+  }));
 }
 
 /// alpha_bar(t) = 1 - sqrt(t + s) (Li et al. 2022, Diffusion-LM), beta <= max_beta.
 inline discrete_schedule sqrt_schedule(int steps, double offset = 1e-4, double max_beta = 0.999) {
   detail::require_steps("sqrt_schedule", steps);
-  return detail::from_alpha_bar_function(
-      steps, max_beta, [offset](double t) { return std::fdim(1, std::sqrt(t + offset)); });
+  return from_betas(detail::betas_of_alpha_bar(
+      steps, max_beta, [offset](double t) { return std::fdim(1, std::sqrt(t + offset)); }));
 }
 
 }  // namespace tweedie

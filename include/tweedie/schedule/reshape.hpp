@@ -9,6 +9,17 @@
 
 namespace tweedie {
 
+namespace detail {
+
+/// alphas = sqrt(alpha_bar), shifted so that the last is 0 and scaled so that the first stays.
+inline std::vector<double> zero_terminal_alphas(std::vector<double> alphas) {
+  const double first = alphas.front();
+  const double last = alphas.back();
+  return mapped(std::move(alphas), [=](double a) { return (a - last) * (first / (first - last)); });
+}
+
+}  // namespace detail
+
 /// Zero terminal SNR (Lin et al. 2023, algorithm 1): sqrt(alpha_bar) is shifted so that its last
 /// value is exactly 0 and scaled so that its first value stays,
 ///   sqrt(alpha_bar') = (sqrt(alpha_bar) - last) * first / (first - last).
@@ -16,19 +27,14 @@ namespace tweedie {
 inline discrete_schedule zero_terminal_snr(const discrete_schedule& schedule) {
   const int steps = schedule.steps();
   detail::require(steps >= 2, "zero_terminal_snr", "steps", steps, "valid: steps >= 2");
-  const double first = schedule.at(0).alpha;
-  const double last = schedule.at(steps - 1).alpha;
-  std::vector<double> log_signal, log_noise;
-  for (int k = 0; k < steps; ++k) {
-    if (k == 0) {
-      log_signal.push_back(schedule.log_alpha_bar(0));
-      log_noise.push_back(schedule.log_one_minus_alpha_bar(0));
-      continue;
-    }
-    const double alpha = (schedule.at(k).alpha - last) * first / (first - last);
-    log_signal.push_back(k + 1 == steps ? -std::numeric_limits<double>::infinity()
-                                        : 2 * std::log(alpha));
-    log_noise.push_back(std::log1p(-alpha * alpha));
+  std::vector<double> alphas;
+  for (int k = 0; k < steps; ++k) alphas.push_back(schedule.at(k).alpha);
+  std::vector<double> log_signal{schedule.log_alpha_bar(0)};
+  std::vector<double> log_noise{schedule.log_one_minus_alpha_bar(0)};
+  alphas = detail::zero_terminal_alphas(std::move(alphas));
+  for (std::size_t k = 1; k < alphas.size(); ++k) {
+    log_signal.push_back(2 * std::log(alphas[k]));  // -inf at the last
+    log_noise.push_back(std::log1p(-alphas[k] * alphas[k]));
   }
   return {std::move(log_signal), std::move(log_noise)};
 }

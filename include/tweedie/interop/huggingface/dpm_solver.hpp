@@ -25,8 +25,7 @@ inline level_list multistep_levels(const config& c, const alpha_bar_table& table
                                    const request& how) {
   const spacing_switches s = read_switches(c, true);
   const auto custom = read_custom_timesteps(how, s);
-  const int steps =
-      custom ? static_cast<int>(custom->size()) : read_positive_steps(c, how.num_inference_steps);
+  const int steps = custom ? static_cast<int>(custom->size()) : read_steps(c, how);
   const int last = table.steps() - clipped_entries(c, table);
   const bool cosine = c.text("beta_schedule", "linear", table_schedules) == "squaredcos_cap_v2";
 
@@ -45,8 +44,7 @@ inline level_list singlestep_levels(const config& c, const alpha_bar_table& tabl
                                     const request& how) {
   const spacing_switches s = read_switches(c);
   const auto custom = read_custom_timesteps(how, s);
-  const int steps =
-      custom ? static_cast<int>(custom->size()) : read_positive_steps(c, how.num_inference_steps);
+  const int steps = custom ? static_cast<int>(custom->size()) : read_steps(c, how);
   const int last = table.steps() - clipped_entries(c, table);
 
   level_list out;
@@ -65,16 +63,15 @@ inline level_list inverse_levels(const config& c, const alpha_bar_table& table,
   const int train_steps = table.steps();
   const std::vector<double> all = table.noise_levels();
   const spacing_switches s = read_switches(c);
-  const int steps = read_positive_steps(c, how.num_inference_steps);
+  const int steps = read_steps(c, how);
   const int noisiest = train_steps - 1 - clipped_entries(c, table);
-  const std::string spacing =
-      c.text("timestep_spacing", "linspace", {"linspace", "leading", "trailing"});
+  const std::string spacing = read_spacing_name(c);
   const int offset = c.integer("steps_offset", 0);
 
   level_list out;
   if (spacing == "trailing") {
-    out.timesteps = reversed(arange(noisiest + 1, 0, -static_cast<double>(train_steps) / steps));
-    for (double& t : out.timesteps) t = round_half_even(t) - 1;
+    out.timesteps =
+        reversed(numpy_trailing_timesteps(noisiest + 1, static_cast<double>(train_steps) / steps));
   } else {
     const int stride = (noisiest + 1) / (steps + 1);
     out.timesteps = linspace(0, noisiest, steps + 1);
@@ -89,8 +86,8 @@ inline level_list inverse_levels(const config& c, const alpha_bar_table& table,
   place_levels(out, c, s, reversed(all), steps, c.number("flow_shift", 1), true);
   // The reference takes the sampler's own flow levels, which fall: no inversion.
   if (s.flow && !how.faithful && out.sigmas.front() > out.sigmas.back()) {
-    out.sigmas = reversed(std::move(out.sigmas));
-    out.timesteps = reversed(std::move(out.timesteps));
+    out.sigmas = reversed(out.sigmas);
+    out.timesteps = reversed(out.timesteps);
   }
   out.sigmas.push_back(s.any() ? out.sigmas.back() : all[static_cast<std::size_t>(noisiest)]);
   std::vector<double> unique;

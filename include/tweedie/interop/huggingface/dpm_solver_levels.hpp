@@ -57,35 +57,25 @@ struct level_list {
   }
 };
 
-/// The beta schedules of this family.
-inline constexpr std::initializer_list<const char*> table_schedules{"linear", "scaled_linear",
-                                                                    "squaredcos_cap_v2"};
-
 // ---- timesteps ---------------------------------------------------------------------------------
 
 /// round(linspace(0, last - 1, N + 1)) without 0, noisy to clean.
 inline std::vector<double> linspace_but_first(int last, int steps) {
-  std::vector<double> t = linspace(0, last - 1, steps + 1);
-  for (double& v : t) v = round_half_even(v);
-  t.erase(t.begin());
-  return reversed(std::move(t));
+  std::vector<double> t = linspace_timesteps(last, steps + 1);
+  t.pop_back();
+  return t;
 }
 
 /// timestep_spacing of this family: N + 1 points, the cleanest of which is left out. `last` is the
 /// number of timesteps left after lambda_min_clipped.
 inline std::vector<double> spaced_timesteps(const config& c, int train_steps, int last, int steps) {
-  const std::string spacing =
-      c.text("timestep_spacing", "linspace", {"linspace", "leading", "trailing"});
+  const std::string spacing = read_spacing_name(c);
   const int offset = c.integer("steps_offset", 0);
-  std::vector<double> t;
-  if (spacing == "trailing") {
-    t = arange(last, 0, -static_cast<double>(train_steps) / steps);
-    for (double& v : t) v = round_half_even(v) - 1;
-    return t;
-  }
+  if (spacing == "trailing")
+    return numpy_trailing_timesteps(last, static_cast<double>(train_steps) / steps);
   if (spacing == "linspace") return linspace_but_first(last, steps);
-  const int stride = last / (steps + 1);
-  for (int k = steps; k >= 1; --k) t.push_back(k * stride + offset);
+  std::vector<double> t = leading_timesteps(last, steps + 1, offset);
+  t.pop_back();
   return t;
 }
 
@@ -96,14 +86,6 @@ inline int clipped_entries(const config& c, const alpha_bar_table& table) {
   for (const double a : table.alpha_bars)
     count += std::log(std::sqrt(a)) - std::log(std::sqrt(1 - a)) < lowest;
   return count;
-}
-
-/// Reads num_inference_steps of a class that takes no other way of saying it.
-inline int read_positive_steps(const config& c, const std::optional<int>& steps) {
-  if (!steps || *steps < 1)
-    c.fail("num_inference_steps",
-           (steps ? std::to_string(*steps) : std::string("(absent)")) + "; valid: 1 or more");
-  return *steps;
 }
 
 // ---- levels ------------------------------------------------------------------------------------
@@ -136,12 +118,11 @@ inline std::vector<double> respaced_levels(const config& c, const spacing_switch
   const auto valid = [](double level) { return level >= 0 && std::isfinite(level); };
   if (c.has("sigma_min") && !valid(low)) c.refuse("sigma_min", "finite, sigma_min >= 0");
   if (c.has("sigma_max") && !valid(high)) c.refuse("sigma_max", "finite, sigma_max >= 0");
-  if (s.karras) return karras_levels(low, high, steps);
-  if (s.lu) return exponential_levels(table.front(), table.back(), steps);
-  if (s.exponential) return exponential_levels(low, high, steps);
-  std::vector<double> levels = linspace(0, 1, steps);
-  for (double& v : levels) v = low + beta_quantile(1 - v, 0.6, 0.6) * (high - low);
-  return levels;
+  if (s.karras) return rounded_karras_levels(low, high, steps);
+  if (s.lu) return geometric_levels(table.back(), table.front(), steps);
+  if (s.exponential) return geometric_levels(high, low, steps);
+  return mapped(linspace(0, 1, steps),
+                [=](double u) { return low + beta_quantile(1 - u, 0.6, 0.6) * (high - low); });
 }
 
 /// Timesteps of respaced levels, rounded or not.
@@ -164,7 +145,7 @@ inline std::vector<double> flow_levels(double shift, int train_steps, int steps)
     levels.push_back(shift * s / (1 + (shift - 1) * s));
   }
   levels.erase(levels.begin());
-  return reversed(std::move(levels));
+  return reversed(levels);
 }
 
 inline std::vector<double> flow_timesteps(const std::vector<double>& levels, int train_steps) {

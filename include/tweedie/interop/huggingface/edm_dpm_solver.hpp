@@ -46,7 +46,7 @@ inline loaded_sampler load_preconditioned(const config& c, const request& how, d
   const double d = c.number("sigma_data", data);
   if (!(d > 0)) c.refuse("sigma_data", "sigma_data > 0");
   const double rho = c.number("rho", 7);
-  const int steps = read_positive_steps(c, how.num_inference_steps);
+  const int steps = read_steps(c, how);
   const bool karras = c.text("sigma_schedule", schedule, {"karras", "exponential"}) == "karras";
   const bool zero = c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero";
   const bool euler_end = c.flag("euler_at_final", false);
@@ -55,11 +55,10 @@ inline loaded_sampler load_preconditioned(const config& c, const request& how, d
   c.without_effect({"num_train_timesteps"});
 
   loaded_sampler out;
-  out.sigmas = karras ? karras_levels(low, high, steps, rho)
-                      : reversed(linspace(std::log(low), std::log(high), steps));
+  out.sigmas = karras ? rounded_karras_levels(low, high, steps, rho)
+                      : reversed(geometric_levels(low, high, steps));
   grid nodes;
-  for (double& s : out.sigmas) {
-    if (!karras) s = std::exp(s);
+  for (const double s : out.sigmas) {
     out.timesteps.push_back(told(s));
     nodes.push_back({out.timesteps.back(), {1, s}});
   }

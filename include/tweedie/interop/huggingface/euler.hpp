@@ -62,8 +62,7 @@ inline noise_level_list custom_levels(const config& c, const request& how,
   for (const double level : out.table) out.table_logarithms.push_back(std::log(level));
   out.levels.assign(sigmas.begin(), sigmas.end() - 1);
   for (const double level : out.levels) out.timesteps.push_back(out.time_of(level));
-  out.reaches_noise =
-      c.text("timestep_spacing", "linspace", {"linspace", "leading", "trailing"}) != "leading";
+  out.reaches_noise = read_spacing_name(c) != "leading";
   read_switches(c);
   c.without_effect(
       {"steps_offset", "sigma_min", "sigma_max", "interpolation_type", "final_sigmas_type"});
@@ -71,8 +70,7 @@ inline noise_level_list custom_levels(const config& c, const request& how,
 }
 
 inline loaded_sampler load_euler_discrete(const config& c, const request& how) {
-  const alpha_bar_table table =
-      read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"}, zero_terminal_snr::nearly);
+  const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::nearly);
   const std::string kind = c.text("prediction_type", "epsilon",
                                   {"epsilon", "sample", "original_sample", "v_prediction"});
   const bool continuous =
@@ -102,7 +100,7 @@ inline loaded_sampler load_euler_discrete(const config& c, const request& how) {
       // One level more than there are steps: the run stops at the lowest of the table.
       const int steps =
           how.num_inference_steps ? *how.num_inference_steps : static_cast<int>(list.steps());
-      out.sigmas = exponential_levels(list.table.front(), list.table.back(), steps + 1);
+      out.sigmas = geometric_levels(list.table.back(), list.table.front(), steps + 1);
       list.levels = out.sigmas;
     }
     out.sigmas.push_back(last);
@@ -137,8 +135,7 @@ inline loaded_sampler load_euler_discrete(const config& c, const request& how) {
 }
 
 inline loaded_sampler load_euler_ancestral(const config& c, const request& how) {
-  const alpha_bar_table table =
-      read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"}, zero_terminal_snr::nearly);
+  const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::nearly);
   const noise_level_list list = read_noise_levels(c, how, table, {.respaces = false});
   loaded_sampler out;
   out.timesteps = list.timesteps;
@@ -165,10 +162,9 @@ inline loaded_sampler load_edm_euler(const config& c, const request& how) {
 
   loaded_sampler out;
   const auto ramp = how.set_timesteps.numbers("sigmas");
-  const int steps =
-      ramp ? static_cast<int>(ramp->size()) : read_positive_steps(c, how.num_inference_steps);
+  const int steps = ramp ? static_cast<int>(ramp->size()) : read_steps(c, how);
   if (!karras) {
-    out.sigmas = reversed(exponential_levels(high, low, steps));
+    out.sigmas = reversed(geometric_levels(low, high, steps));
   } else {
     for (const double r : ramp ? *ramp : linspace(0, 1, steps))
       out.sigmas.push_back(std::pow(

@@ -32,7 +32,7 @@ inline level_list adams_levels(const config& c, const alpha_bar_table& table, do
 
 inline loaded_sampler load_deis_multistep(const config& c, const request& how) {
   const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::unsupported);
-  const int steps = read_positive_steps(c, how.num_inference_steps);
+  const int steps = read_steps(c, how);
   const level_list levels = adams_levels(c, table, read_flow_shift(c, how), table.steps(), steps);
   c.text("algorithm_type", "deis", {"deis", "dpmsolver", "dpmsolver++"});
   c.text("solver_type", "logrho", {"logrho", "midpoint", "heun", "bh1", "bh2"});
@@ -92,8 +92,7 @@ inline level_list unipc_levels(const config& c, const alpha_bar_table& table, co
     how.set_timesteps.refuse("mu", "a number, which use_dynamic_shifting needs");
   how.set_timesteps.maybe_number("mu");
   if (c.has("shift_terminal") && !s.flow) c.refuse("shift_terminal", "only with use_flow_sigmas");
-  const int steps =
-      given ? static_cast<int>(given->size()) : read_positive_steps(c, how.num_inference_steps);
+  const int steps = given ? static_cast<int>(given->size()) : read_steps(c, how);
   const std::vector<double> all = given ? *given : table.noise_levels();
   const bool zero = c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero";
   c.maybe_number("flow_shift");
@@ -167,7 +166,7 @@ inline std::function<double(const node&)> read_tau(const config& c) {
 
 inline loaded_sampler load_sa_solver(const config& c, const request& how) {
   const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::unsupported);
-  const int count = read_positive_steps(c, how.num_inference_steps);
+  const int count = read_steps(c, how);
   const level_list levels = adams_levels(c, table, c.number("flow_shift", 1),
                                          table.steps() - clipped_entries(c, table), count);
   const bool noise_form = c.text("algorithm_type", "data_prediction",

@@ -96,9 +96,7 @@ inline void read_flow_times(const config& c, const request& how, bool keeps_time
     s = *sigmas;
   } else {
     const double low = dynamic ? 1.0 / train_steps : shifted(1.0 / train_steps, shift);
-    s = timesteps ? *timesteps
-                  : linspace(train_steps, low * train_steps,
-                             read_positive_steps(c, how.num_inference_steps));
+    s = timesteps ? *timesteps : linspace(train_steps, low * train_steps, read_steps(c, how));
     for (double& v : s) v /= train_steps;
   }
   for (double& v : s) v = dynamic ? time_shifted(c, "exponential", *mu, v) : shifted(v, shift);
@@ -168,7 +166,7 @@ inline loaded_sampler load_flow_match_heun(const config& c, const request& how) 
   const int train_steps = c.integer("num_train_timesteps", 1000);
   if (train_steps < 1) c.refuse("num_train_timesteps", "a positive integer");
   const double shift = c.number("shift", 1);
-  const int steps = read_positive_steps(c, how.num_inference_steps);
+  const int steps = read_steps(c, how);
   std::vector<double> s;
   std::vector<double> times;
   for (const double t :
@@ -222,7 +220,7 @@ inline loaded_sampler load_flow_map_euler(const config& c, const request& how) {
   } else if (timesteps) {
     for (const double t : *timesteps) out.sigmas.push_back(t / train_steps);
   } else {
-    out.sigmas = linspace(1, 0, read_positive_steps(c, how.num_inference_steps) + 1);
+    out.sigmas = linspace(1, 0, read_steps(c, how) + 1);
     out.sigmas.pop_back();
   }
   if (out.sigmas.empty()) how.set_timesteps.refuse("sigmas", "at least one value");
@@ -315,7 +313,7 @@ inline loaded_sampler load_minimax_h3(const config& c, const request& how) {
       how.set_timesteps.refuse("sigmas", "at least two strictly decreasing values ending at 0");
     out.sigmas = *sigmas;
   } else {
-    const int points = read_positive_steps(c, how.num_inference_steps);
+    const int points = read_steps(c, how);
     if (points < 2) c.fail("num_inference_steps", std::to_string(points) + "; valid: 2 or more");
     for (const double v : linspace(1, 0, points)) {
       const double s = shifted(v, shift);

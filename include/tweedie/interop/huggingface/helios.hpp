@@ -96,7 +96,7 @@ inline void read_helios(const config& c, const request& how, const char* time_sh
   if (dynamic && shift != 1) c.refuse("use_dynamic_shifting", "true only with shift = 1");
   if (how.begin_index != 0)
     c.fail("begin_index", std::to_string(how.begin_index) + "; this class always begins at step 0");
-  int steps = read_positive_steps(c, how.num_inference_steps);
+  int steps = read_steps(c, how);
   const bool amplified = how.set_timesteps.flag("is_amplify_first_chunk", false);
   if (drops_last) steps = amplified ? 2 * steps + 1 : steps + 1;
   const int index = how.set_timesteps.integer("stage_index", 0);

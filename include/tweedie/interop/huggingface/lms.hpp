@@ -16,8 +16,7 @@
 namespace tweedie::huggingface {
 
 inline loaded_sampler load_lms_discrete(const config& c, const request& how) {
-  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
-                                           zero_terminal_snr::unsupported);
+  const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::unsupported);
   const noise_level_list list = read_noise_levels(c, how, table, {.karras_has_ends = false});
   const int order = how.step.integer("order", 4);
   if (order < 1) how.step.refuse("order", "order >= 1");
@@ -41,7 +40,7 @@ inline loaded_sampler load_lms_discrete(const config& c, const request& how) {
 /// x = a x0 + s z with s = sin^2(pi u / 2) or `trained_betas`, a = sqrt(1 - s^2); v predictions;
 /// the network is told 2/pi times the angle of (a, s). The first step from a = 0 carries no data.
 inline loaded_sampler load_ipndm(const config& c, const request& how) {
-  const int steps = read_positive_steps(c, how.num_inference_steps);
+  const int steps = read_steps(c, how);
   c.without_effect({"num_train_timesteps"});
   loaded_sampler out;
   std::vector<double> betas;

@@ -50,14 +50,11 @@ struct noise_level_list {
 /// integer spacings, linspace is not rounded, and trailing keeps the extra timestep -1 that
 /// rounding gives it for some numbers of steps (61 of 1000, ...).
 inline std::vector<double> fractional_timesteps(const config& c, int train_steps, int steps) {
-  const std::string spacing =
-      c.text("timestep_spacing", "linspace", {"linspace", "leading", "trailing"});
+  const std::string spacing = read_spacing_name(c);
   const int offset = c.integer("steps_offset", 0);
   if (spacing == "linspace") return reversed(linspace(0, train_steps - 1, steps));
   if (spacing == "leading") return leading_timesteps(train_steps, steps, offset);
-  std::vector<double> t = arange(train_steps, 0, -static_cast<double>(train_steps) / steps);
-  for (double& v : t) v = round_half_even(v) - 1;
-  return t;
+  return numpy_trailing_timesteps(train_steps, static_cast<double>(train_steps) / steps);
 }
 
 /// What differs between the classes.
@@ -96,15 +93,14 @@ inline noise_level_list read_noise_levels(const config& c, const request& how,
     steps = static_cast<int>(custom->size());
     c.without_effect({"steps_offset"});
   } else {
-    steps = read_positive_steps(c, how.num_inference_steps);
+    steps = read_steps(c, how);
     int train_steps = table.steps();
     if (rules.train_steps_argument)
       train_steps = how.set_timesteps.integer("num_train_timesteps", train_steps);
     if (train_steps < 1) how.set_timesteps.refuse("num_train_timesteps", "a positive integer");
     out.timesteps = fractional_timesteps(c, train_steps, steps);
   }
-  out.reaches_noise =
-      c.text("timestep_spacing", "linspace", {"linspace", "leading", "trailing"}) != "leading";
+  out.reaches_noise = read_spacing_name(c) != "leading";
   for (const double t : out.timesteps) out.levels.push_back(interpolate(t, out.table));
 
   if (switches.any()) {
@@ -112,7 +108,7 @@ inline noise_level_list read_noise_levels(const config& c, const request& how,
         rules.spans_table ? std::vector<double>{out.table.front(), out.table.back()}
                           : std::vector<double>{out.levels.back(), out.levels.front()};
     out.levels = switches.karras && !rules.karras_has_ends
-                     ? karras_levels(ends[0], ends[1], steps)
+                     ? rounded_karras_levels(ends[0], ends[1], steps)
                      : respaced_levels(c, switches, ends, steps);
     out.timesteps.clear();
     for (const double level : out.levels) {

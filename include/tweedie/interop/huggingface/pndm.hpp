@@ -42,60 +42,59 @@ inline pndm_timesteps read_pndm_timesteps(const config& c, int train_steps, int 
 }
 
 inline loaded_sampler load_pndm(const config& c, const request& how) {
-  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
-                                           zero_terminal_snr::unsupported);
+  const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::unsupported);
   const int train_steps = table.steps();
-  const int steps = read_steps(c, how.num_inference_steps, train_steps);
+  const int steps = read_steps(c, how, 1, train_steps);
   const int stride = train_steps / steps;
   const int half_stride = stride / 2;
   const double final_alpha_bar = c.flag("set_alpha_to_one", false) ? 1.0 : table.at(0);
-  loaded_sampler out;
-  out.network = read_prediction(c, {"epsilon", "v_prediction"});
+  const network_description network = read_prediction(c, {"epsilon", "v_prediction"});
   const bool velocity = c.text("prediction_type", "epsilon", {"epsilon", "v_prediction"})[0] == 'v';
   const pndm_timesteps listed = read_pndm_timesteps(c, train_steps, steps);
-  out.timesteps = listed.runge_kutta;
-  out.timesteps.insert(out.timesteps.end(), listed.multistep.begin(), listed.multistep.end());
-  out.forward = table_forward(table);
+  std::vector<double> timesteps = listed.runge_kutta;
+  timesteps.insert(timesteps.end(), listed.multistep.begin(), listed.multistep.end());
+  loaded_sampler out = on_table(table, timesteps, network);
 
-  const auto level_at = [&](double t) {
-    return t >= 0 ? table_node(c, table, t).level : alpha_bar_table::level_of(final_alpha_bar);
-  };
-  // The step along a mixture of network outputs.
-  const auto step = [&](const linear& x, const linear& output, double from, double to) {
-    const signal_noise level = level_at(from);
-    return transfer(x, velocity ? level.alpha * output + level.sigma * x : output, level,
-                    level_at(to));
+  const std::size_t starting = listed.runge_kutta.size();
+  const auto node_of = [&](double t) {
+    return t >= 0 ? table_node(c, table, t) : node{t, alpha_bar_table::level_of(final_alpha_bar)};
   };
   const std::vector<double> visited = remaining(c, out.timesteps, how.begin_index);
-  recorder r(table_node(c, table, visited.front()));
-  linear x = r.state();
-  linear start, average;  // sample and running mean of the step under way
-  std::vector<linear> history;
+  legs walked;
   for (std::size_t i = 0; i < visited.size(); ++i) {
     const double t = visited[i];
-    const linear y = r.evaluate(x, table_node(c, table, t)).output;
     double to = t - stride;
-    if (i < listed.runge_kutta.size()) {
+    if (i < starting) to = i % 2 ? t : t - half_stride;
+    if (i == 1 && starting == 0) to = t;
+    walked.push_back({table_node(c, table, t), node_of(to)});
+  }
+  linear start, average;  // sample and running mean of the step under way
+  std::vector<linear> history;
+  out.plan = walk_anywhere("PNDM", walked, [&](recorder& r, linear x, const leg& l, std::size_t i) {
+    const linear y = r.evaluate(x, l.from).output;
+    // The step along a mixture of network outputs from timestep `from`.
+    const auto step = [&](const linear& state, const linear& output, double from) {
+      const signal_noise level = node_of(from).level;
+      return transfer(state, velocity ? level.alpha * output + level.sigma * state : output, level,
+                      l.to.level);
+    };
+    if (i < starting) {
       const std::size_t part = i % 4;
-      to = part % 2 ? t : t - half_stride;
       if (part == 0) {
         history.push_back(y);
         start = x;
         average = linear();
       }
       average += (part == 1 || part == 2 ? 2.0 : 1.0) / 6 * y;
-      x = step(start, part == 3 ? average : y, listed.runge_kutta[i - part], to);
-    } else if (i == 1 && !history.empty()) {  // second half of the pseudo Heun start
-      x = step(start, (y + history.back()) / 2, t + stride, to = t);
-    } else {
-      if (history.empty()) start = x;
-      history.push_back(y);
-      if (history.size() > 4) history.erase(history.begin());
-      x = step(x, plms_noise(history), t, to);
+      return step(start, part == 3 ? average : y, listed.runge_kutta[i - part]);
     }
-    r.mark(x, {to, level_at(to)});
-  }
-  out.plan = r.finish(x);
+    if (i == 1)  // second half of the pseudo Heun start
+      return step(start, (y + history.back()) / 2, l.from.time + stride);
+    if (history.empty()) start = x;
+    history.push_back(y);
+    if (history.size() > 4) history.erase(history.begin());
+    return step(x, plms_noise(history), l.from.time);
+  });
   return out;
 }
 

@@ -20,15 +20,13 @@ inline loaded_sampler load_score_sde_ve(const config& c, const request& how) {
   const double end = how.set_timesteps.number("sampling_eps", configured_end);
   if (!(end >= 0 && end <= 1))
     c.fail("sampling_eps", tweedie::detail::number(end) + "; valid: 0 <= sampling_eps <= 1");
-  const int steps = how.num_inference_steps.value_or(0);
-  if (steps < 1) c.fail("num_inference_steps", std::to_string(steps) + "; valid: at least 1");
+  const int steps = read_steps(c, how);
 
   loaded_sampler out;
   out.correction = langevin_correction{c.integer("correct_steps", 1), c.number("snr", 0.15)};
   out.timesteps = linspace(1, end, steps);
   for (const double t : out.timesteps) out.sigmas.push_back(low * std::pow(high / low, t));
-  std::vector<double> discrete = linspace(std::log(low), std::log(high), steps);
-  for (double& v : discrete) v = std::exp(v);
+  const std::vector<double> discrete = geometric_levels(low, high, steps);
   out.tables["discrete_sigmas"] = discrete;
   out.init_noise_sigma = high;
   out.network.prediction = predicts_score;
@@ -62,8 +60,7 @@ inline loaded_sampler load_score_sde_vp(const config& c, const request& how) {
   const double fast = c.number("beta_max", 20);
   const double end = c.number("sampling_eps", 1e-3);
   if (!(end > 0 && end <= 1)) c.refuse("sampling_eps", "0 < sampling_eps <= 1");
-  const int steps = how.num_inference_steps.value_or(0);
-  if (steps < 1) c.fail("num_inference_steps", std::to_string(steps) + "; valid: at least 1");
+  const int steps = read_steps(c, how);
 
   loaded_sampler out;
   out.timesteps = linspace(1, end, steps);
@@ -104,8 +101,7 @@ inline loaded_sampler load_karras_ve(const config& c, const request& how) {
   if (!(s_churn >= 0)) c.refuse("s_churn", "s_churn >= 0");
   const double s_min = c.number("s_min", 0.05);
   const double s_max = c.number("s_max", 50);
-  const int steps = how.num_inference_steps.value_or(0);
-  if (steps < 2) c.fail("num_inference_steps", std::to_string(steps) + "; valid: at least 2");
+  const int steps = read_steps(c, how, 2);
 
   loaded_sampler out;
   std::vector<double> schedule;  // rising

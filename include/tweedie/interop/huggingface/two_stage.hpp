@@ -58,8 +58,8 @@ inline std::vector<double> kdpm_list(const std::vector<double>& values) {
 template <class Down>
 noise_level_list read_kdpm(const config& c, const request& how, const Down& down,
                            loaded_sampler& out) {
-  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
-                                           zero_terminal_snr::unsupported, 0.00085, 0.012);
+  const alpha_bar_table table =
+      read_betas(c, table_schedules, zero_terminal_snr::unsupported, 0.00085, 0.012);
   noise_level_list list =
       read_noise_levels(c, how, table, {.rounds_karras = true, .train_steps_argument = true});
   std::vector<double> levels = list.levels;
@@ -100,8 +100,8 @@ inline loaded_sampler load_kdpm2_ancestral(const config& c, const request& how) 
 }
 
 inline loaded_sampler load_dpm_solver_sde(const config& c, const request& how) {
-  const alpha_bar_table table = read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2"},
-                                           zero_terminal_snr::unsupported, 0.00085, 0.012);
+  const alpha_bar_table table =
+      read_betas(c, table_schedules, zero_terminal_snr::unsupported, 0.00085, 0.012);
   const noise_level_list list =
       read_noise_levels(c, how, table, {.karras_has_ends = false, .train_steps_argument = true});
   c.without_effect({"noise_sampler_seed"});

@@ -1,4 +1,5 @@
-// Options shared by the classes that work on an alpha_bar table with integer timesteps.
+// The classes that work on an alpha_bar table with integer timesteps: their options, and the legs of
+// their walks.
 #pragma once
 
 #include <algorithm>
@@ -9,9 +10,8 @@
 #include <variant>
 #include <vector>
 
-#include "tweedie/interop/huggingface/loaded_sampler.hpp"
+#include "tweedie/grid/grid.hpp"
 #include "tweedie/interop/huggingface/tables.hpp"
-#include "tweedie/program/recorder.hpp"
 #include "tweedie/schedule/prediction.hpp"
 
 namespace tweedie::huggingface {
@@ -77,27 +77,14 @@ inline clean_transform read_clipping(const config& c, bool clip_default) {
   return threshold;
 }
 
-/// alpha_bar of timestep t, cut to an integer.
+/// The node a network is asked at: timestep t of the table, cut to an integer.
 /// \throws std::invalid_argument for a timestep outside the table
-inline double alpha_bar_at(const config& c, const alpha_bar_table& table, double t) {
+inline node table_node(const config& c, const alpha_bar_table& table, double t) {
   if (!(t >= 0 && t < table.steps()))
     c.fail("timestep", tweedie::detail::number(t) + "; valid: 0 ... num_train_timesteps - 1 = " +
                            std::to_string(table.steps() - 1) +
                            " (check steps_offset and the number of steps)");
-  return table.at(static_cast<int>(t));
-}
-
-/// The node a network is asked at: timestep t of the table.
-inline node table_node(const config& c, const alpha_bar_table& table, double t) {
-  return {t, alpha_bar_table::level_of(alpha_bar_at(c, table, t))};
-}
-
-/// Refuses a step from alpha_bar `a_t` that divides by 1 - a_t = 0 or, with `a_s`, by a_s = 0.
-inline void require_step(const config& c, double a_t, double a_s = 1) {
-  if (a_t < 1 && a_s > 0) return;
-  c.refuse(c.has("trained_betas") ? "trained_betas" : "beta_start",
-           a_t < 1 ? "beta < 1 up to the timestep where a step ends"
-                   : "beta > 0 at or before the timestep where a step starts");
+  return {t, table.level(static_cast<int>(t))};
 }
 
 /// At alpha = 0 a noise prediction leaves x0 at plus or minus infinity, which clipping makes plus
@@ -108,13 +95,39 @@ inline node limit_node(node n, const clean_transform& transform) {
   return n;
 }
 
-/// The timesteps that remain after skipping `begin_index` solver steps.
-inline std::vector<double> remaining(const config& c, const std::vector<double>& timesteps,
-                                     int begin_index) {
-  if (begin_index >= static_cast<int>(timesteps.size()))
-    c.fail("begin_index", std::to_string(begin_index) + "; valid: below the number of steps, " +
-                              std::to_string(timesteps.size()));
-  return {timesteps.begin() + begin_index, timesteps.end()};
+/// The step from timestep t of the table to timestep s; below 0 it ends at alpha_bar `last`.
+/// \throws std::invalid_argument for timesteps outside the table, and for a step that would divide by
+///   1 - alpha_bar = 0 at t or by alpha_bar = 0 at s
+inline leg table_leg(const config& c, const alpha_bar_table& table,
+                     const clean_transform& transform, double t, double s, double last = 1) {
+  const node from = table_node(c, table, t);
+  const node to =
+      s >= 0 ? table_node(c, table, s) : node{std::max(s, -1.0), alpha_bar_table::level_of(last)};
+  if (!(from.level.sigma > 0 && to.level.alpha > 0))
+    c.refuse(c.has("trained_betas") ? "trained_betas" : "beta_start",
+             from.level.sigma > 0 ? "beta < 1 up to the timestep where a step ends"
+                                  : "beta > 0 at or before the timestep where a step starts");
+  return {limit_node(from, transform), to};
+}
+
+/// The steps to the next listed timestep, the last one to clean data.
+inline legs listed_legs(const config& c, const alpha_bar_table& table,
+                        const clean_transform& transform, const std::vector<double>& timesteps) {
+  legs steps;
+  for (std::size_t i = 0; i < timesteps.size(); ++i)
+    steps.push_back(table_leg(c, table, transform, timesteps[i],
+                              i + 1 < timesteps.size() ? timesteps[i + 1] : -1));
+  return steps;
+}
+
+/// Steps of `stride` timesteps, whatever the next listed one is, the last one to alpha_bar `last`.
+inline legs stride_legs(const config& c, const alpha_bar_table& table,
+                        const clean_transform& transform, const std::vector<double>& timesteps,
+                        int stride, double last = 1) {
+  legs steps;
+  for (const double t : timesteps)
+    steps.push_back(table_leg(c, table, transform, t, std::trunc(t) - stride, last));
+  return steps;
 }
 
 /// "add_noise" of the classes with an alpha_bar table; std::invalid_argument outside of it.
@@ -124,6 +137,17 @@ inline std::function<signal_noise(double)> table_forward(const alpha_bar_table& 
                              "timestep", t, "valid: 0 ... num_train_timesteps - 1");
     return table.level(static_cast<int>(t));
   };
+}
+
+/// A sampler on `table` with everything but its plan.
+inline loaded_sampler on_table(const alpha_bar_table& table, std::vector<double> timesteps,
+                               network_description network, const clean_transform& transform = {}) {
+  loaded_sampler out;
+  out.network = std::move(network);
+  out.transform = transform;
+  out.timesteps = std::move(timesteps);
+  out.forward = table_forward(table);
+  return out;
 }
 
 }  // namespace tweedie::huggingface

@@ -1,0 +1,55 @@
+// What a call asks for: the number of steps, a list in its place, where the run begins.
+#pragma once
+
+#include <cstddef>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tweedie/interop/huggingface/loaded_sampler.hpp"
+
+namespace tweedie::huggingface {
+
+/// num_inference_steps, which must be there and within `least` ... `most`.
+inline int read_steps(const config& c, const request& how, int least = 1,
+                      int most = std::numeric_limits<int>::max()) {
+  const std::optional<int>& steps = how.num_inference_steps;
+  if (steps && *steps >= least && *steps <= most) return *steps;
+  c.fail("num_inference_steps",
+         (steps ? std::to_string(*steps) : "(absent)") + "; valid: " + std::to_string(least) +
+             (most == std::numeric_limits<int>::max() ? " or more" : " ... ") +
+             (most == std::numeric_limits<int>::max() ? "" : std::to_string(most)));
+}
+
+/// num_train_timesteps, at least `least`.
+inline int read_train_steps(const config& c, int otherwise = 1000, int least = 1) {
+  const int steps = c.integer("num_train_timesteps", otherwise);
+  if (steps < least) c.refuse("num_train_timesteps", std::to_string(least) + " or more");
+  return steps;
+}
+
+/// The list that set_timesteps is given in place of a number of steps, if it is: at least `least`
+/// values, each below the one before if it `falls`.
+inline std::optional<std::vector<double>> read_list(const request& how, const char* key,
+                                                    bool falls = true, std::size_t least = 1) {
+  auto list = how.set_timesteps.numbers(key);
+  if (!list) return list;
+  if (how.num_inference_steps) how.set_timesteps.refuse(key, "without num_inference_steps");
+  if (list->size() < least)
+    how.set_timesteps.refuse(key, "at least " + std::to_string(least) + " values");
+  for (std::size_t i = 1; falls && i < list->size(); ++i)
+    if (!((*list)[i] < (*list)[i - 1])) how.set_timesteps.refuse(key, "descending");
+  return list;
+}
+
+/// The timesteps that remain after skipping `begin_index` solver steps.
+inline std::vector<double> remaining(const config& c, const std::vector<double>& timesteps,
+                                     int begin_index) {
+  if (begin_index >= static_cast<int>(timesteps.size()))
+    c.fail("begin_index", std::to_string(begin_index) + "; valid: below the number of steps, " +
+                              std::to_string(timesteps.size()));
+  return {timesteps.begin() + begin_index, timesteps.end()};
+}
+
+}  // namespace tweedie::huggingface
