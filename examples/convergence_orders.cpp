@@ -66,22 +66,20 @@ const oracle::mixture<double>& data() {
 struct path {
   std::string name;
   std::function<signal_noise(double time)> level;
-  node_maker at;
+  std::function<node(double noise_level)> between;
   std::function<grid(int)> nodes;
   std::function<program(const grid&)> deis_2;  // needs the schedule's own type
-
-  node between(double noise) const { return at(-std::log(noise)); }
 };
 
 template <class Schedule>
 path make_path(const std::string& name, const Schedule& schedule,
                const std::function<double(double)>& half_log_snr_at) {
-  const node_maker at = nodes_by_half_log_snr(schedule);
-  return {name, [schedule](double t) { return schedule(t); }, at,
-          [at, half_log_snr_at](int n) {
+  const auto between = nodes_of(schedule);
+  return {name, [schedule](double t) { return schedule(t); }, between,
+          [between, half_log_snr_at](int n) {
             grid nodes;
             for (int i = 0; i <= n; ++i)
-              nodes.push_back(at(half_log_snr_at(static_cast<double>(i) / n)));
+              nodes.push_back(between(std::exp(-half_log_snr_at(static_cast<double>(i) / n))));
             return nodes;
           },
           [schedule](const grid& g) { return deis_in_time(schedule, g, 2); }};
@@ -103,11 +101,12 @@ std::vector<path> paths() {
 }
 
 // Cuts the first step into pieces of 2^-20, 2^-20, 2^-19, ..., 1/2 of it.
-grid exactly_started(const grid& nodes, const node_maker& at) {
+grid exactly_started(const grid& nodes, const std::function<node(double)>& between) {
   const double from = half_log_snr(nodes[0].level);
   const double to = half_log_snr(nodes[1].level);
   grid out{nodes[0]};
-  for (int k = 20; k >= 1; --k) out.push_back(at(std::lerp(from, to, std::ldexp(1.0, -k))));
+  for (int k = 20; k >= 1; --k)
+    out.push_back(between(std::exp(-std::lerp(from, to, std::ldexp(1.0, -k)))));
   out.insert(out.end(), nodes.begin() + 1, nodes.end());
   return out;
 }
@@ -161,16 +160,15 @@ method one_step(const std::string& name, double order,
 }
 
 std::vector<method> methods() {
-  const auto maker = [](const path& p) { return [&p](double level) { return p.between(level); }; };
-  const auto rk = [maker](const butcher_tableau& m, plane_row row) {
-    return [=](const grid& g, const path& p) { return runge_kutta(g, m, maker(p), row); };
+  const auto rk = [](const butcher_tableau& m, plane_row row) {
+    return [=](const grid& g, const path& p) { return runge_kutta(g, m, p.between, row); };
   };
-  const auto etd = [maker](const exponential_tableau& m) {
-    return [=](const grid& g, const path& p) { return exponential_runge_kutta(g, m, maker(p)); };
+  const auto etd = [](const exponential_tableau& m) {
+    return [=](const grid& g, const path& p) { return exponential_runge_kutta(g, m, p.between); };
   };
   const auto solver = [](int order, plane_row row) {
     return [=](const grid& g, const path& p) {
-      return dpm_solver(g, order, p.at, dpm_solver_rule{.row = row});
+      return dpm_solver(g, order, p.between, dpm_solver_rule{.row = row});
     };
   };
   const auto plain = [](auto plan) { return [=](const grid& g, const path&) { return plan(g); }; };
@@ -200,7 +198,7 @@ std::vector<method> methods() {
   all.push_back(one_step("Heun in sigma", 2, rk(heun_tableau, noise_row)));
   all.push_back(one_step("Ralston in sigma", 2, rk(ralston_tableau, noise_row)));
   all.push_back(one_step("DPM2 (KDPM2)", 2,
-                         [maker](const grid& g, const path& p) { return dpm_2(g, maker(p)); }));
+                         [](const grid& g, const path& p) { return dpm_2(g, p.between); }));
   all.push_back(one_step("Kutta in sigma", 4, rk(kutta_tableau, noise_row)));
   all.push_back(one_step("midpoint in flow time", 2, rk(midpoint_tableau, straight_row)));
   all.push_back(one_step("Kutta in flow time", 4, rk(kutta_tableau, straight_row)));
@@ -218,7 +216,7 @@ std::vector<double> errors(const method& m, const path& p, bool exact_start) {
   std::vector<double> out;
   for (const int n : steps) {
     const grid nodes = p.nodes(n);
-    const program plan = m.plan(exact_start ? exactly_started(nodes, p.at) : nodes, p);
+    const program plan = m.plan(exact_start ? exactly_started(nodes, p.between) : nodes, p);
     const double error = error_of(plan, p, nodes.back().level);
     if (n > 320 && error < 1e-9) break;
     out.push_back(error);

@@ -42,8 +42,6 @@ struct planner {
 // Nodes between those of a grid, in the gauge of rectified flow: planners must not mind.
 inline node inner_node(double level) { return {level, rectified(level)}; }
 
-inline node inner_node_at(double half_log_snr) { return inner_node(std::exp(-half_log_snr)); }
-
 inline auto constant(double tau) {
   return [tau](const node&) { return tau; };
 }
@@ -125,14 +123,13 @@ inline std::vector<planner> planners() {
       {"gradient estimation", [](const grid& g) { return gradient_estimation(g); }, false, true,
        true},
       {"flow ancestral", [](const grid& g) { return flow_ancestral(g); }, true},
-      {"DPM-Solver-2", [](const grid& g) { return dpm_solver(g, 2, inner_node_at); }, false, true,
+      {"DPM-Solver-2", [](const grid& g) { return dpm_solver(g, 2, inner_node); }, false, true,
        true, 2, 2},
       {"DPM-Solver++ 3S",
-       [](const grid& g) { return dpm_solver(g, 3, inner_node_at, {.row = clean_row}); }, false,
-       true, false, 3, 3},
+       [](const grid& g) { return dpm_solver(g, 3, inner_node, {.row = clean_row}); }, false, true,
+       false, 3, 3},
       {"DPM-Solver++ 2S ancestral",
-       [](const grid& g) { return dpm_solver_ancestral(g, 2, inner_node_at); }, true, true, false,
-       2},
+       [](const grid& g) { return dpm_solver_ancestral(g, 2, inner_node); }, true, true, false, 2},
       {"restart", [](const grid& g) { return restart(g, inner_node, {}); }, false, true, true, 2,
        2},
   };

@@ -19,12 +19,10 @@ struct on_grid {
   explicit on_grid(tweedie::grid nodes) {
     given::g = std::move(nodes);
     given::at = nodes_of(rectified_flow{});
-    given::by_snr = nodes_by_half_log_snr(rectified_flow{});
   }
   ~on_grid() {
     given::g = karras(given::schedule, 12);
     given::at = nodes_of(given::schedule);
-    given::by_snr = nodes_by_half_log_snr(given::schedule);
   }
 };
 

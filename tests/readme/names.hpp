@@ -28,7 +28,6 @@ inline tweedie::grid g = tweedie::karras(schedule, 12);  // tests put other grid
 inline const tweedie::grid up =
     tweedie::reversed(tweedie::grid(g.begin(), g.end() - 1));  // z is undefined in clean data
 inline std::function<tweedie::node(double)> at = tweedie::nodes_of(schedule);
-inline tweedie::node_maker by_snr = tweedie::nodes_by_half_log_snr(schedule);
 inline const std::vector<tweedie::restart_interval> intervals{
     {.lowest = 0.1, .highest = 0.5, .steps = 3, .repeats = 2}};
 inline const tweedie::legs jumps{{g[0], g[4]}, {g[4], g[9]}, {g[9], g[12]}};

@@ -91,9 +91,7 @@ struct settings {
         last(sample.value("t_end", 1.0 / p.steps)) {}
 
   plane_row row() const { return data_prediction ? clean_row : noise_row; }
-  dpm_solver_rule rule() const {
-    return taylor ? exact_dpm_solver(row()) : dpm_solver_rule{.row = row()};
-  }
+  dpm_solver_rule rule() const { return taylor ? exact_dpm_solver(row()) : dpm_solver_rule{row()}; }
 
   json sample;
   std::string library, method, skip, algorithm, variant;
@@ -153,14 +151,20 @@ program singlestep_plan(const settings& s) {
       outer = used;
     }
   }
-  std::vector<singlestep_leg> legs;
+  const auto weights = s.taylor ? dpm_solver_weights::exact : dpm_solver_weights::published;
+  grid nodes;
+  for (const double t : outer) nodes.push_back(s.p.at(t));
+  std::vector<exponential_tableau> methods;
   for (std::size_t i = 0; i < orders.size(); ++i) {
     const std::vector<double> inner = times_of(s.p, s.skip, outer[i], outer[i + 1], orders[i]);
-    singlestep_leg leg{{}, s.p.at(outer[i + 1])};
-    for (std::size_t j = 1; j + 1 < inner.size(); ++j) leg.points.push_back(s.p.at(inner[j]));
-    legs.push_back(std::move(leg));
+    const double start = half_log_snr(nodes[i].level), end = half_log_snr(nodes[i + 1].level);
+    const auto place = [&](std::size_t j) {
+      return j < inner.size() ? (half_log_snr(s.p.level(inner[j])) - start) / (end - start) : 1;
+    };
+    methods.push_back(dpm_solver_tableau(orders[i], weights, place(1), place(2)));
   }
-  return dpm_solver(s.p.at(s.first), legs, s.rule());
+  const auto between = [&](double level) { return s.p.at_half_log_snr(-std::log(level)); };
+  return exponential_runge_kutta(nodes, std::span(methods), between, {.row = s.row()});
 }
 
 network_description network_of(const settings& s, const std::string& kind) {
@@ -218,7 +222,7 @@ template <class Transform>
 driven run_adaptive(const settings& s, const network_description& network,
                     const std::vector<double>& x, std::size_t items, const answer& model,
                     const Transform& transform) {
-  const node_maker at = [&](double h) { return s.p.at_half_log_snr(h); };
+  const auto at = [&](double level) { return s.p.at_half_log_snr(-std::log(level)); };
   const double start = half_log_snr(s.p.level(s.first));
   const double end = half_log_snr(s.p.level(s.last));
   const adaptive_range range{.from = start,
@@ -231,8 +235,9 @@ driven run_adaptive(const settings& s, const network_description& network,
   const auto n = static_cast<Eigen::Index>(x.size() / items);
   const Eigen::MatrixXd columns =
       Eigen::Map<const Eigen::MatrixXd>(x.data(), n, static_cast<Eigen::Index>(items));
-  adaptive_sampling a(s.order == 2 ? dpm_solver_12(at, s.rule()) : dpm_solver_23(at, s.rule()), at,
-                      network, columns, range, control, no_noise{}, transform);
+  adaptive_sampling a(
+      {s.order == 2 ? dpm_solver_12(at, s.rule()) : dpm_solver_23(at, s.rule()), at, range},
+      network, columns, control, transform);
   driven run;
   while (a.next()) {
     run.times.push_back(a.network_time());

@@ -51,7 +51,6 @@ struct planned {
 planned plan_of(const std::string& sampler, const json& k, const grid& nodes) {
   const double eta = k.value("eta", 1.0);
   const double noise = k.value("s_noise", 1.0);
-  const auto at = noise_levels_by_half_log_snr();
   const auto third = third_order_term::published;
   if (sampler == "euler")
     return {stochastic_edm(nodes, noise_level_nodes, churn_of(k), euler_tableau)};
@@ -67,7 +66,8 @@ planned plan_of(const std::string& sampler, const json& k, const grid& nodes) {
     return {dpm_2_ancestral(nodes, noise_level_nodes, split, noise)};
   }
   if (sampler == "lms") return {lms(nodes, k.value("order", 4))};
-  if (sampler == "dpmpp_2s_ancestral") return {dpm_solver_ancestral(nodes, 2, at, eta, noise)};
+  if (sampler == "dpmpp_2s_ancestral")
+    return {dpm_solver_ancestral(nodes, 2, noise_level_nodes, eta, noise)};
   if (sampler == "dpmpp_sde")
     return {dpmpp_sde(nodes, noise_level_nodes,
                       {.eta = eta,
@@ -98,7 +98,7 @@ void replay_adaptive(comparison& c, const json& recorded) {
   const json& k = recorded["kwargs"];
   const int order = k.value("order", 3);
   const double eta = k.value("eta", 0.0);
-  const auto at = noise_levels_by_half_log_snr();
+  const auto at = noise_level_nodes;
   const std::vector<double> x = numbers(recorded["x_init"]);
   const std::vector<std::vector<double>> noises = tensors(recorded["noises"]);
   const adaptive_range range{.from = -std::log(recorded["sigma_max"].get<double>()),
@@ -112,8 +112,8 @@ void replay_adaptive(comparison& c, const json& recorded) {
                                .derivative = k.value("dcoeff", 0.0),
                                .order = eta > 0 ? 1.5 : order,
                                .safety = k.value("accept_safety", 0.81)};
-  adaptive_sampling s(order == 2 ? dpm_solver_12(at) : dpm_solver_23(at), at, denoiser_network, x,
-                      range, control, recorded_noise(noises));
+  adaptive_sampling s({order == 2 ? dpm_solver_12(at) : dpm_solver_23(at), at, range},
+                      denoiser_network, x, control, recorded_noise(noises));
   driven run;
   std::vector<double> errors, steps;
   std::size_t attempts = 0;
@@ -151,7 +151,7 @@ outcome replay_sampler(const json& recorded) {
     if (sampler == "dpm_fast") {
       p.plan = dpm_fast(-std::log(recorded["sigma_max"].get<double>()),
                         -std::log(recorded["sigma_min"].get<double>()), recorded["n"].get<int>(),
-                        noise_levels_by_half_log_snr(),
+                        noise_level_nodes,
                         {k.value("eta", 0.0), k.value("s_noise", 1.0), churn_draws::every_step});
     } else {
       p = plan_of(sampler, k, nodes_at(numbers(recorded["sigmas"])));

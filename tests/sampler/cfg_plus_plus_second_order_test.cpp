@@ -23,7 +23,7 @@ TEST(cfg_plus_plus_second_order, without_guidance_is_dpm_solver_plus_plus) {
   compare(cfg_plus_plus_2m(nodes), dpm_solver_plus_plus(nodes, 2));
   for (const double eta : {0.0, 0.6, 1.0})
     compare(cfg_plus_plus_2s(nodes, noise_level_nodes, eta),
-            dpm_solver_ancestral(nodes, 2, noise_levels_by_half_log_snr(), eta));
+            dpm_solver_ancestral(nodes, 2, noise_level_nodes, eta));
 }
 
 // One step with D_u and D_c of two data points puts the guided estimate and the unguided noise

@@ -11,9 +11,7 @@
 namespace tweedie {
 namespace {
 
-const node_maker preserving = [](double h) {
-  return node{std::exp(-h), variance_preserving(std::exp(-h))};
-};
+const auto preserving = [](double level) { return node{level, variance_preserving(level)}; };
 
 TEST(dpm_solver, has_its_order_in_both_predictions) {
   const auto nodes = [](int n) { return even_grid(n); };
@@ -35,15 +33,14 @@ TEST(dpm_solver, of_order_one_is_ddim) {
 TEST(dpm_solver, does_not_depend_on_the_gauge) {
   const grid nodes = even_grid(6);
   const double a = mixture_end(dpm_solver(nodes, 3, preserving), 0.7);
-  const program exploding =
-      dpm_solver(variance_exploding(nodes), 3, noise_levels_by_half_log_snr());
+  const program exploding = dpm_solver(variance_exploding(nodes), 3, noise_level_nodes);
   const double b = mixture_end(exploding, 0.7 / nodes.front().level.alpha);
   EXPECT_NEAR(a / nodes.back().level.alpha, b, 1e-13);
 }
 
 TEST(dpm_solver, ends_in_clean_data_with_an_order_one_step) {
   const grid nodes = ending_clean(edm_schedule{}, variance_exploding(even_grid(3)));
-  const program plan = dpm_solver(nodes, 3, noise_levels_by_half_log_snr());
+  const program plan = dpm_solver(nodes, 3, noise_level_nodes);
   EXPECT_EQ(plan.evaluations(), 3U * 3 + 1);
   EXPECT_TRUE(std::isfinite(mixture_end(plan, 2.0)));
 }
@@ -51,14 +48,14 @@ TEST(dpm_solver, ends_in_clean_data_with_an_order_one_step) {
 TEST(dpm_solver, ancestral_form_keeps_the_law_of_a_perfect_denoiser) {
   const grid nodes = ending_clean(edm_schedule{}, variance_exploding(even_grid(6)));
   for (const double eta : {0.3, 1.0}) {
-    const program plan = dpm_solver_ancestral(nodes, 2, noise_levels_by_half_log_snr(), eta);
+    const program plan = dpm_solver_ancestral(nodes, 2, noise_level_nodes, eta);
     const double start = nodes.front().level.sigma;
     for (const auto& [at, l] : law(plan, perfect_denoiser(0.8), {0.8, start * start}).marks) {
       EXPECT_NEAR(l.mean, 0.8 * at.level.alpha, 1e-12);
       EXPECT_NEAR(l.variance, at.level.sigma * at.level.sigma, 1e-11);
     }
   }
-  EXPECT_TRUE(dpm_solver_ancestral(nodes, 2, noise_levels_by_half_log_snr(), 0).draws.empty());
+  EXPECT_TRUE(dpm_solver_ancestral(nodes, 2, noise_level_nodes, 0).draws.empty());
 }
 
 TEST(dpm_solver, starts_from_pure_noise_with_an_order_one_step) {
@@ -71,7 +68,7 @@ TEST(dpm_solver, starts_from_pure_noise_with_an_order_one_step) {
       EXPECT_NEAR(of.marks[i].second.variance, level.sigma * level.sigma, 1e-13);
     }
   };
-  const node_maker at = noise_levels_by_half_log_snr();
+  const auto at = noise_level_nodes;
   for (const int order : {1, 2, 3}) {
     const auto order_count = static_cast<std::size_t>(order);
     const program plan = dpm_solver(nodes, order, at, {.row = clean_row});
@@ -89,27 +86,20 @@ TEST(dpm_solver, starts_from_pure_noise_with_an_order_one_step) {
   EXPECT_NE(refusal([&] { dpm_solver(nodes, 2, at); }).find("; valid: "), std::string::npos);
 }
 
-TEST(even_leg, refuses_points_in_a_step_without_length) {
-  const node_maker at = noise_levels_by_half_log_snr();
-  const node pure{1, {0, 1}}, middle{0.5, {0.5, 0.5}}, clean{0, {1, 0}};
-  for (const auto& [from, to] : {std::pair{pure, middle}, {middle, clean}, {pure, clean}}) {
-    EXPECT_TRUE(even_leg(from, to, 1, at).points.empty());
-    for (const int order : {2, 3})
-      EXPECT_EQ(refusal([&] { even_leg(from, to, order, at); }).rfind("even_leg: length = ", 0),
-                0u);
-  }
-}
-
-TEST(dpm_solver, refuses_legs_that_end_in_no_level_or_have_no_length) {
-  const node start{1, {0.5, 0.5}};
-  const node below{0.4, {0.6, 0.4}};
-  const std::vector<singlestep_leg> to_clean{{{below}, {0, {1, 0}}}};
-  EXPECT_EQ(refusal([&] { dpm_solver(start, to_clean); }).rfind("dpm_solver: length = inf", 0), 0u);
-  const std::vector<singlestep_leg> onwards{{{start}, below}};
-  EXPECT_THROW(dpm_solver({1, {0, 1}}, onwards, {.row = clean_row}), std::invalid_argument);
-  const std::vector<singlestep_leg> legs{{{}, {0, {1, std::nan("")}}}};
-  EXPECT_THROW(dpm_solver(start, legs), std::invalid_argument);
-  EXPECT_THROW(dpm_solver({1, {std::nan(""), 1}}, {}), std::invalid_argument);
+// The quadratic through three outputs, integrated exactly, is exact for outputs that are quadratic in
+// half log-SNR.
+TEST(dpm_solver_tableau, integrates_its_polynomials_exactly) {
+  for (const double z : {-3.0, -0.1, 0.1, 2.0})
+    for (const auto& [c_2, c_3] : {std::pair{1. / 3, 2. / 3}, {0.5, 1.0}, {0.7, 0.2}}) {
+      const exponential_tableau m = dpm_solver_3_exact(c_2, c_3);
+      for (int k = 1; k <= 2; ++k) {
+        const double ours =
+            (m.entry(3, 1, z) * std::pow(c_2, k) + m.entry(3, 2, z) * std::pow(c_3, k));
+        EXPECT_NEAR(ours, phi(1, z) * exponential_mean_power(k, z), 1e-14);
+      }
+    }
+  EXPECT_NE(refusal([] { dpm_solver_3_exact(0.5, 0.5); }), "");
+  EXPECT_NE(refusal([] { dpm_solver_tableau(4, dpm_solver_weights::exact); }), "");
 }
 
 TEST(dpm_fast, spends_exactly_the_evaluations_it_is_given) {
@@ -118,12 +108,11 @@ TEST(dpm_fast, spends_exactly_the_evaluations_it_is_given) {
   EXPECT_EQ(fast_orders(11), (std::vector<int>{3, 3, 3, 2}));
   EXPECT_EQ(fast_orders(5, 2), (std::vector<int>{2, 2, 1}));
   for (int n = 3; n <= 40; ++n)
-    EXPECT_EQ(dpm_fast(-3, 3, n, noise_levels_by_half_log_snr()).evaluations(),
-              static_cast<std::size_t>(n));
+    EXPECT_EQ(dpm_fast(-3, 3, n, noise_level_nodes).evaluations(), static_cast<std::size_t>(n));
 }
 
 TEST(dpm_fast, stays_above_its_end_and_keeps_the_law_of_a_perfect_denoiser) {
-  const program plan = dpm_fast(-3, 3, 12, noise_levels_by_half_log_snr(), {.eta = 0.6});
+  const program plan = dpm_fast(-3, 3, 12, noise_level_nodes, {.eta = 0.6});
   for (const stage& s : plan.stages) {
     if (s.evaluate) {
       EXPECT_LE(half_log_snr(s.evaluate->at.level), 3 + 1e-12);
@@ -136,7 +125,7 @@ TEST(dpm_fast, stays_above_its_end_and_keeps_the_law_of_a_perfect_denoiser) {
 }
 
 TEST(dpm_fast, refuses_what_it_cannot_do) {
-  const node_maker at = noise_levels_by_half_log_snr();
+  const auto at = noise_level_nodes;
   EXPECT_THROW(dpm_fast(1, 1, 9, at), std::invalid_argument);
   EXPECT_THROW(dpm_fast(3, -3, 9, at, {.eta = 1}), std::invalid_argument);
   EXPECT_THROW(dpm_fast(-3, 3, 2, at), std::invalid_argument);

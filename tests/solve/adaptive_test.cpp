@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "sampler/mixture_flow.hpp"
+#include "tweedie/guidance.hpp"
 
 namespace tweedie {
 namespace {
@@ -17,8 +18,7 @@ struct adaptive_result {
 template <class Controller, class Noise = no_noise>
 adaptive_result integrate_mixture(const embedded_method& method, const adaptive_range& range,
                                   Controller controller, std::vector<double> x, Noise noise = {}) {
-  adaptive_sampling s(method, noise_levels_by_half_log_snr(), denoiser, x, range, controller,
-                      noise);
+  adaptive_sampling s({method, noise_level_nodes, range}, denoiser, x, controller, noise);
   while (s.next())
     for (std::size_t i = 0; i < x.size(); ++i)
       s.output()[i] = mixture_denoiser(s.input()[i], s.at().level);
@@ -36,7 +36,7 @@ double exact_end(double x, double from, double to) {
 }
 
 TEST(adaptive, error_and_steps_follow_the_tolerance) {
-  const node_maker at = noise_levels_by_half_log_snr();
+  const auto at = noise_level_nodes;
   const std::vector<double> x{-12.0, 3.0, 20.0};
   struct pair {
     embedded_method method;
@@ -66,7 +66,7 @@ TEST(adaptive, error_and_steps_follow_the_tolerance) {
 }
 
 TEST(adaptive, runs_towards_noise_too) {
-  const node_maker at = noise_levels_by_half_log_snr();
+  const auto at = noise_level_nodes;
   const adaptive_range range{3, -3, {1e-7, 1e-7, error_norm::worst_item}};
   const adaptive_result r = integrate_mixture(embedded_runge_kutta(dormand_prince_tableau, at),
                                               range, elementary_controller{.order = 5}, {0.4});
@@ -74,7 +74,7 @@ TEST(adaptive, runs_towards_noise_too) {
 }
 
 TEST(adaptive, counts_what_it_did) {
-  const node_maker at = noise_levels_by_half_log_snr();
+  const auto at = noise_level_nodes;
   const adaptive_result r =
       integrate_mixture(dpm_solver_23(at), {-3, 3, {1e-4, 1e-4, error_norm::whole_batch}},
                         pid_controller{.step = 2}, {-2.0, 8.0});
@@ -83,7 +83,7 @@ TEST(adaptive, counts_what_it_did) {
 }
 
 TEST(adaptive, ancestral_noise_keeps_the_marginal) {
-  const node_maker at = noise_levels_by_half_log_snr();
+  const auto at = noise_level_nodes;
   const std::size_t n = 4000;
   std::vector<double> x(n);
   gaussian_noise{3}.fill(noise_request{1000, {}, 1}, std::span<double>(x));
@@ -98,21 +98,45 @@ TEST(adaptive, ancestral_noise_keeps_the_marginal) {
 }
 
 TEST(adaptive, refuses_bad_settings) {
-  const node_maker at = noise_levels_by_half_log_snr();
+  const auto at = noise_level_nodes;
   const std::vector<double> x{0.0};
   const auto make = [&](const adaptive_range& range) {
-    adaptive_sampling s(dpm_solver_12(at), at, denoiser, x, range, pid_controller{});
+    adaptive_sampling s({dpm_solver_12(at), at, range}, denoiser, x, pid_controller{});
   };
   EXPECT_THROW(make({1, 1}), std::invalid_argument);
   EXPECT_THROW(make({-1, 1, {0, 0.1}}), std::invalid_argument);
   EXPECT_THROW(make({1, -1, {}, 1}), std::invalid_argument);
+  EXPECT_THROW(make({-1, 1, {}, 1}), std::invalid_argument);  // noise without a source
+  EXPECT_THROW(adaptive_sampling({dpm_solver_12(at), at, {-1, 1}}, denoiser, x, pid_controller{},
+                                 adaptive_projected{3, 0, 0, 0.5}),
+               std::invalid_argument);
+  EXPECT_THROW(embedded_runge_kutta(kutta_tableau, at), std::invalid_argument);
+}
+
+// Guided by w, the mixture's denoiser D is that of a network that predicts w D itself.
+TEST(adaptive, is_guided_as_a_run_is) {
+  const auto at = noise_level_nodes;
+  const adaptive_plan plan{dpm_solver_23(at), at, {-3, 3, {1e-5, 1e-5, error_norm::worst_item}}};
+  const std::vector<double> x{4.0, -9.0};
+  adaptive_sampling guided(plan, denoiser, x, pid_controller{}, guidance_scale(0.7));
+  while (guided.next())
+    for (std::size_t i = 0; i < 2; ++i) {
+      guided.output(0)[i] = 0;
+      guided.output(1)[i] = mixture_denoiser(guided.input()[i], guided.at().level);
+    }
+  adaptive_sampling alone(plan, denoiser, x, pid_controller{});
+  while (alone.next())
+    for (std::size_t i = 0; i < 2; ++i)
+      alone.output()[i] = 0.7 * mixture_denoiser(alone.input()[i], alone.at().level);
+  EXPECT_EQ(guided.accepted(), alone.accepted());
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_NEAR(guided.state()[i], alone.state()[i], 1e-12);
 }
 
 // A network that fails, or a tolerance below the precision of the state, ends in an exception.
 TEST(adaptive, steps_that_cannot_succeed_are_refused) {
-  const node_maker at = noise_levels_by_half_log_snr();
+  const auto at = noise_level_nodes;
   const auto finish = [&](auto controller, const adaptive_range& range, auto answer) {
-    adaptive_sampling s(dpm_solver_12(at), at, denoiser, std::vector<float>{0.7f, -3}, range,
+    adaptive_sampling s({dpm_solver_12(at), at, range}, denoiser, std::vector<float>{0.7f, -3},
                         controller);
     while (s.next())
       for (std::size_t i = 0; i < 2; ++i)
@@ -131,9 +155,9 @@ TEST(adaptive, steps_that_cannot_succeed_are_refused) {
 
 // One bad answer costs a rejected step and nothing else.
 TEST(adaptive, a_step_that_is_not_finite_is_tried_again_shorter) {
-  const node_maker at = noise_levels_by_half_log_snr();
+  const auto at = noise_level_nodes;
   const adaptive_range range{-3, 3, {1e-5, 1e-5, error_norm::whole_batch}};
-  adaptive_sampling s(dpm_solver_12(at), at, denoiser, std::vector<double>{4.0}, range,
+  adaptive_sampling s({dpm_solver_12(at), at, range}, denoiser, std::vector<double>{4.0},
                       elementary_controller{.order = 2});
   while (s.next())
     s.output()[0] = s.evaluations() == 12 ? std::numeric_limits<double>::infinity()
@@ -143,9 +167,10 @@ TEST(adaptive, a_step_that_is_not_finite_is_tried_again_shorter) {
 }
 
 TEST(adaptive, parameters_that_are_not_valid_are_refused) {
-  const node_maker at = noise_levels_by_half_log_snr();
+  const auto at = noise_level_nodes;
   const auto make = [&](adaptive_range range, auto controller) {
-    adaptive_sampling s(dpm_solver_12(at), at, denoiser, std::vector<double>{1}, range, controller);
+    adaptive_sampling s({dpm_solver_12(at), at, range}, denoiser, std::vector<double>{1},
+                        controller, gaussian_noise{1});
   };
   const double nan = std::nan("");
   const adaptive_range range{-3, 3};
@@ -156,7 +181,7 @@ TEST(adaptive, parameters_that_are_not_valid_are_refused) {
   EXPECT_THROW(make(range, pid_controller{.step = 0}), std::invalid_argument);
   EXPECT_THROW(make(range, elementary_controller{.theta = -1}), std::invalid_argument);
   EXPECT_NO_THROW(make(range, elementary_controller{}));
-  adaptive_sampling s(dpm_solver_12(at), at, denoiser, std::vector<double>{1}, range,
+  adaptive_sampling s({dpm_solver_12(at), at, range}, denoiser, std::vector<double>{1},
                       pid_controller{});
   EXPECT_THROW(s.network_time(), std::invalid_argument);
   EXPECT_THROW(s.input(), std::invalid_argument);

@@ -126,23 +126,20 @@ runge_kutta_in_time(const Schedule& schedule, const legs& steps,
     return node_at(schedule, schedule.time_of(-std::log(level)));
   };
   const auto step = [&](recorder& r, linear x, const node& from, const node& to) {
+    const bool clean = to.level.sigma == 0;
     const double h = to.time - from.time;
-    const std::size_t stages = to.level.sigma == 0 ? 1 : method.weighted_stages();
-    std::vector<linear> k;
-    for (std::size_t i = 0; i < stages; ++i) {
+    const auto rate_of = [&](std::size_t i, linear& stage) {
       const double c = method.c[i];
       const node at = c == 0 ? from : c == 1 ? to : node_at(schedule, from.time + c * h);
-      linear stage = x;
-      for (std::size_t j = 0; j < i; ++j) stage += h * method.a[i][j] * k[j];
       const estimate e = r.evaluate(stage, at);
       if (i == 0) x = stage;
       const signal_noise_rate rate = schedule.rate(at.time);
       const auto [alpha, sigma] = at.level;
-      k.push_back(rate.alpha * e.clean + rate.sigma / sigma * (stage - alpha * e.clean));
-    }
-    for (std::size_t i = 0; i < stages; ++i)
-      x += h * (to.level.sigma == 0 ? 1 : method.b[i]) * k[i];
-    return x;
+      return rate.alpha * e.clean + rate.sigma / sigma * (stage - alpha * e.clean);
+    };
+    const butcher_tableau& used = clean ? euler_tableau : method;
+    const std::vector<linear> k = runge_kutta_slopes(used, used.weighted_stages(), x, h, rate_of);
+    return runge_kutta_end(x, h, used.b, k);
   };
   return detail::churned("runge_kutta_in_time", steps, between, noise, step);
 }

@@ -4,11 +4,10 @@
 //   delta = max(absolute, relative * max(|x_low|, |x_low of the last accepted step|))
 //   error = rms((x_low - x_high) / delta)
 //
-// A step is a small program whose one mark is x_low and whose result is
-// x_high, so any embedded pair works: DPM-Solver-12 and -23 (Lu et al. 2022a, appendix C), or a
-// Butcher tableau with two sets of weights.
+// Any embedded pair works (sampler/embedded.hpp):
 //
-//   adaptive_sampling s(dpm_solver_23(at), at, network, x, range, pid_controller{});
+//   const adaptive_plan plan{dpm_solver_23(at), at, {.from = -4, .to = 4}};
+//   adaptive_sampling s(plan, network, x, pid_controller{});
 //   while (s.next()) engine.run(s.input(), s.network_time(), s.output());
 #pragma once
 
@@ -16,34 +15,17 @@
 #include <cmath>
 #include <functional>
 #include <limits>
-#include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
-#include "tweedie/sampler/dpm_solver.hpp"
-#include "tweedie/sampler/runge_kutta.hpp"
+#include "tweedie/sampler/embedded.hpp"
 #include "tweedie/solve/sampling.hpp"
 #include "tweedie/solve/step_control.hpp"
 
 namespace tweedie {
-
-namespace detail {
-
-// Both solutions of a DPM-Solver step: all points for the result, one fewer for the mark.
-inline program embedded_pair(const node& from, const node& to, std::span<const node> points,
-                             const dpm_solver_rule& rule) {
-  recorder r(from);
-  linear x = r.state();
-  const dpm_solver_step step(r, x, from, points, rule);
-  linear low = step.state(to, points.size());
-  r.mark(low, to);
-  return r.finish(step.state(to, points.size() + 1));
-}
-
-}  // namespace detail
 
 /// Whose error counts.
 enum class error_norm {
@@ -67,82 +49,36 @@ struct adaptive_range {
   double slack = 1e-5;     ///< ends when no further than this from `to`
 };
 
-/// x_low at the mark, x_high as the result.
-using embedded_method = std::function<program(const node& from, const node& to)>;
-
-/// DPM-Solver-12: order one for the error, two for the step.
-inline embedded_method dpm_solver_12(node_maker at, dpm_solver_rule rule = {}) {
-  return [at = std::move(at), rule](const node& from, const node& to) {
-    return detail::embedded_pair(from, to, even_leg(from, to, 2, at).points, rule);
-  };
-}
-
-/// DPM-Solver-23, sharing the point at a third of the step.
-inline embedded_method dpm_solver_23(node_maker at, dpm_solver_rule rule = {}) {
-  return [at = std::move(at), rule](const node& from, const node& to) {
-    return detail::embedded_pair(from, to, even_leg(from, to, 3, at).points, rule);
-  };
-}
-
-/// A Butcher tableau with embedded weights (sampler/runge_kutta.hpp).
-inline embedded_method embedded_runge_kutta(const butcher_tableau& method, node_maker at,
-                                            plane_row row = noise_row) {
-  return [method, at = std::move(at), row](const node& from, const node& to) {
-    const double u = chart_coordinate(row, from.level);
-    const double h = chart_coordinate(row, to.level) - u;
-    recorder r(from);
-    linear x = r.state();
-    const linear start = x / determinant(from.level, row);
-    std::vector<linear> k;
-    for (std::size_t i = 0; i < method.stages; ++i) {
-      const double c = method.c[i];
-      const node point = c == 0   ? from
-                         : c == 1 ? to
-                                  : at(-std::log(noise_level_at(row, u + c * h)));
-      linear stage = start;
-      for (std::size_t j = 0; j < i; ++j) stage += h * method.a[i][j] * k[j];
-      stage *= determinant(point.level, row);
-      const estimate e = r.evaluate(stage, point);
-      k.push_back(slope(row, stage, e, point));
-    }
-    linear low = start;
-    linear high = start;
-    for (std::size_t i = 0; i < method.stages; ++i) {
-      low += h * method.embedded[i] * k[i];
-      high += h * method.b[i] * k[i];
-    }
-    low *= determinant(to.level, row);
-    high *= determinant(to.level, row);
-    r.mark(low, to);
-    return r.finish(high);
-  };
-}
+/// How steps are planned, which node a noise level is, and where to go.
+struct adaptive_plan {
+  embedded_method method;
+  std::function<node(double noise_level)> at;
+  adaptive_range range;
+};
 
 /// A run whose steps are chosen as it goes. Same protocol as `sampling`.
-template <tensor_like T, step_controller Controller, class Noise = no_noise,
-          class Transform = unchanged>
+template <tensor_like T, step_controller Controller>
 class adaptive_sampling {
  public:
   using scalar = scalar_t<T>;
 
+  /// `parts`, in any order: noise, transform of x0 estimates, guidance, threads (solve/parts.hpp).
   /// \throws std::invalid_argument for an empty range, a tolerance or slack that is not valid, noise
-  ///   on a range that does not fall, or a controller with such parameters.
-  adaptive_sampling(embedded_method method, node_maker at, network_description network, const T& x,
-                    const adaptive_range& range, Controller controller, Noise noise = {},
-                    Transform transform = {})
-      : method_(std::move(method)),
-        at_(std::move(at)),
-        network_(std::move(network)),
-        range_(range),
-        controller_(std::move(controller)),
-        noise_(std::move(noise)),
-        transform_(std::move(transform)),
+  ///   on a range that does not fall or without a source, guidance that remembers (steps are tried
+  ///   again), or a controller whose parameters are not valid.
+  template <class... Parts>
+  adaptive_sampling(const adaptive_plan& plan, const network_description& network, const T& x,
+                    const Controller& controller, Parts&&... parts)
+      : plan_(plan),
+        network_(network),
+        controller_(controller),
         shape_(traits_of<T>::shape(x)),
         items_(traits_of<T>::items(x)),
         x_(traits_of<T>::data(x), traits_of<T>::data(x) + traits_of<T>::size(x)),
         low_before_(x_),
-        reached_(range.from) {
+        reached_(plan.range.from) {
     constexpr const char* name = "adaptive_sampling";
+    const adaptive_range& range = plan_.range;
     detail::require(std::isfinite(range.from - range.to) && range.from != range.to, name, "to",
                     range.to, "valid: finite and different from the start");
     detail::require(range.allowed.absolute > 0, name, "absolute tolerance", range.allowed.absolute,
@@ -157,6 +93,13 @@ class adaptive_sampling {
                     "valid: 0 <= slack < inf");
     detail::require(controller_.step > 0, name, "first step", controller_.step, "valid: > 0");
     controller_.check(name);
+    (detail::take_part<scalar>(parts_, std::forward<Parts>(parts)), ...);
+    detail::check_parts(name, program{}, parts_);
+    detail::require(!parts_.guidance || !parts_.guidance->memory, name, "remembers", 1,
+                    "valid: guidance without memory");
+    if (range.eta > 0 && !parts_.has_noise())
+      detail::fail(name, "eta asks for noise; pass a noise source, such as gaussian_noise{seed}");
+    if (range.eta > 0) z_.resize(x_.size());
   }
 
   /// Runs to the next network call; false at the end of the range.
@@ -164,8 +107,8 @@ class adaptive_sampling {
   ///   does not answer with finite numbers, or the tolerance is beyond the precision of the state.
   bool next() {
     for (;;) {
-      if (!attempt_) {
-        if (remaining() <= range_.slack) return false;
+      if (!trying_) {
+        if (remaining() <= plan_.range.slack) return false;
         begin();
       }
       switch (attempt_->advance()) {
@@ -185,9 +128,9 @@ class adaptive_sampling {
   auto input() const { return pending().input(); }
   double network_time() const { return pending().network_time(); }
   const node& at() const { return pending().at(); }
-  auto output() {
+  auto output(std::size_t branch = 0) {
     static_cast<void>(pending());
-    return attempt_->output();
+    return attempt_->output(branch);
   }
 
   /// The sample at `reached()`.
@@ -204,52 +147,59 @@ class adaptive_sampling {
  private:
   using attempted = sampling<const_view_t<T>>;
 
-  double direction() const { return range_.to > range_.from ? 1 : -1; }
-  double remaining() const { return direction() * (range_.to - reached_); }
+  double direction() const { return plan_.range.to > plan_.range.from ? 1 : -1; }
+  double remaining() const { return direction() * (plan_.range.to - reached_); }
+  node at(double half_log_snr) const { return plan_.at(std::exp(-half_log_snr)); }
 
   const attempted& pending() const {
-    if (!attempt_) detail::fail("adaptive_sampling", "no evaluation is pending");
+    if (!trying_) detail::fail("adaptive_sampling", "no evaluation is pending");
     return *attempt_;
   }
 
   void begin() {
+    const adaptive_range& range = plan_.range;
     const double step = controller_.attempt(remaining());
-    if (!(step >= std::min(remaining(), 1e-6 * std::abs(range_.to - range_.from))))
+    if (!(step >= std::min(remaining(), 1e-6 * std::abs(range.to - range.from))))
       throw std::domain_error(detail::describe("adaptive_sampling", "step", step,
                                                "the error does not fall below the tolerance"));
-    target_ = step >= remaining() ? range_.to : reached_ + direction() * step;
-    target_node_ = ancestral_end(at_(reached_), at_(target_), range_.to, range_.eta, at_);
-    attempt_.emplace(method_(at_(reached_), target_node_.down), network_,
-                     traits_of<T>::make_view(std::as_const(x_).data(), shape_), transform_);
+    target_ = step >= remaining() ? range.to : reached_ + direction() * step;
+    target_node_ =
+        ancestral_end(at(reached_), at(target_), std::exp(-range.to), range.eta, plan_.at);
+    const program next = plan_.method(at(reached_), target_node_.down);
+    const auto x = traits_of<T>::make_view(std::as_const(x_).data(), shape_);
+    if (attempt_)
+      attempt_->restart(next, network_, x);
+    else
+      attempt_.emplace(next, network_, x, parts_);
+    trying_ = true;
   }
 
   void judge() {
     const auto high = elements(attempt_->state());
     error_ = measure(std::span<const scalar>(high.data(), high.size()));
     if (controller_.accepts(error_)) {
-      const bool noisy = range_.eta > 0;
       std::copy(high.begin(), high.end(), x_.begin());
       low_before_ = low_;
-      if (noisy) renoise();
+      if (plan_.range.eta > 0) renoise();
       reached_ = target_;
       ++accepted_;
     } else {
       ++rejected_;
     }
-    attempt_.reset();
+    trying_ = false;
   }
 
   void renoise() {
-    std::vector<scalar> z(x_.size());
-    noise_.fill(noise_request{static_cast<int>(accepted_), {}, items_}, std::span<scalar>(z));
-    for (std::size_t i = 0; i < x_.size(); ++i)
-      x_[i] =
-          static_cast<scalar>(target_node_.scale * static_cast<double>(x_[i]) +
-                              range_.noise_scale * target_node_.noise * static_cast<double>(z[i]));
+    const noise_request request{static_cast<int>(accepted_), {}, items_};
+    parts_.make_noise(request, std::span<scalar>(z_));
+    const scalar* const from[] = {x_.data(), z_.data()};
+    const double weights[] = {target_node_.scale, plan_.range.noise_scale * target_node_.noise};
+    scalar* const to = x_.data();
+    combine<scalar>(std::span(&to, 1), from, weights, x_.size());
   }
 
   double measure(std::span<const scalar> high) const {
-    const std::size_t parts = range_.allowed.norm == error_norm::worst_item ? items_ : 1;
+    const std::size_t parts = plan_.range.allowed.norm == error_norm::worst_item ? items_ : 1;
     const std::size_t length = parts == 0 ? 0 : high.size() / parts;
     double worst = 0;
     for (std::size_t p = 0; p < parts; ++p) {
@@ -257,7 +207,8 @@ class adaptive_sampling {
       for (std::size_t i = p * length; i < (p + 1) * length; ++i) {
         const auto low = static_cast<double>(low_[i]);
         const double size = std::max(std::abs(low), std::abs(static_cast<double>(low_before_[i])));
-        const double delta = std::max(range_.allowed.absolute, range_.allowed.relative * size);
+        const double delta =
+            std::max(plan_.range.allowed.absolute, plan_.range.allowed.relative * size);
         const double scaled = (low - static_cast<double>(high[i])) / delta;
         sum += scaled * scaled;
       }
@@ -267,19 +218,17 @@ class adaptive_sampling {
     return worst;
   }
 
-  embedded_method method_;
-  node_maker at_;
+  adaptive_plan plan_;
   network_description network_;
-  adaptive_range range_;
   Controller controller_;
-  Noise noise_;
-  Transform transform_;
+  detail::run_parts<scalar> parts_{};
   typename traits_of<T>::shape_type shape_;
   std::size_t items_;
   std::vector<scalar> x_;
   std::vector<scalar> low_before_;
-  std::vector<scalar> low_{};
+  std::vector<scalar> low_{}, z_{};
   std::optional<attempted> attempt_{};
+  bool trying_ = false;
   double reached_;
   double target_ = 0;
   ancestral_target target_node_{};

@@ -32,14 +32,22 @@ class execution {
   /// For states of `size` elements in `items` items.
   execution(std::shared_ptr<const lowered_program> plan, std::size_t size, std::size_t items,
             run_parts<S>&& parts)
-      : plan_(std::move(plan)), parts_(std::move(parts)), size_(size), items_(items) {
+      : parts_(std::move(parts)), size_(size), items_(items) {
     width_ = 1 + parts_.streams();
     const bool ruled = parts_.guidance && parts_.guidance->rule;
     factors_.assign((ruled ? std::max<std::size_t>(items_, 1) : 1) * width_, 1);
     std::copy(parts_.branch_weights.begin(), parts_.branch_weights.end(), factors_.begin() + 1);
+    load(std::move(plan));
+  }
+
+  /// Takes up another program, which allocates where it needs more room than any before.
+  void load(std::shared_ptr<const lowered_program> plan) {
+    plan_ = std::move(plan);
+    stages_.clear();
+    steps_ = 0;
     lay_out();
     prepare();
-    if (parts_.key && !plan_->draws.empty())
+    if (parts_.key && !plan_->draws.empty() && keys_.empty())
       for (std::size_t i = 0; i < items_; ++i) keys_.push_back(parts_.key(i));
   }
 
@@ -56,6 +64,8 @@ class execution {
   std::span<const S> resumable() const { return std::span(memory_).first(output_); }
 
   std::size_t branches() const { return parts_.branches(); }
+  lowering how() const { return parts_.how(); }
+  bool has_noise() const { return parts_.has_noise(); }
   /// Constant weights of the branches; none where guidance is a rule or a mixer.
   std::span<const double> branch_weights() const {
     return parts_.guidance ? std::span<const double>() : std::span(factors_).subspan(1);

@@ -13,8 +13,9 @@
 #include <cmath>
 #include <limits>
 #include <stdexcept>
+#include <vector>
 
-#include "tweedie/sampler/runge_kutta.hpp"
+#include "tweedie/sampler/butcher_tableau.hpp"
 
 namespace tweedie {
 
@@ -76,18 +77,17 @@ ode_result integrate(const Function& f, const Eigen::VectorXd& start, double fro
   const butcher_tableau& method = dormand_prince_tableau;
 
   Eigen::VectorXd y = start;
-  std::array<Eigen::VectorXd, 7> k;
-  k[0] = rate(from, y);
+  Eigen::VectorXd first = rate(from, y);
 
   // First step: an explicit Euler step that changes y by a hundredth, then the curvature there.
   double h = 0;
   {
     const Eigen::VectorXd scale = (allowed.absolute + allowed.relative * y.array().abs()).matrix();
     const double size = norm(y.cwiseQuotient(scale));
-    const double slope = norm(k[0].cwiseQuotient(scale));
+    const double slope = norm(first.cwiseQuotient(scale));
     const double trial = size < 1e-5 || slope < 1e-5 ? 1e-6 : 0.01 * size / slope;
-    const Eigen::VectorXd ahead = rate(from + direction * trial, y + trial * k[0]);
-    const double curvature = norm((ahead - k[0]).cwiseQuotient(scale)) / trial;
+    const Eigen::VectorXd ahead = rate(from + direction * trial, y + trial * first);
+    const double curvature = norm((ahead - first).cwiseQuotient(scale)) / trial;
     const double steepest = std::max(slope, curvature);
     const double guess =
         steepest <= 1e-15 ? std::max(1e-6, trial * 1e-3) : std::pow(0.01 / steepest, 0.2);
@@ -100,14 +100,14 @@ ode_result integrate(const Function& f, const Eigen::VectorXd& start, double fro
     if (!(passed + h > passed))
       throw std::domain_error(
           detail::describe(name, "step", h, "the equation is too stiff here, or not finite"));
-    Eigen::VectorXd ahead = y;
-    for (std::size_t i = 1; i < 7; ++i) {
-      ahead = y;
-      for (std::size_t j = 0; j < i; ++j) ahead += h * method.a[i][j] * k[j];
-      k[i] = rate(from + direction * (passed + method.c[i] * h), ahead);
-    }
-    Eigen::VectorXd error = Eigen::VectorXd::Zero(y.size());
-    for (std::size_t i = 0; i < 7; ++i) error += h * detail::dormand_prince_error[i] * k[i];
+    Eigen::VectorXd ahead;
+    const std::vector<Eigen::VectorXd> k =
+        runge_kutta_slopes(method, method.stages, y, h, [&](std::size_t i, Eigen::VectorXd& stage) {
+          ahead = stage;
+          return i == 0 ? first : rate(from + direction * (passed + method.c[i] * h), stage);
+        });
+    const Eigen::VectorXd error = runge_kutta_end(Eigen::VectorXd(Eigen::VectorXd::Zero(y.size())),
+                                                  h, detail::dormand_prince_error, k);
     const Eigen::VectorXd scale =
         (allowed.absolute + allowed.relative * y.array().abs().max(ahead.array().abs())).matrix();
     const double measured = norm(error.cwiseQuotient(scale));
@@ -118,8 +118,7 @@ ode_result integrate(const Function& f, const Eigen::VectorXd& start, double fro
       ++out.accepted;
       if (passed + h >= length) {
         const double s = (length - passed) / h;
-        Eigen::VectorXd middle = y;
-        for (std::size_t i = 0; i < 7; ++i) middle += h * detail::dormand_prince_middle[i] * k[i];
+        const Eigen::VectorXd middle = runge_kutta_end(y, h, detail::dormand_prince_middle, k);
         const Eigen::VectorXd a = 2 * h * (k[6] - k[0]) - 8 * (ahead + y) + 16 * middle;
         const Eigen::VectorXd b = h * (5 * k[0] - 3 * k[6]) + 18 * y + 14 * ahead - 32 * middle;
         const Eigen::VectorXd c = h * (k[6] - 4 * k[0]) - 11 * y - 5 * ahead + 16 * middle;
@@ -128,7 +127,7 @@ ode_result integrate(const Function& f, const Eigen::VectorXd& start, double fro
       }
       passed += h;
       y = ahead;
-      k[0] = k[6];
+      first = k[6];
     } else {
       ++out.rejected;
     }

@@ -82,6 +82,16 @@ class sampling {
     go_to(0, false);
   }
 
+  /// The same with another program, planned while the run goes on; allocates only where that needs
+  /// more room than any before.
+  /// \throws std::invalid_argument as the constructor and `restart` do.
+  void restart(const program& plan, const network_description& network, const T& x) {
+    if (!plan.draws.empty() && !run_.has_noise())
+      detail::fail("sampling::restart", "the program draws noise; the run has no noise source");
+    run_.load(std::make_shared<const lowered_program>(lower(plan, network, run_.how())));
+    restart(x);
+  }
+
   /// Runs to the next network call; false when the run is finished.
   bool next() {
     for (;;) {
