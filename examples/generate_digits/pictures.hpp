@@ -7,7 +7,7 @@
 
 #include "../support/dataset.hpp"
 #include "generate.hpp"
-#include "tweedie/solve/noising.hpp"
+#include "tweedie/solve/add_noise.hpp"
 
 namespace digits {
 

@@ -37,7 +37,7 @@ TEST(TokenKernel, MarginalsAreTheChainsProducts) {
                                                         static_cast<int>(p.symbols.size()));
     double survival = 1;
     for (const double beta : {0.0, 0.01, 0.3, 0.3, 0.999, 1.0, 0.5}) {
-      marginal = then(marginal, step_of(p, beta));
+      marginal = compose(marginal, step_of(p, beta));
       product *= matrix_of(step_of(p, beta), p.symbols);
       survival *= 1 - beta;
       EXPECT_LT((matrix_of(marginal, p.symbols) - product).cwiseAbs().maxCoeff(), 1e-15) << p.name;
@@ -52,7 +52,7 @@ TEST(TokenKernel, MutualInformationBetasSurviveLinearly) {
   token_kernel marginal;
   const std::vector<double> betas = mutual_information_betas(7);
   for (std::size_t t = 1; t <= 7; ++t) {
-    marginal = then(marginal, absorbing_kernel(1 - betas[t - 1]));
+    marginal = compose(marginal, absorbing_kernel(1 - betas[t - 1]));
     EXPECT_NEAR(marginal.keep, 1 - static_cast<double>(t) / 7, 1e-15);
     EXPECT_NEAR(marginal.mask, static_cast<double>(t) / 7, 1e-15);
   }
@@ -61,7 +61,7 @@ TEST(TokenKernel, MutualInformationBetasSurviveLinearly) {
 TEST(TokenKernel, BetweenUndoesThen) {
   for (const process& p : processes) {
     const token_kernel s = step_of(p, 0.3), step = step_of(p, 0.45);
-    const token_kernel again = between(s, then(s, step));
+    const token_kernel again = between(s, compose(s, step));
     EXPECT_NEAR(again.keep, step.keep, 1e-15) << p.name;
     EXPECT_NEAR(again.uniform, step.uniform, 1e-15) << p.name;
     EXPECT_NEAR(again.mask, step.mask, 1e-15) << p.name;

@@ -10,7 +10,7 @@
 #include "tweedie/program/law.hpp"
 #include "tweedie/sampler/multistep.hpp"
 #include "tweedie/schedule/continuous.hpp"
-#include "tweedie/schedule/reshape.hpp"
+#include "tweedie/schedule/derived.hpp"
 
 namespace tweedie {
 namespace {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <numbers>
 #include "tweedie/grid/published.hpp"
-#include "tweedie/grid/respace.hpp"
+#include "tweedie/grid/subset.hpp"
 
 namespace tweedie {
 namespace {
@@ -42,25 +42,25 @@ std::vector<double> times(const grid& nodes) {
 TEST(named_grids, fall_from_the_noisy_end_to_clean_data_for_every_number_of_steps) {
   const discrete_schedule schedule = scaled_linear_beta_schedule(1000);
   for (int n = 1; n <= 1000; n += n < 60 ? 1 : 47) {
-    for (const grid& g : {simple(schedule, n), sgm_uniform(schedule, n), normal(schedule, n),
-                          beta(schedule, n), smooth_step(schedule, n)}) {
+    for (const grid& g : {strided(schedule, n), sgm_uniform(schedule, n), even_times(schedule, n),
+                          beta_quantiles(schedule, n), smooth_step(schedule, n)}) {
       check_descending("test", g);
       EXPECT_EQ(g.front().time, 999);
       EXPECT_EQ(g.back().level, (signal_noise{1, 0}));
       EXPECT_LE(g.size(), static_cast<std::size_t>(n) + 1);
     }
-    EXPECT_EQ(simple(schedule, n).size(), static_cast<std::size_t>(n) + 1);
+    EXPECT_EQ(strided(schedule, n).size(), static_cast<std::size_t>(n) + 1);
     EXPECT_EQ(sgm_uniform(schedule, n).size(), static_cast<std::size_t>(n) + 1);
-    EXPECT_EQ(normal(schedule, n).size(), static_cast<std::size_t>(n) + 1);
+    EXPECT_EQ(even_times(schedule, n).size(), static_cast<std::size_t>(n) + 1);
     check_descending("test", ddim_uniform(schedule, n));
   }
 }
 
 TEST(named_grids, have_their_published_times) {
   const discrete_schedule schedule = scaled_linear_beta_schedule(1000);
-  EXPECT_EQ(times(simple(schedule, 4)), (std::vector<double>{999, 749, 499, 249, -1}));
+  EXPECT_EQ(times(strided(schedule, 4)), (std::vector<double>{999, 749, 499, 249, -1}));
   EXPECT_EQ(times(sgm_uniform(schedule, 3)), (std::vector<double>{999, 666, 333, -1}));
-  EXPECT_EQ(times(normal(schedule, 4)), (std::vector<double>{999, 666, 333, 0, -1}));
+  EXPECT_EQ(times(even_times(schedule, 4)), (std::vector<double>{999, 666, 333, 0, -1}));
   EXPECT_EQ(times(ddim_uniform(schedule, 4)), (std::vector<double>{751, 501, 251, 1, -1}));
   EXPECT_EQ(times(smooth_step(schedule, 2)), (std::vector<double>{999, 500, -1}));
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tweedie/schedule/continuous.hpp"
-#include "tweedie/schedule/reshape.hpp"
+#include "tweedie/schedule/derived.hpp"
 
 namespace tweedie {
 namespace {

@@ -221,7 +221,7 @@ TEST(lms_class, takes_its_weights_from_the_whole_list_when_it_begins_in_the_midd
     const linear_pass& pass = first.passes.at(0);
     for (std::size_t j = 0; j < pass.outputs.size(); ++j)
       for (std::size_t i = 0; i < pass.inputs.size(); ++i)
-        if (pass.outputs[j] == first.mark->state && pass.inputs[i].from == source::output)
+        if (pass.outputs[j] == first.mark->state && pass.inputs[i].from == operand_kind::output)
           weight = pass.weight(j, i);
     return weight / (sampler.sigmas[at + 1] - sampler.sigmas[at]);
   };

@@ -22,7 +22,7 @@ TEST(forward, chain_of_steps_is_the_closed_form) {
   for (const auto& schedule : schedules()) {
     transition_kernel chain;
     for (int k = 0; k < schedule.steps(); ++k) {
-      chain = then(chain, forward_step(schedule.beta(k)));
+      chain = compose(chain, forward_step(schedule.beta(k)));
       EXPECT_NEAR(chain.mean, schedule.at(k).alpha, 1e-11);
       EXPECT_NEAR(chain.variance, std::pow(schedule.at(k).sigma, 2), 1e-11);
     }
@@ -53,7 +53,7 @@ TEST(forward, chain_noises_add_up_to_the_closed_form_noise_of_every_path) {
 TEST(forward, transitions_compose_over_every_triple) {
   const auto check = [](const auto& schedule, double r, double s, double t) {
     const auto through =
-        then(forward_transition(schedule, r, s), forward_transition(schedule, s, t));
+        compose(forward_transition(schedule, r, s), forward_transition(schedule, s, t));
     const auto direct = forward_transition(schedule, r, t);
     EXPECT_NEAR(through.mean, direct.mean, 1e-14);
     EXPECT_NEAR(through.variance / direct.variance, 1, 1e-12);
@@ -77,7 +77,7 @@ TEST(forward, any_subsequence_has_the_same_marginals) {
     transition_kernel chain;
     int at = -1;
     for (int k = 0; k < 1000; k += stride) {
-      chain = then(chain, forward_transition(schedule, at, k));
+      chain = compose(chain, forward_transition(schedule, at, k));
       at = k;
       EXPECT_NEAR(chain.mean, schedule.at(k).alpha, 1e-13);
       EXPECT_NEAR(chain.variance, std::pow(schedule.at(k).sigma, 2), 1e-13);

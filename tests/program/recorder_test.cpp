@@ -91,7 +91,7 @@ TEST(recorder, draws_are_numbered_in_the_order_they_are_asked_for) {
   const program plan = r.finish(x);
   EXPECT_EQ(plan.draws.size(), 2u);
   ASSERT_EQ(plan.stages.back().pass.inputs.size(), 2u);
-  EXPECT_EQ(plan.stages.back().pass.inputs.back(), (operand{source::draw, 1}));
+  EXPECT_EQ(plan.stages.back().pass.inputs.back(), (operand{operand_kind::draw, 1}));
 }
 
 // Interprets a program the plain way: every recorded tensor in its own variable.
@@ -149,8 +149,8 @@ TEST(lower, folds_the_prediction_kind_into_the_weights) {
     const linear_pass& pass = s.passes.at(0);
     double result = 0;
     for (std::size_t i = 0; i < pass.inputs.size(); ++i) {
-      EXPECT_NE(pass.inputs[i].from, source::clean);
-      result += pass.weight(0, i) * (pass.inputs[i].from == source::output ? output : state);
+      EXPECT_NE(pass.inputs[i].from, operand_kind::clean);
+      result += pass.weight(0, i) * (pass.inputs[i].from == operand_kind::output ? output : state);
     }
     EXPECT_NEAR(result, 0.25 * state + 0.5 * 0.7 - 0.125 * 0.4, 1e-14);
     EXPECT_NEAR(s.clean.x * state + s.clean.y * output, 0.7, 1e-14);
@@ -163,10 +163,10 @@ TEST(lower, keeps_the_estimate_where_it_is_transformed) {
   const estimate e = r.evaluate(x, start);
   x = e.clean + e.noise;
   const lowered_program lowered = lower(r.finish(x), network_description{}, {.transformed = true});
-  std::set<source> sources;
+  std::set<operand_kind> sources;
   for (const operand& in : lowered.stages.back().passes.at(0).inputs) sources.insert(in.from);
-  EXPECT_TRUE(sources.count(source::clean));
-  EXPECT_TRUE(sources.count(source::output));
+  EXPECT_TRUE(sources.count(operand_kind::clean));
+  EXPECT_TRUE(sources.count(operand_kind::output));
 }
 
 TEST(lower, refuses_what_the_prediction_does_not_determine) {

@@ -7,7 +7,7 @@
 #include "drive.hpp"
 #include "kinds.hpp"
 #include "losses.hpp"
-#include "tweedie/grid/respace.hpp"
+#include "tweedie/grid/subset.hpp"
 #include "tweedie/process/reverse.hpp"
 #include "tweedie/sampler/ddim.hpp"
 #include "tweedie/sampler/ddpm.hpp"

@@ -8,7 +8,7 @@
 #include "drive.hpp"
 #include "kinds.hpp"
 #include "losses.hpp"
-#include "tweedie/grid/respace.hpp"
+#include "tweedie/grid/subset.hpp"
 #include "tweedie/objective/chain_bound.hpp"
 #include "tweedie/objective/regression.hpp"
 #include "tweedie/objective/variational_bound.hpp"

@@ -135,7 +135,7 @@ outcome replay_wrapper(const json& part, const std::string& name, const json& re
       if (name.starts_with("v_")) w.prediction = predicts_v;
       for (const double at : t) levels.push_back(noise_level(schedule(at)));
       same("t_to_sigma", levels);
-      std::vector<double> ten = noise_levels(normal(schedule, 10));
+      std::vector<double> ten = noise_levels(even_times(schedule, 10));
       same("get_sigmas_10", ten);
       same("sigma_min", {noise_level(schedule(0))});
       same("sigma_max", {noise_level(schedule(schedule.noisy_time()))});

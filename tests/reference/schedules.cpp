@@ -6,8 +6,8 @@
 #include "drive.hpp"
 #include "kinds.hpp"
 #include "tweedie/grid/published.hpp"
+#include "tweedie/schedule/derived.hpp"
 #include "tweedie/schedule/discrete.hpp"
-#include "tweedie/schedule/reshape.hpp"
 
 namespace reference {
 namespace {

@@ -43,8 +43,8 @@ TEST(cfg_plus_plus_second_order, puts_back_the_unguided_noise) {
         double sum = 0;
         for (std::size_t i = 0; i < s.pass.inputs.size(); ++i) {
           const operand& in = s.pass.inputs[i];
-          sum += s.pass.weight(j, i) * (in.from == source::clean ? guided
-                                        : in.from == source::noise
+          sum += s.pass.weight(j, i) * (in.from == operand_kind::clean ? guided
+                                        : in.from == operand_kind::noise
                                             ? noise
                                             : registers[static_cast<std::size_t>(in.index)]);
         }

@@ -35,7 +35,7 @@ TEST(cfg_plus_plus, is_guidance_with_a_weight_that_grows_as_steps_shrink) {
     const double noise = (x - unconditional) / 2;
     double stepped = 0;
     for (std::size_t i = 0; i < pass.inputs.size(); ++i)
-      stepped += pass.weight(0, i) * (pass.inputs[i].from == source::clean
+      stepped += pass.weight(0, i) * (pass.inputs[i].from == operand_kind::clean
                                           ? unconditional + lambda * (conditional - unconditional)
                                           : noise);
     const double weight = lambda / (1 - to / 2);

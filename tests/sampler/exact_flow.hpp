@@ -68,8 +68,8 @@ inline double mixture_end(const program& plan, double x) {
     for (std::size_t j = 0; j < out.size(); ++j)
       for (std::size_t i = 0; i < s.pass.inputs.size(); ++i) {
         const operand& in = s.pass.inputs[i];
-        const double value = in.from == source::clean ? clean
-                             : in.from == source::noise
+        const double value = in.from == operand_kind::clean ? clean
+                             : in.from == operand_kind::noise
                                  ? noise
                                  : registers[static_cast<std::size_t>(in.index)];
         out[j] += s.pass.weight(j, i) * value;

@@ -20,8 +20,8 @@ TEST(flow_euler, adds_the_velocity_times_the_step) {
       lower(flow_euler(straight_grid(4, 1, 0)), {predicts_rectified_velocity});
   for (const lowered_stage& s : plan.stages)
     for (std::size_t k = 0; k < s.passes.at(0).inputs.size(); ++k)
-      EXPECT_NEAR(s.passes[0].weights[k], s.passes[0].inputs[k].from == source::output ? -0.25 : 1,
-                  1e-15);
+      EXPECT_NEAR(s.passes[0].weights[k],
+                  s.passes[0].inputs[k].from == operand_kind::output ? -0.25 : 1, 1e-15);
 }
 
 // Runs a plan on the exact velocity E[z - x0 | x] of data N(0, data_variance).
@@ -37,9 +37,9 @@ double flow_end(const program& plan, double x) {
     double next = 0;
     for (std::size_t k = 0; k < pass.inputs.size(); ++k) {
       const operand& in = pass.inputs[k];
-      next +=
-          pass.weight(0, k) *
-          (in.from == source::output ? velocity : registers[static_cast<std::size_t>(in.index)]);
+      next += pass.weight(0, k) * (in.from == operand_kind::output
+                                       ? velocity
+                                       : registers[static_cast<std::size_t>(in.index)]);
     }
     registers[static_cast<std::size_t>(pass.outputs[0])] = next;
   }

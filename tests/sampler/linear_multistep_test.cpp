@@ -60,7 +60,7 @@ TEST(linear_multistep, ends_as_asked) {
   const linear_pass last =
       linear_multistep(nodes, 4, noise_row, {.last = last_step::denoises}).stages.back().pass;
   ASSERT_EQ(last.inputs.size(), 1u);
-  EXPECT_EQ(last.inputs[0].from, source::clean);
+  EXPECT_EQ(last.inputs[0].from, operand_kind::clean);
   EXPECT_EQ(last.weights[0], 1);
   EXPECT_GT(lms(nodes).stages.back().pass.inputs.size(), 1u);
 }

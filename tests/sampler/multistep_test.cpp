@@ -40,10 +40,10 @@ TEST(multistep, has_the_printed_weights_of_2m) {
   const linear_pass& pass = plan.stages.back().pass;
   ASSERT_EQ(pass.outputs.size(), 1u);
   for (std::size_t i = 0; i < pass.inputs.size(); ++i) {
-    const bool state = pass.inputs[i].from == source::stored &&
+    const bool state = pass.inputs[i].from == operand_kind::stored &&
                        pass.inputs[i].index == plan.stages.back().evaluate->state;
     const double expected = state ? sigma / nodes[1].level.sigma
-                            : pass.inputs[i].from == source::clean
+                            : pass.inputs[i].from == operand_kind::clean
                                 ? -alpha * std::expm1(-h) * (1 + 0.5 / r)
                                 : alpha * std::expm1(-h) * 0.5 / r;
     EXPECT_NEAR(pass.weight(0, i), expected, 1e-14);
@@ -128,9 +128,9 @@ TEST(multistep, last_step_to_clean_data_returns_the_estimate) {
     const auto [alpha, sigma] = nodes[5].level;
     double clean = 0, noise = 0, state = 0;
     for (std::size_t i = 0; i < pass.inputs.size(); ++i) {
-      if (pass.inputs[i].from == source::clean) clean += pass.weight(0, i);
-      if (pass.inputs[i].from == source::noise) noise += pass.weight(0, i);
-      if (pass.inputs[i].from == source::stored) state += pass.weight(0, i);
+      if (pass.inputs[i].from == operand_kind::clean) clean += pass.weight(0, i);
+      if (pass.inputs[i].from == operand_kind::noise) noise += pass.weight(0, i);
+      if (pass.inputs[i].from == operand_kind::stored) state += pass.weight(0, i);
     }
     // x0 itself, or the same thing written as (x - sigma z) / alpha.
     EXPECT_NEAR(state, noise == 0 ? 0 : 1 / alpha, 1e-15);

@@ -6,8 +6,8 @@
 
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/schedule/continuous.hpp"
+#include "tweedie/schedule/derived.hpp"
 #include "tweedie/schedule/prediction.hpp"
-#include "tweedie/schedule/reshape.hpp"
 
 namespace tweedie {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <cmath>
 
+#include "tweedie/schedule/derived.hpp"
 #include "tweedie/schedule/prediction.hpp"
-#include "tweedie/schedule/reshape.hpp"
 
 namespace tweedie {
 namespace {

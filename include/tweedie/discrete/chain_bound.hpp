@@ -116,7 +116,7 @@ inline double step_bound(const token_kernel& to_s, const token_kernel& step,
   detail::require_tokens(name, both, n);
   std::vector<double> truth(n);
   posterior(to_s, step, symbols, x_t, x_0, truth);
-  const token_kernel whole = then(to_s, step);
+  const token_kernel whole = compose(to_s, step);
   const double share = to_s.uniform / static_cast<double>(symbols.ordinary);
   // A(y, k) = q(x_t | y) (keep [y = k] + share) / q(x_t | k), the mask's row apart.
   const auto inverse_evidence = [&](std::size_t k) {

@@ -31,7 +31,7 @@ inline token_kernel uniform_kernel(double survival) { return {survival, 1 - surv
 inline token_kernel absorbing_kernel(double survival) { return {survival, 0, 1 - survival}; }
 
 /// `first`, then `second`.
-inline token_kernel then(const token_kernel& first, const token_kernel& second) {
+inline token_kernel compose(const token_kernel& first, const token_kernel& second) {
   const double keep = first.keep * second.keep;
   // What is kept by one and replaced by the other, without the difference 1 - keep - mask.
   const double uniform =
@@ -39,7 +39,7 @@ inline token_kernel then(const token_kernel& first, const token_kernel& second) 
   return {keep, uniform, first.mask + (first.keep + first.uniform) * second.mask};
 }
 
-/// The step that leads from the marginal kernel at s to that at a later t: then(s, step) = t.
+/// The step that leads from the marginal kernel at s to that at a later t: compose(s, step) = t.
 /// \throws std::invalid_argument if there is none: less survival is lost than gained.
 inline token_kernel between(const token_kernel& s, const token_kernel& t) {
   const double ordinary = 1 - s.mask;
@@ -88,7 +88,7 @@ inline token corrupt(const token_kernel& kernel, const alphabet& symbols, token 
 inline void posterior(const token_kernel& to_s, const token_kernel& step, const alphabet& symbols,
                       token x_t, token x_0, std::span<double> out) {
   detail::require_equal("posterior", "out", out.size(), symbols.size());
-  const double evidence = probability(then(to_s, step), symbols, x_0, x_t);
+  const double evidence = probability(compose(to_s, step), symbols, x_0, x_t);
   detail::require(evidence > 0, "posterior", "x_t", x_t, "valid: a token that x_0 can become");
   for (std::size_t y = 0; y < out.size(); ++y) {
     const auto x_s = static_cast<token>(y);
@@ -102,7 +102,7 @@ inline void posterior(const token_kernel& to_s, const token_kernel& step, const 
 /// With r = p(x_0) / q(x_t | x_0) and R its sum, p(y | x_t) = q(x_t | y) (keep r_y + uniform R / K)
 /// for ordinary y and q(x_t | mask) mask R for the mask.
 ///
-/// \param to_s,step,to_t the kernels from 0 to s, s to t and 0 to t: to_t = then(to_s, step).
+/// \param to_s,step,to_t the kernels from 0 to s, s to t and 0 to t: to_t = compose(to_s, step).
 /// \throws std::invalid_argument for sizes that differ, or no probability on what can become x_t.
 inline void reverse(const token_kernel& to_s, const token_kernel& step, const token_kernel& to_t,
                     const alphabet& symbols, token x_t, std::span<const double> clean,
@@ -128,7 +128,7 @@ inline void reverse(const token_kernel& to_s, const token_kernel& step, const to
 }
 inline void reverse(const token_kernel& to_s, const token_kernel& step, const alphabet& symbols,
                     token x_t, std::span<const double> clean, std::span<double> out) {
-  reverse(to_s, step, then(to_s, step), symbols, x_t, clean, out);
+  reverse(to_s, step, compose(to_s, step), symbols, x_t, clean, out);
 }
 
 }  // namespace tweedie::discrete

@@ -1,11 +1,12 @@
-// Grids by the names under which ComfyUI, stable-diffusion.cpp and k-diffusion offer them.
+// Grids that ComfyUI, stable-diffusion.cpp and k-diffusion offer (their "simple" is strided, "normal"
+// even_times, "beta" beta_quantiles).
 //
 // Over the times of a discrete schedule of T levels, i = 0 ... N-1, all ending in clean data:
-//   simple         T - 1 - floor(i T/N)
+//   strided        T - 1 - floor(i T/N)
 //   sgm_uniform    (T-1) (1 - i/N)                        fractional times
-//   normal         (T-1) (1 - i/(N-1))                    fractional times, contains 0
+//   even_times     (T-1) (1 - i/(N-1))                    fractional times, contains 0
 //   ddim_uniform   1, 1 + n, 1 + 2n, ... with n = max(floor(T/N), 1), all that fit: not always N
-//   beta           round((T-1) Q(1 - i/N)), Q the Beta(a, b) quantile function, repeats left out
+//   beta_quantiles round((T-1) Q(1 - i/N)), Q the Beta(a, b) quantile function, repeats left out
 //   smooth_step    round((T-1) s(1 - i/N)), s(u) = 3u^2 - 2u^3
 // Over noise levels or over the time of a straight path:
 //   linear_quadratic, bong_tangent, and karras, exponential, kl_optimal of grid/spacing.hpp.
@@ -20,8 +21,8 @@
 namespace tweedie {
 
 /// Integer strides from the noisy end.
-inline grid simple(const discrete_schedule& schedule, int steps) {
-  detail::require_count("simple", schedule, steps);
+inline grid strided(const discrete_schedule& schedule, int steps) {
+  detail::require_count("strided", schedule, steps);
   const double stride = static_cast<double>(schedule.steps()) / steps;
   const auto times =
       detail::collect(steps, [&](int i) { return schedule.noisy_time() - std::floor(i * stride); });
@@ -37,8 +38,8 @@ inline grid sgm_uniform(const discrete_schedule& schedule, int steps) {
 }
 
 /// Equal strides of time, both ends included; one step starts at the noisy end.
-inline grid normal(const discrete_schedule& schedule, int steps) {
-  detail::require_count("normal", schedule, steps);
+inline grid even_times(const discrete_schedule& schedule, int steps) {
+  detail::require_count("even_times", schedule, steps);
   const double last = schedule.noisy_time();
   const auto times = detail::collect(
       steps, [&](int i) { return i == 0 ? last : last * (steps - 1 - i) / (steps - 1); });
@@ -57,8 +58,9 @@ inline grid ddim_uniform(const discrete_schedule& schedule, int steps) {
 
 /// Times at quantiles of the Beta(a, b) distribution (Lee et al. 2024). Times that round to the one
 /// before are left out, so the grid may be shorter than `steps`.
-inline grid beta(const discrete_schedule& schedule, int steps, double a = 0.6, double b = 0.6) {
-  detail::require_count("beta", schedule, steps);
+inline grid beta_quantiles(const discrete_schedule& schedule, int steps, double a = 0.6,
+                           double b = 0.6) {
+  detail::require_count("beta_quantiles", schedule, steps);
   std::vector<double> times;
   for (int i = 0; i < steps; ++i) {
     const double u = 1 - static_cast<double>(i) / steps;
@@ -68,7 +70,7 @@ inline grid beta(const discrete_schedule& schedule, int steps, double a = 0.6, d
   return ending_clean(schedule, at_times(schedule, times));
 }
 
-/// Times along a smooth step. Repeats are left out as in `beta`.
+/// Times along a smooth step. Repeats are left out as in `beta_quantiles`.
 inline grid smooth_step(const discrete_schedule& schedule, int steps) {
   detail::require_count("smooth_step", schedule, steps);
   std::vector<double> times;

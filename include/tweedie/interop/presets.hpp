@@ -19,15 +19,15 @@
 #include <utility>
 #include <vector>
 
-#include "tweedie/grid/respace.hpp"
 #include "tweedie/grid/spacing.hpp"
+#include "tweedie/grid/subset.hpp"
 #include "tweedie/program/network.hpp"
 #include "tweedie/schedule/clock.hpp"
 #include "tweedie/schedule/continuous.hpp"
+#include "tweedie/schedule/derived.hpp"
 #include "tweedie/schedule/discrete.hpp"
 #include "tweedie/schedule/latent.hpp"
 #include "tweedie/schedule/precondition.hpp"
-#include "tweedie/schedule/reshape.hpp"
 
 namespace tweedie {
 

@@ -6,7 +6,7 @@
 //
 // The three agree: kernels compose (`then`), and the chain of all steps with noises z_1 ... z_k is
 // the closed form with the single noise z = sum_j w_j z_j of `chain_noise_weights`.
-// Tensors: solve/noising.hpp applies these kernels, with its own time for every item.
+// Tensors: solve/add_noise.hpp applies these kernels, with its own time for every item.
 #pragma once
 
 #include <cmath>
@@ -24,7 +24,7 @@ inline transition_kernel forward_step(double beta) {
 }
 
 /// First one kernel, then the other: N(a2 a1 x, b2 + a2^2 b1).
-inline transition_kernel then(transition_kernel first, transition_kernel second) {
+inline transition_kernel compose(transition_kernel first, transition_kernel second) {
   return {second.mean * first.mean, second.variance + second.mean * second.mean * first.variance};
 }
 

@@ -23,7 +23,7 @@ inline program_cost cost(const program& plan) {
     c.evaluations += s.evaluate.has_value();
     c.tensors_written += s.pass.outputs.size();
     for (const operand& in : s.pass.inputs) {
-      if (in.from == source::draw)
+      if (in.from == operand_kind::draw)
         ++c.draws;
       else
         ++c.tensors_read;

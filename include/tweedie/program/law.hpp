@@ -74,23 +74,23 @@ program_law law(const program& plan, const Denoiser& denoise, scalar_law start) 
     std::vector<double> own(in.size(), 0.0);
     for (std::size_t i = 0; i < in.size(); ++i) {
       switch (in[i].from) {
-        case source::stored: row[i][static_cast<std::size_t>(in[i].index)] = 1; break;
-        case source::draw: {
+        case operand_kind::stored: row[i][static_cast<std::size_t>(in[i].index)] = 1; break;
+        case operand_kind::draw: {
           const draw_kind& how = plan.draws[static_cast<std::size_t>(in[i].index)];
           if (how.learned) detail::fail("law", "the scale of a draw is chosen by the network");
           own[i] = 1;
           break;
         }
-        case source::output:
+        case operand_kind::output:
           detail::fail("law", "the program mixes raw network outputs; bind it to a kind first");
-        case source::clean:
-        case source::noise: {
+        case operand_kind::clean:
+        case operand_kind::noise: {
           const node& at = s.evaluate->at;
           const affine_denoiser d = denoise(at);
           const auto state = static_cast<std::size_t>(s.evaluate->state);
           row[i][state] = d.gain;
           offset[i] = d.offset;
-          if (in[i].from == source::noise && at.level.sigma == 0) {
+          if (in[i].from == operand_kind::noise && at.level.sigma == 0) {
             // (x - alpha D)/sigma as sigma -> 0 is -sigma times a finite score, if D(x) is x/alpha.
             constexpr double rounding = 1e-12;
             const double scale = 1 + std::abs(mean[state]);
@@ -101,7 +101,7 @@ program_law law(const program& plan, const Denoiser& denoise, scalar_law start) 
                            "denoisers that return clean data, or sigma > 0");
             row[i][state] = 0;
             offset[i] = 0;
-          } else if (in[i].from == source::noise) {
+          } else if (in[i].from == operand_kind::noise) {
             row[i][state] = (1 - at.level.alpha * d.gain) / at.level.sigma;
             offset[i] = -at.level.alpha * d.offset / at.level.sigma;
           }

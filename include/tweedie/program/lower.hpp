@@ -41,8 +41,9 @@ struct lowered_stage {
 
 /// What a run does besides the program.
 struct lowering {
-  int branches = 1;          ///< outputs of the network, mixed with weights that the run chooses
-  bool transformed = false;  ///< x0 estimates are changed before use: passes read source::clean
+  int branches = 1;  ///< outputs of the network, mixed with weights that the run chooses
+  bool transformed =
+      false;  ///< x0 estimates are changed before use: passes read operand_kind::clean
   bool reads_state = false;  ///< one of the outputs is the state itself (guidance/rule.hpp)
 };
 
@@ -96,7 +97,7 @@ struct pass_columns {
   }
   bool reads(int reg) const {
     for (const column& c : columns)
-      if (c.input == operand{source::stored, reg}) return true;
+      if (c.input == operand{operand_kind::stored, reg}) return true;
     return false;
   }
   linear_pass pass(const std::vector<int>& targets) const {
@@ -142,7 +143,7 @@ inline std::vector<linear_pass> split(const pass_columns& whole, moving_register
   std::vector<linear_pass> parts;
   const std::size_t outputs = whole.outputs.size();
   std::size_t draws = 0;
-  for (const auto& c : whole.columns) draws += c.input.from == source::draw;
+  for (const auto& c : whole.columns) draws += c.input.from == operand_kind::draw;
   if (outputs <= most_pass_outputs && draws <= most_pass_draws &&
       whole.columns.size() - draws <= most_pass_inputs) {
     parts.push_back(whole.pass(targets));
@@ -160,11 +161,11 @@ inline std::vector<linear_pass> split(const pass_columns& whole, moving_register
       part = {group, {}};
       part_draws = 0;
       for (std::size_t j = 0; continues && j < rows; ++j)
-        part.add({source::stored, group[j]}, j, 1);
+        part.add({operand_kind::stored, group[j]}, j, 1);
     };
     begin(false);
     for (const auto& c : whole.columns) {
-      const bool draw = c.input.from == source::draw;
+      const bool draw = c.input.from == operand_kind::draw;
       if (draw ? part_draws == most_pass_draws
                : part.columns.size() - part_draws == most_pass_inputs) {
         parts.push_back(part.pass(group));
@@ -227,18 +228,18 @@ inline lowered_program lower(const program& plan, const network_description& net
     }
     detail::pass_columns pass{from.pass.outputs, {}};
     const auto add_both = [&](std::size_t j, double w, state_output weights) {
-      pass.add({source::stored, to.state}, j, w * weights.x);
-      for (int b = 0; b < how.branches; ++b) pass.add({source::output, b}, j, w * weights.y);
-      if (how.reads_state) pass.at({source::stored, to.state});
+      pass.add({operand_kind::stored, to.state}, j, w * weights.x);
+      for (int b = 0; b < how.branches; ++b) pass.add({operand_kind::output, b}, j, w * weights.y);
+      if (how.reads_state) pass.at({operand_kind::stored, to.state});
     };
     bool head = false;
     for (std::size_t i = 0; i < from.pass.inputs.size(); ++i) {
       operand input = from.pass.inputs[i];
-      if (input.from == source::stored) input.index = registers.home(input.index);
+      if (input.from == operand_kind::stored) input.index = registers.home(input.index);
       for (std::size_t j = 0; j < from.pass.outputs.size(); ++j) {
         const double w = from.pass.weight(j, i);
         if (w == 0) continue;
-        if (input.from == source::clean) {
+        if (input.from == operand_kind::clean) {
           const state_output clean = sample_from(to.at.level, asked[s]->row);
           to.clean = clean;
           head = head || how.transformed;
@@ -246,9 +247,9 @@ inline lowered_program lower(const program& plan, const network_description& net
             pass.add(input, j, w);
           else
             add_both(j, w, clean);
-        } else if (input.from == source::noise) {
+        } else if (input.from == operand_kind::noise) {
           add_both(j, w, noise_from(to.at.level, asked[s]->row));
-        } else if (input.from == source::output) {
+        } else if (input.from == operand_kind::output) {
           add_both(j, w, {0, 1});
         } else {
           pass.add(input, j, w);
@@ -256,8 +257,8 @@ inline lowered_program lower(const program& plan, const network_description& net
       }
     }
     if (head) {
-      pass.at({source::stored, to.state});
-      for (int b = 0; b < how.branches; ++b) pass.at({source::output, b});
+      pass.at({operand_kind::stored, to.state});
+      for (int b = 0; b < how.branches; ++b) pass.at({operand_kind::output, b});
     }
     std::vector<int> targets;
     for (const int r : from.pass.outputs) targets.push_back(registers.home(r));

@@ -25,11 +25,11 @@ inline std::string short_number(double value) {
 
 inline std::string name_of(const operand& in) {
   switch (in.from) {
-    case source::stored: return "r" + std::to_string(in.index);
-    case source::clean: return "D";
-    case source::noise: return "E";
-    case source::output: return "Y";
-    case source::draw: return "z" + std::to_string(in.index);
+    case operand_kind::stored: return "r" + std::to_string(in.index);
+    case operand_kind::clean: return "D";
+    case operand_kind::noise: return "E";
+    case operand_kind::output: return "Y";
+    case operand_kind::draw: return "z" + std::to_string(in.index);
   }
   return "?";
 }

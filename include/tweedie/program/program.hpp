@@ -17,7 +17,7 @@
 namespace tweedie {
 
 /// Where a pass reads from.
-enum class source {
+enum class operand_kind {
   stored,  ///< register `index`, kept between stages
   clean,   ///< x0 estimate of this stage's evaluation, after clipping or thresholding if any
   noise,   ///< z estimate of this stage's evaluation, from the network's own output (never clipped)
@@ -27,7 +27,7 @@ enum class source {
 
 /// One input of a pass.
 struct operand {
-  source from = source::stored;
+  operand_kind from = operand_kind::stored;
   int index = 0;  ///< register or draw number; 0 for the products of an evaluation
   friend bool operator==(const operand&, const operand&) = default;
 };

@@ -262,11 +262,11 @@ inline program recorder::finish(linear x) {
     for (const int t : read) {
       const tensor& used = tensors_[static_cast<std::size_t>(t)];
       switch (used.what) {
-        case kind::stored: next.pass.inputs.push_back({source::stored, reg(t)}); break;
-        case kind::clean: next.pass.inputs.push_back({source::clean, 0}); break;
-        case kind::noise: next.pass.inputs.push_back({source::noise, 0}); break;
-        case kind::output: next.pass.inputs.push_back({source::output, 0}); break;
-        case kind::draw: next.pass.inputs.push_back({source::draw, used.number}); break;
+        case kind::stored: next.pass.inputs.push_back({operand_kind::stored, reg(t)}); break;
+        case kind::clean: next.pass.inputs.push_back({operand_kind::clean, 0}); break;
+        case kind::noise: next.pass.inputs.push_back({operand_kind::noise, 0}); break;
+        case kind::output: next.pass.inputs.push_back({operand_kind::output, 0}); break;
+        case kind::draw: next.pass.inputs.push_back({operand_kind::draw, used.number}); break;
       }
     }
     // Registers read here for the last time are free for what is written here: a pass reads before

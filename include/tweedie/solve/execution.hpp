@@ -216,7 +216,7 @@ void execution<S>::lay_out() {
     for (const linear_pass& p : s.passes) {
       std::size_t draws = 0;
       for (const operand& in : p.inputs)
-        draws += in.from == source::draw &&
+        draws += in.from == operand_kind::draw &&
                  (!parts_.key || plan_->draws[static_cast<std::size_t>(in.index)].learned);
       most_draws = std::max(most_draws, draws);
     }
@@ -247,7 +247,7 @@ void execution<S>::prepare() {
       weights = std::max(weights, made.weights.size());
       draws = std::max(draws, made.draws.size());
       for (const operand& in : p.inputs)
-        to.transforms = to.transforms || (parts_.transform && in.from == source::clean);
+        to.transforms = to.transforms || (parts_.transform && in.from == operand_kind::clean);
       for (const int r : p.outputs)
         to.scales_input = to.scales_input || (next && next->evaluates &&
                                               next->shown != next->state && next->shown == r);
@@ -279,30 +279,30 @@ auto execution<S>::prepare(const lowered_stage& stage, const linear_pass& from) 
       columns.push_back(i);
     };
     switch (in.from) {
-      case source::stored: add(index * stride_, 0); break;
-      case source::output: add(output_offset(stage, index), 1 + index); break;
-      case source::clean:
+      case operand_kind::stored: add(index * stride_, 0); break;
+      case operand_kind::output: add(output_offset(stage, index), 1 + index); break;
+      case operand_kind::clean:
         if (parts_.transform)
           add(clean_, 0);
         else
           head.push_back(i);
         break;
-      case source::draw:
+      case operand_kind::draw:
         if (parts_.key)
           inside.push_back(i);
         else
           add(draw_ + out.draws.size() * stride_, 0);
         out.draws.push_back(in.index);
         break;
-      case source::noise: break;  // lowering leaves none
+      case operand_kind::noise: break;  // lowering leaves none
     }
   }
   if (!head.empty())
     for (const std::size_t c : columns) {
       const operand& in = from.inputs[c];
-      out.head.push_back(in.from == source::output                    ? stage.clean.y
-                         : in == operand{source::stored, stage.state} ? stage.clean.x
-                                                                      : 0);
+      out.head.push_back(in.from == operand_kind::output                    ? stage.clean.y
+                         : in == operand{operand_kind::stored, stage.state} ? stage.clean.x
+                                                                            : 0);
     }
   out.sums_only = head.empty() && out.draws.empty();
   columns.insert(columns.end(), head.begin(), head.end());

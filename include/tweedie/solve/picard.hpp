@@ -73,9 +73,9 @@ picard_cost picard(const program& plan, const network_description& network, T& x
       std::vector<std::vector<S>> draws;
       draws.reserve(p.inputs.size());
       for (const operand& in : p.inputs) {
-        if (in.from == source::stored) {
+        if (in.from == operand_kind::stored) {
           from.push_back(registers[static_cast<std::size_t>(in.index)].data());
-        } else if (in.from == source::output) {
+        } else if (in.from == operand_kind::output) {
           from.push_back(output->data());
         } else {
           noise.fill(

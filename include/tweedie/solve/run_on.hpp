@@ -64,9 +64,9 @@ requires tensor_arithmetic<Device, Tensor> Tensor run_on(const program& plan,
   };
   const auto tensor_of = [&](const operand& in) -> const Tensor& {
     switch (in.from) {
-      case source::stored: return *reg(in.index);
-      case source::draw: return *noise[static_cast<std::size_t>(in.index)];
-      case source::clean: return *clean;
+      case operand_kind::stored: return *reg(in.index);
+      case operand_kind::draw: return *noise[static_cast<std::size_t>(in.index)];
+      case operand_kind::clean: return *clean;
       default: return *output;
     }
   };
@@ -91,13 +91,13 @@ requires tensor_arithmetic<Device, Tensor> Tensor run_on(const program& plan,
     for (const linear_pass& pass : stage.passes)
       for (const operand& in : pass.inputs) {
         if constexpr (transforms)
-          if (in.from == source::clean) {
+          if (in.from == operand_kind::clean) {
             weights = {stage.clean.x, stage.clean.y};
             from = {&*reg(stage.state), &*output};
             clean = (transform(sum(), stage.at), ...);
           }
         if constexpr (draws)
-          if (in.from == source::draw && !noise[static_cast<std::size_t>(in.index)])
+          if (in.from == operand_kind::draw && !noise[static_cast<std::size_t>(in.index)])
             noise[static_cast<std::size_t>(in.index)] = device.normal(
                 noise_request{in.index, lowered.draws[static_cast<std::size_t>(in.index)], 1});
       }
@@ -123,7 +123,7 @@ requires tensor_arithmetic<Device, Tensor> Tensor run_on(const program& plan,
     }
     for (const linear_pass& pass : stage.passes)
       for (const operand& in : pass.inputs)
-        if (in.from == source::draw) noise[static_cast<std::size_t>(in.index)].reset();
+        if (in.from == operand_kind::draw) noise[static_cast<std::size_t>(in.index)].reset();
   }
   return std::move(*reg(lowered.result));
 }

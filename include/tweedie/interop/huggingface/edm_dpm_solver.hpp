@@ -27,7 +27,7 @@ namespace detail {
 inline void round_last_noise_as_the_reference(program& plan, double from, double to) {
   const double h = std::log(from) - std::log(to);
   linear_pass& pass = plan.stages.back().pass;
-  const operand last{source::draw, static_cast<int>(plan.draws.size()) - 1};
+  const operand last{operand_kind::draw, static_cast<int>(plan.draws.size()) - 1};
   for (std::size_t i = 0; i < pass.inputs.size(); ++i)
     if (pass.inputs[i] == last)
       pass.weights[i] = to * std::sqrt(1 - std::exp(-2 * std::max(h, 0.0)));

@@ -183,7 +183,7 @@ program plan_with_repeats(const grid& nodes, const Planner& plan, const Idle& id
   insert();
   for (stage s : moving.stages) {
     for (operand& input : s.pass.inputs)
-      if (input.from == source::draw) input.index += shift;
+      if (input.from == operand_kind::draw) input.index += shift;
     out.stages.push_back(s);
     if (!s.mark) continue;
     state = s.mark->state;

@@ -18,7 +18,7 @@
 
 #include "tweedie/interop/huggingface/config.hpp"
 #include "tweedie/interop/huggingface/loaded_sampler.hpp"
-#include "tweedie/schedule/reshape.hpp"
+#include "tweedie/schedule/derived.hpp"
 
 namespace tweedie::huggingface {
 

@@ -10,7 +10,7 @@
 
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/interop/huggingface/call.hpp"
-#include "tweedie/schedule/reshape.hpp"
+#include "tweedie/schedule/derived.hpp"
 
 namespace tweedie::huggingface {
 

@@ -1,4 +1,4 @@
-#include "tweedie/solve/noising.hpp"
+#include "tweedie/solve/add_noise.hpp"
 
 #include <gtest/gtest.h>
 
