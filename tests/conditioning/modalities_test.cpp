@@ -37,11 +37,13 @@ TEST(independent_clocks, of_one_pair_sample_its_joint_law) {
     std::vector<double> x{column == 0 ? 1.0 : 0}, y{column == 1 ? scale : 0};
     sampling a(dpm_solver_plus_plus(first, 2), clean_network, x);
     sampling b(dpm_solver_plus_plus(second, 2), clean_network, y);
-    while (a.next() && b.next()) {
+    while (a.next()) {
+      b.next();
       const Eigen::Vector2d clean = both(a.input()[0], a.at().level, b.input()[0], b.at().level);
       a.output()[0] = clean[0];
       b.output()[0] = clean[1];
     }
+    b.next();  // its last step
     map.col(column) << a.state()[0], b.state()[0];
   }
   const Eigen::Matrix2d law = map * map.transpose();

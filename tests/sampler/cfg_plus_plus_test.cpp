@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "sampler/exact_flow.hpp"
 #include "tweedie/program/lower.hpp"
 #include "tweedie/sampler/ddim.hpp"
 #include "tweedie/schedule/continuous.hpp"
+#include "tweedie/solve/sampling.hpp"
 
 namespace tweedie {
 namespace {
@@ -49,6 +52,34 @@ TEST(cfg_plus_plus, starts_from_pure_noise_without_ancestral_noise_only) {
   EXPECT_NO_THROW(cfg_plus_plus(nodes));
   EXPECT_THROW(cfg_plus_plus(nodes, 1), std::invalid_argument);
   EXPECT_THROW(cfg_plus_plus(nodes, -1), std::invalid_argument);
+}
+
+// With lambda = 1 on data N(0, 1) among N(0, 2) the variance falls to nothing as the steps shrink, where classifier-free
+// guidance converges: a sampler that has no limit.
+TEST(cfg_plus_plus, samples_less_and_less_spread_as_steps_shrink) {
+  const auto variance = [](int steps) {
+    double x = 1;
+    grid nodes;
+    for (int i = 0; i <= steps; ++i) {
+      const double level = 80 * std::pow(0.01 / 80, static_cast<double>(i) / steps);
+      nodes.push_back({level, {1, level}});
+    }
+    sampling<std::vector<double>> s(cfg_plus_plus(nodes), network_description{predicts_sample},
+                                    std::vector<double>{x},
+                                    [](std::span<double> clean, std::size_t, const node& at) {
+                                      // From the unconditional estimate to the conditional one.
+                                      const double v = at.level.sigma * at.level.sigma;
+                                      clean[0] *= (1 / (1 + v)) / (2 / (2 + v));
+                                    });
+    while (s.next()) {
+      const double v = s.at().level.sigma * s.at().level.sigma;
+      s.output()[0] = 2 / (2 + v) * s.input()[0];
+    }
+    return s.state()[0] * s.state()[0] * (80 * 80 + 2);
+  };
+  EXPECT_LT(variance(50), 0.5);
+  EXPECT_LT(variance(500), 1e-3 * variance(50));
+  EXPECT_LT(variance(5000), 1e-12);
 }
 
 }  // namespace
