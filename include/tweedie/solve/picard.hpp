@@ -11,11 +11,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <span>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "tweedie/program/lower.hpp"
-#include "tweedie/solve/noise.hpp"
+#include "tweedie/solve/parts.hpp"
 #include "tweedie/tensor/combine.hpp"
 #include "tweedie/tensor/traits.hpp"
 
@@ -40,13 +43,28 @@ struct picard_cost {
 };
 
 /// Runs `plan` from x and leaves the result in x. `evaluate(span<const picard_request<S>>)` writes
-/// every output. Memory: 3 * window + 2 * registers tensors, and those of one pass.
-/// \throws std::invalid_argument for a window of none, a negative tolerance, or a program that
-///   draws with a variance the network chooses.
-template <writable_tensor T, class EvaluateAll, class Noise = no_noise>
+/// every output. `parts`, in any order: a noise source and picard_options. Memory: 3 * window + 2 *
+/// registers tensors, and those of one pass.
+/// \throws std::invalid_argument for a window of none, a negative tolerance, a program that draws
+///   without noise or with a variance the network chooses.
+template <writable_tensor T, class EvaluateAll, class... Parts>
 picard_cost picard(const program& plan, const network_description& network, T& x,
-                   EvaluateAll&& evaluate, const picard_options& options = {}, Noise noise = {}) {
+                   EvaluateAll&& evaluate, Parts&&... parts) {
   using S = scalar_t<T>;
+  picard_options options;
+  detail::run_parts<S> taken;
+  [[maybe_unused]] const auto take = [&]<class Part>(Part&& part) {
+    using P = std::remove_cvref_t<Part>;
+    if constexpr (std::same_as<P, picard_options>) {
+      options = part;
+    } else {
+      static_assert(noise_source<P, S> || std::same_as<P, no_noise>,
+                    "picard takes a noise source and picard_options");
+      detail::take_part<S>(taken, std::forward<Part>(part));
+    }
+  };
+  (take(std::forward<Parts>(parts)), ...);
+  detail::check_parts<S>("picard", plan, taken);
   constexpr const char* name = "picard";
   detail::require(options.window >= 1, name, "window", static_cast<double>(options.window),
                   "valid: window >= 1");
@@ -78,9 +96,8 @@ picard_cost picard(const program& plan, const network_description& network, T& x
         } else if (in.from == operand_kind::output) {
           from.push_back(output->data());
         } else {
-          noise.fill(
-              noise_request{in.index, bound.draws[static_cast<std::size_t>(in.index)], items},
-              std::span<S>(draw));
+          taken.make_noise({in.index, bound.draws[static_cast<std::size_t>(in.index)], items},
+                           std::span<S>(draw));
           draws.push_back(draw);
           from.push_back(draws.back().data());
         }
