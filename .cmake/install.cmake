@@ -16,6 +16,9 @@ install(EXPORT tweedie
 configure_package_config_file(.cmake/tweedieConfig.cmake.in
   "${PROJECT_BINARY_DIR}/tweedieConfig.cmake"
   INSTALL_DESTINATION "${package_dir}" NO_SET_AND_CHECK_MACRO)
+# What the component `compiled` is built from.
+install(FILES .cmake/compiled.cmake DESTINATION "${package_dir}")
+install(FILES src/engine.cpp src/loader.cpp src/kernels.cpp DESTINATION "${package_dir}/src")
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/tweedieConfigVersion.cmake"
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES

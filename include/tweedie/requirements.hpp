@@ -29,3 +29,13 @@
     "tweedie needs IEEE arithmetic: compile without -ffast-math and -ffinite-math-only (MSVC: /fp:fast)"
 #include <tweedie/needs_ieee_arithmetic>
 #endif
+
+// Headers only is the default. With TWEEDIE_COMPILED defined (CMake: tweedie::compiled) what takes long to
+// compile is declared, and one source that includes tweedie/compiled.hpp defines it.
+#if defined(TWEEDIE_COMPILED)
+#define TWEEDIE_INLINE
+#else
+#define TWEEDIE_INLINE inline
+#define TWEEDIE_DEFINES_ENGINE
+#define TWEEDIE_DEFINES_LOADER
+#endif

@@ -21,12 +21,17 @@
 #include <utility>
 #include <vector>
 
-#include "tweedie/interop/huggingface/cogvideox.hpp"
 #include "tweedie/interop/huggingface/config.hpp"
+#include "tweedie/interop/huggingface/discrete.hpp"
+#include "tweedie/interop/huggingface/loaded_sampler.hpp"
+#include "tweedie/interop/huggingface/pipeline.hpp"
+#include "tweedie/interop/huggingface/start.hpp"
+
+#if defined(TWEEDIE_DEFINES_LOADER)
+#include "tweedie/interop/huggingface/cogvideox.hpp"
 #include "tweedie/interop/huggingface/consistency.hpp"
 #include "tweedie/interop/huggingface/ddim.hpp"
 #include "tweedie/interop/huggingface/ddpm.hpp"
-#include "tweedie/interop/huggingface/discrete.hpp"
 #include "tweedie/interop/huggingface/dpm_solver.hpp"
 #include "tweedie/interop/huggingface/edm_dpm_solver.hpp"
 #include "tweedie/interop/huggingface/euler.hpp"
@@ -35,15 +40,27 @@
 #include "tweedie/interop/huggingface/helios.hpp"
 #include "tweedie/interop/huggingface/known_options.hpp"
 #include "tweedie/interop/huggingface/lms.hpp"
-#include "tweedie/interop/huggingface/loaded_sampler.hpp"
-#include "tweedie/interop/huggingface/pipeline.hpp"
 #include "tweedie/interop/huggingface/pndm.hpp"
 #include "tweedie/interop/huggingface/repaint.hpp"
 #include "tweedie/interop/huggingface/score_sde.hpp"
-#include "tweedie/interop/huggingface/start.hpp"
 #include "tweedie/interop/huggingface/two_stage.hpp"
+#endif
 
 namespace tweedie::huggingface {
+
+/// The sampler of a parsed configuration.
+/// \throws std::invalid_argument for an unknown class, an unknown or contradictory option or a
+///   value out of range, naming the key, the value and what is supported; for a number of steps or
+///   a list of times that no program can be planned for; for numbers that are not finite.
+loaded_sampler scheduler(const nlohmann::json& json, request how);
+
+/// The sampler of a configuration given as a path to a file or, if it starts with '{', as text. Who
+/// asks again, with another number of steps, keeps `parse_configuration(path)` and hands that over:
+/// a file is read once.
+loaded_sampler scheduler(const std::string& path_or_text, request how);
+loaded_sampler scheduler(const char* path_or_text, request how);
+
+#if defined(TWEEDIE_DEFINES_LOADER)
 
 /// A scheduler class and what turns its options into a program.
 struct scheduler_class {
@@ -236,11 +253,7 @@ inline void require_finite(const config& c, const loaded_sampler& sampler) {
 
 }  // namespace detail
 
-/// The sampler of a parsed configuration.
-/// \throws std::invalid_argument for an unknown class, an unknown or contradictory option or a
-///   value out of range, naming the key, the value and what is supported; for a number of steps or
-///   a list of times that no program can be planned for; for numbers that are not finite.
-inline loaded_sampler scheduler(const nlohmann::json& json, request how) {
+TWEEDIE_INLINE loaded_sampler scheduler(const nlohmann::json& json, request how) {
   config c(json);
   const std::string name = c.has("_class_name") && c.values()["_class_name"].is_string()
                                ? c.values()["_class_name"].get<std::string>()
@@ -267,14 +280,13 @@ inline loaded_sampler scheduler(const nlohmann::json& json, request how) {
   c.fail("_class_name", "\"" + name + "\"; " + detail::instead_of(name));
 }
 
-/// The sampler of a configuration given as a path to a file or, if it starts with '{', as text. Who
-/// asks again, with another number of steps, keeps `parse_configuration(path)` and hands that over:
-/// a file is read once.
-inline loaded_sampler scheduler(const std::string& path_or_text, request how) {
+TWEEDIE_INLINE loaded_sampler scheduler(const std::string& path_or_text, request how) {
   return scheduler(parse_configuration(path_or_text), std::move(how));
 }
-inline loaded_sampler scheduler(const char* path_or_text, request how) {
+TWEEDIE_INLINE loaded_sampler scheduler(const char* path_or_text, request how) {
   return scheduler(std::string(path_or_text), std::move(how));
 }
+
+#endif
 
 }  // namespace tweedie::huggingface

@@ -70,6 +70,8 @@ inline constexpr std::size_t most_pass_draws = 2;
 lowered_program lower(const program& plan, const network_description& network,
                       const lowering& how = {});
 
+#if defined(TWEEDIE_DEFINES_ENGINE)
+
 namespace detail {
 
 // A pass by columns, one per input, each with a weight for every output.
@@ -197,8 +199,8 @@ struct lowered_evaluation {
 
 }  // namespace detail
 
-inline lowered_program lower(const program& plan, const network_description& network,
-                             const lowering& how) {
+TWEEDIE_INLINE lowered_program lower(const program& plan, const network_description& network,
+                                     const lowering& how) {
   detail::require(how.branches > 0, "lower", "branches", how.branches, "valid: at least 1");
   lowered_program out{{}, plan.draws, plan.registers, plan.result, plan.start, how};
   std::vector<std::optional<detail::lowered_evaluation>> asked(plan.stages.size() + 1);
@@ -280,5 +282,7 @@ inline lowered_program lower(const program& plan, const network_description& net
   out.result = registers.home(plan.result);
   return out;
 }
+
+#endif
 
 }  // namespace tweedie

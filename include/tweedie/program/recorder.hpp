@@ -146,9 +146,11 @@ class recorder {
   std::vector<recorded_stage> stages_{1};
 };
 
+#if defined(TWEEDIE_DEFINES_ENGINE)
+
 // A pass reads before it writes: what a stage stores is not there to be read in that stage, so a
 // reference to it is replaced by its value.
-inline void recorder::expand_within_stages() {
+TWEEDIE_INLINE void recorder::expand_within_stages() {
   for (recorded_stage& s : stages_)
     for (std::size_t w = 1; w < s.writes.size(); ++w) {
       const auto stored_here = [&](const linear::term& t) -> const linear* {
@@ -169,7 +171,7 @@ inline void recorder::expand_within_stages() {
     }
 }
 
-inline void recorder::place_draws() {
+TWEEDIE_INLINE void recorder::place_draws() {
   for (std::size_t s = 0; s < stages_.size(); ++s)
     for (const write& w : stages_[s].writes)
       for (const linear::term& t : w.value.terms()) {
@@ -178,7 +180,7 @@ inline void recorder::place_draws() {
       }
 }
 
-inline void recorder::keep_what_later_stages_use() {
+TWEEDIE_INLINE void recorder::keep_what_later_stages_use() {
   std::vector<int> kept(tensors_.size(), unused);
   // The stored tensor that later stages read in place of `t`.
   const auto keep = [&](int t) {
@@ -209,7 +211,7 @@ inline void recorder::keep_what_later_stages_use() {
   }
 }
 
-inline std::vector<int> recorder::last_uses(int result) const {
+TWEEDIE_INLINE std::vector<int> recorder::last_uses(int result) const {
   std::vector<int> last(tensors_.size(), unused);
   const auto use = [&last](int t, std::size_t s) {
     last[static_cast<std::size_t>(t)] = static_cast<int>(s);
@@ -224,7 +226,7 @@ inline std::vector<int> recorder::last_uses(int result) const {
   return last;
 }
 
-inline program recorder::finish(linear x) {
+TWEEDIE_INLINE program recorder::finish(linear x) {
   store(x);
   if (stages_.back().empty() && stages_.size() > 1) stages_.pop_back();
   expand_within_stages();
@@ -307,5 +309,7 @@ inline program recorder::finish(linear x) {
   out.result = reg(result);
   return out;
 }
+
+#endif
 
 }  // namespace tweedie

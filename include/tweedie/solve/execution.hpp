@@ -7,12 +7,12 @@
 // After construction nothing is allocated.
 #pragma once
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
 #include <utility>
 #include <vector>
@@ -25,6 +25,17 @@
 #include "tweedie/tensor/weigh.hpp"
 
 namespace tweedie::detail {
+
+// Memory in whole cache lines, whatever instructions its users are compiled for.
+template <class S>
+struct cache_lines {
+  using value_type = S;
+  static constexpr std::align_val_t line{64};
+
+  S* allocate(std::size_t n) { return static_cast<S*>(::operator new(n * sizeof(S), line)); }
+  void deallocate(S* p, std::size_t) { ::operator delete(p, line); }
+  friend bool operator==(cache_lines, cache_lines) { return true; }
+};
 
 template <storage_scalar S>
 class execution {
@@ -191,7 +202,7 @@ class execution {
   std::size_t stride_ = 0, remembered_ = 0, fresh_memory_ = 0, output_ = 0, clean_ = 0,
               variance_ = 0, draw_ = 0;
   bool has_variance_ = false;
-  std::vector<S, Eigen::aligned_allocator<S>> memory_;
+  std::vector<S, cache_lines<S>> memory_;
   std::vector<prepared_stage> stages_;
   // Arguments of one pass; sized at construction.
   std::vector<const S*> inputs_;
@@ -509,5 +520,12 @@ void execution<S>::fused(const prepared_pass& p, std::size_t first, std::size_t 
   else
     apply(work, {0, work.size()});
 }
+
+#if defined(TWEEDIE_COMPILED)
+extern template class execution<float>;
+extern template class execution<double>;
+extern template class execution<half>;
+extern template class execution<bfloat16>;
+#endif
 
 }  // namespace tweedie::detail

@@ -134,7 +134,12 @@ void combine_block(std::span<S* const> outputs, std::span<const S* const> inputs
 template <storage_scalar S>
 void combine_range(std::span<S* const> outputs, std::span<const S* const> inputs,
                    std::span<const double> weights, std::size_t begin, std::size_t end) {
-  combine_block<S>(outputs, inputs, {}, weights, begin, end - begin);
+  if constexpr (kernels_elsewhere)
+    kernels<S>().combine(reinterpret_cast<void* const*>(outputs.data()), outputs.size(),
+                         reinterpret_cast<const void* const*>(inputs.data()), inputs.size(),
+                         weights.data(), begin, end);
+  else
+    combine_block<S>(outputs, inputs, {}, weights, begin, end - begin);
 }
 
 inline void check_weights(const char* function, std::size_t outputs, std::size_t columns,

@@ -117,30 +117,28 @@ void check_pass(const fused_pass<S>& pass, element_range range) {
   check_range("fused_pass", range, pass.size());
 }
 
-}  // namespace detail
-
+// A pass that was checked.
 template <storage_scalar S>
-void apply(const fused_pass<S>& pass, element_range range) {
+void own_apply(const fused_pass<S>& pass, element_range range) {
   using A = arithmetic_t<S>;
-  detail::check_pass(pass, range);
   const bool has_head = !pass.head.weights.empty();
   const std::size_t block_columns = (has_head ? 1 : 0) + pass.draws.size();
   const std::size_t inputs = pass.inputs.size();
   // What a sum with these weights, of one output or the head, reads from element `at` on.
   const auto columns_at = [&](std::size_t at, const double* weights) {
-    detail::read_columns<S> read(1, inputs);
+    read_columns<S> read(1, inputs);
     for (std::size_t k = 0; k < inputs; ++k) read.add(pass.inputs[k], at, weights + k);
     return read;
   };
   if (block_columns == 0)
-    return detail::combine_range<S>(pass.outputs, pass.inputs, pass.weights, range.begin,
-                                    range.end);
+    return combine_block<S>(pass.outputs, pass.inputs, {}, pass.weights, range.begin,
+                            range.end - range.begin);
   if (has_head && pass.draws.empty() && pass.outputs.size() == 1 && pass.weights[inputs] != 0)
-    return detail::weigh_clamped(
-        pass.outputs[0] + range.begin, columns_at(range.begin, pass.weights.data()).columns(),
-        columns_at(range.begin, pass.head.weights.data()).columns(),
-        detail::clamped_sum<S>(pass.weights[inputs], pass.head.low, pass.head.high),
-        range.end - range.begin);
+    return weigh_clamped(pass.outputs[0] + range.begin,
+                         columns_at(range.begin, pass.weights.data()).columns(),
+                         columns_at(range.begin, pass.head.weights.data()).columns(),
+                         clamped_sum<S>(pass.weights[inputs], pass.head.low, pass.head.high),
+                         range.end - range.begin);
 
   // 4 kB each: a frame of less than 16 kB fits the small stacks of WebAssembly and threads.
   constexpr std::size_t block_elements = 4096 / sizeof(A);
@@ -155,25 +153,35 @@ void apply(const fused_pass<S>& pass, element_range range) {
       const std::size_t item = at / pass.item_size;
       const std::size_t position = at % pass.item_size;
       n = std::min(n, pass.item_size - position);
-      detail::fetch_tile<S> fetch{pass.inputs, pass.outputs, at};
+      fetch_tile<S> fetch{pass.inputs, pass.outputs, at};
       for (const pass_draw<S>& draw : pass.draws) {
         noise_key key = pass.item_keys[item];
         key.draw = draw.number;
-        detail::fill_normal(key, position, std::span<A>(block, n), fetch);
+        fill_normal(key, position, std::span<A>(block, n), fetch);
         fetch = {};  // once is enough
-        if (draw.scale != nullptr) detail::scale_block<S>(block, draw.scale + at, n);
+        if (draw.scale != nullptr) scale_block<S>(block, draw.scale + at, n);
         block += block_elements;
       }
     }
     if (has_head) {
       A* const clean = scratch;
       columns_at(at, pass.head.weights.data()).write(&clean, n);
-      detail::clamp_block(scratch, pass.head.low, pass.head.high, 1, n);
+      clamp_block(scratch, pass.head.low, pass.head.high, 1, n);
     }
-    detail::combine_block<S>(pass.outputs, pass.inputs,
-                             std::span<const A* const>(columns, block_columns), pass.weights, at,
-                             n);
+    combine_block<S>(pass.outputs, pass.inputs, std::span<const A* const>(columns, block_columns),
+                     pass.weights, at, n);
   }
+}
+
+}  // namespace detail
+
+template <storage_scalar S>
+void apply(const fused_pass<S>& pass, element_range range) {
+  detail::check_pass(pass, range);
+  if constexpr (detail::kernels_elsewhere)
+    detail::kernels<S>().apply(&pass, range.begin, range.end);
+  else
+    detail::own_apply(pass, range);
 }
 
 }  // namespace tweedie

@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "tweedie/schedule/error.hpp"
+#include "tweedie/tensor/kernel_table.hpp"
 #include "tweedie/tensor/load_store.hpp"
 #include "tweedie/tensor/packet.hpp"
 #include "tweedie/tensor/storage.hpp"
@@ -121,28 +122,40 @@ void gram_of(std::span<const S* const> rows, const std::size_t (&which)[R], std:
   }
 }
 
+// Into (rows + 1)^2 doubles.
+template <storage_scalar S>
+void own_gram(std::span<const S* const> rows, std::size_t first, std::size_t size, double* to) {
+  const std::size_t r = rows.size(), width = r + 1;
+  const std::span<double> out(to, width * width);
+  switch (r) {
+    case 0: break;
+    case 1: gram_of<1, S>(rows, {0}, first, size, out); break;
+    case 2: gram_of<2, S>(rows, {0, 1}, first, size, out); break;
+    case 3: gram_of<3, S>(rows, {0, 1, 2}, first, size, out); break;
+    case 4: gram_of<4, S>(rows, {0, 1, 2, 3}, first, size, out); break;
+    default:
+      for (std::size_t j = 1; j < r; ++j)
+        for (std::size_t k = 0; k < j; ++k) gram_of<2, S>(rows, {k, j}, first, size, out);
+  }
+  out[r * width + r] = static_cast<double>(size);
+  for (std::size_t j = 0; j < width; ++j)
+    for (std::size_t k = 0; k < j; ++k) out[k * width + j] = out[j * width + k];
+}
+
 }  // namespace detail
 
 template <storage_scalar S>
 void gram(std::span<const S* const> rows, std::size_t first, std::size_t size,
           std::span<double> out) {
-  const std::size_t r = rows.size(), width = r + 1;
+  const std::size_t width = rows.size() + 1;
   if (out.size() != width * width)
     detail::fail("gram", "out.size()", static_cast<double>(out.size()),
                  "must be (rows + 1)^2 = " + std::to_string(width * width));
-  switch (r) {
-    case 0: break;
-    case 1: detail::gram_of<1, S>(rows, {0}, first, size, out); break;
-    case 2: detail::gram_of<2, S>(rows, {0, 1}, first, size, out); break;
-    case 3: detail::gram_of<3, S>(rows, {0, 1, 2}, first, size, out); break;
-    case 4: detail::gram_of<4, S>(rows, {0, 1, 2, 3}, first, size, out); break;
-    default:
-      for (std::size_t j = 1; j < r; ++j)
-        for (std::size_t k = 0; k < j; ++k) detail::gram_of<2, S>(rows, {k, j}, first, size, out);
-  }
-  out[r * width + r] = static_cast<double>(size);
-  for (std::size_t j = 0; j < width; ++j)
-    for (std::size_t k = 0; k < j; ++k) out[k * width + j] = out[j * width + k];
+  if constexpr (detail::kernels_elsewhere)
+    detail::kernels<S>().gram(reinterpret_cast<const void* const*>(rows.data()), rows.size(), first,
+                              size, out.data());
+  else
+    detail::own_gram<S>(rows, first, size, out.data());
 }
 
 }  // namespace tweedie

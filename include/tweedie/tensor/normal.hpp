@@ -16,6 +16,7 @@
 #include <type_traits>
 
 #include "tweedie/tensor/box_muller.hpp"
+#include "tweedie/tensor/kernel_table.hpp"
 #include "tweedie/tensor/load_store.hpp"
 #include "tweedie/tensor/packet.hpp"
 #include "tweedie/tensor/philox_packet.hpp"
@@ -195,19 +196,28 @@ void fill_normal(noise_key key, std::uint64_t first, std::span<S> out, Before be
   fill_tiles<normal_tiles, A>(key, use, first, out.data(), out.size(), before);
 }
 
+template <std::floating_point S>
+void own_fill_uniform(noise_key key, std::uint64_t first, std::span<S> out) {
+  constexpr auto use = std::same_as<S, double> ? purpose::uniform_double : purpose::uniform_float;
+  fill_tiles<uniform_tiles, S>(key, use, first, out.data(), out.size(), [](std::size_t) {});
+}
+
 }  // namespace detail
 
 template <storage_scalar S>
 void fill_normal(noise_key key, std::uint64_t first, std::span<S> out) {
-  detail::fill_normal(key, first, out, [](std::size_t) {});
+  if constexpr (detail::kernels_elsewhere)
+    detail::kernels<S>().fill_normal(&key, first, out.data(), out.size());
+  else
+    detail::fill_normal(key, first, out, [](std::size_t) {});
 }
 
 template <std::floating_point S>
 void fill_uniform(noise_key key, std::uint64_t first, std::span<S> out) {
-  constexpr auto use =
-      std::same_as<S, double> ? detail::purpose::uniform_double : detail::purpose::uniform_float;
-  detail::fill_tiles<detail::uniform_tiles, S>(key, use, first, out.data(), out.size(),
-                                               [](std::size_t) {});
+  if constexpr (detail::kernels_elsewhere)
+    detail::kernels<S>().fill_uniform(&key, first, out.data(), out.size());
+  else
+    detail::own_fill_uniform(key, first, out);
 }
 
 }  // namespace tweedie

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "tweedie/tensor/kernel_table.hpp"
 #include "tweedie/tensor/load_store.hpp"
 #include "tweedie/tensor/packet.hpp"
 #include "tweedie/tensor/storage.hpp"
@@ -139,9 +140,8 @@ EIGEN_DONT_INLINE void weigh_few(S* const* outputs, const weighed_columns<S>& co
 
 inline constexpr std::size_t outputs_at_once = 3;
 
-// The loop for 1 to outputs_at_once outputs of so many columns, at least one.
 template <storage_scalar D, storage_scalar S>
-weigh_loop<D, S> weigh_loop_for(std::size_t outputs, std::size_t streams, std::size_t blocks) {
+weigh_loop<D, S> own_weigh_loop(std::size_t outputs, std::size_t streams, std::size_t blocks) {
   if constexpr (std::same_as<D, S>) {
     constexpr std::size_t most = 5;
     static constexpr weigh_loop<S, S> few[outputs_at_once][most] = {
@@ -154,6 +154,15 @@ weigh_loop<D, S> weigh_loop_for(std::size_t outputs, std::size_t streams, std::s
     if (blocks == 0 && streams <= most) return few[outputs - 1][streams - 1];
   }
   return outputs == 1 ? weigh_any<1, D, S> : outputs == 2 ? weigh_any<2, D, S> : weigh_any<3, D, S>;
+}
+
+// The loop for 1 to outputs_at_once outputs of so many columns, at least one.
+template <storage_scalar D, storage_scalar S>
+weigh_loop<D, S> weigh_loop_for(std::size_t outputs, std::size_t streams, std::size_t blocks) {
+  if constexpr (kernels_elsewhere && std::same_as<D, S>)
+    return reinterpret_cast<weigh_loop<D, S>>(kernels<S>().weigh_loop(outputs, streams, blocks));
+  else
+    return own_weigh_loop<D, S>(outputs, streams, blocks);
 }
 
 }  // namespace tweedie::detail

@@ -1,0 +1,1 @@
+#include "tweedie/compiled.hpp"

@@ -1,0 +1,1 @@
+#include "tweedie/interop/huggingface_compiled.hpp"
