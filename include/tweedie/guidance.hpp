@@ -6,6 +6,7 @@
 #include "tweedie/guidance/exact.hpp"
 #include "tweedie/guidance/frequency.hpp"
 #include "tweedie/guidance/guided_outputs.hpp"
+#include "tweedie/guidance/particles.hpp"
 #include "tweedie/guidance/projected.hpp"
 #include "tweedie/guidance/rule.hpp"
 #include "tweedie/guidance/several.hpp"

@@ -1,0 +1,151 @@
+// Sampling the law that guidance is said to sample, p(c|x)^w p(x): many particles with weights
+// (Feynman-Kac correctors, Skreta et al. 2025, "Feynman-Kac correctors in diffusion", proposition 3.1).
+//
+// Let p_v be proportional to p_v(x|c)^w p_v(x)^(1 - w) at every noise level v = sigma/alpha. Particles that
+// follow the reverse SDE with the guided score w s_c + (1 - w) s_u have these laws if their weights
+// grow by
+//
+//   d log W = w (w - 1)/2 |s_c - s_u|^2 d(v^2) = w (w - 1) |e_c - e_u|^2 d log v
+//
+// while v falls; e are noise predictions. Without weights, w = 0 or 1 aside, the law is another one
+// (guidance/exact.hpp). Where few particles carry the weight they are drawn again by it. Exact as steps
+// become short and particles many; the step to clean data weighs nothing.
+//
+//   guided_particles particles(w, network, items);       // a run with two branches, guided by w
+//   for (auto now = s.advance(); now != sampling_event::finished; now = s.advance())
+//     if (now == sampling_event::evaluate) {
+//       networks(s.input(), s.output(0), s.output(1));
+//       particles.observe(s.output(0), s.output(1), s.at());
+//     } else if (particles.reach(s.reached()); particles.effective_size() < 0.5 * items) {
+//       particles.resample(uniform(), s.state());
+//     }
+//
+// For samplers with one register, such as ddpm and ddim with eta = 1: what others remember of a
+// particle would stay behind.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "tweedie/program/network.hpp"
+#include "tweedie/tensor/gram.hpp"
+#include "tweedie/tensor/traits.hpp"
+
+namespace tweedie {
+
+/// Which particles go on, as often as they are listed: particle i about n W_i times, by one uniform
+/// number u in [0, 1) (systematic resampling, Kitagawa 1996). Weights need not sum to 1.
+/// \throws std::invalid_argument for weights that are negative, not finite or all 0, or u outside.
+inline std::vector<std::size_t> systematic_resampling(std::span<const double> weights, double u) {
+  constexpr const char* name = "systematic_resampling";
+  detail::require(u >= 0 && u < 1, name, "u", u, "valid: 0 <= u < 1");
+  double total = 0;
+  for (const double w : weights) {
+    detail::require(w >= 0 && std::isfinite(w), name, "weight", w, "valid: 0 <= weight < inf");
+    total += w;
+  }
+  detail::require(total > 0 && std::isfinite(total), name, "sum of weights", total,
+                  "valid: positive and finite");
+  std::vector<std::size_t> chosen;
+  const std::size_t n = weights.size();
+  double below = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    below += weights[i];
+    while (chosen.size() < n &&
+           (static_cast<double>(chosen.size()) + u) * total < below * static_cast<double>(n))
+      chosen.push_back(i);
+  }
+  while (chosen.size() < n) chosen.push_back(chosen.empty() ? 0 : chosen.back());
+  return chosen;
+}
+
+/// Weights of the items of a guided run.
+class guided_particles {
+ public:
+  /// \throws std::invalid_argument for w that is not finite or no items.
+  guided_particles(double w, network_description network, std::size_t items)
+      : w_(w), network_(std::move(network)), differences_(items, 0.0), log_weights_(items, 0.0) {
+    detail::require(std::isfinite(w), "guided_particles", "w", w, "valid: finite");
+    detail::require(items > 0, "guided_particles", "items", 0, "valid: at least 1");
+  }
+
+  /// Reads the outputs of the evaluation at `at`, both of the kind the network predicts.
+  /// \throws std::invalid_argument for other sizes, or where outputs determine no noise.
+  template <tensor_like Output>
+  void observe(const Output& unconditional, const Output& conditional, const node& at) {
+    using S = scalar_t<Output>;
+    constexpr const char* name = "guided_particles::observe";
+    const std::size_t size = traits_of<Output>::size(unconditional), items = log_weights_.size();
+    detail::require(size == traits_of<Output>::size(conditional) && size % items == 0, name, "size",
+                    static_cast<double>(size), "valid: of both outputs, a multiple of the items");
+    const double scale = network_.input_scale(at);
+    const plane_row row =
+        network_.prediction({at.time, {scale * at.level.alpha, scale * at.level.sigma}});
+    const double to_noise = noise_from(at.level, row).y;
+    detail::require(std::isfinite(to_noise), name, "alpha", at.level.alpha,
+                    "valid: levels at which outputs determine the noise");
+    const S* const rows[] = {traits_of<Output>::data(unconditional),
+                             traits_of<Output>::data(conditional)};
+    double g[9];
+    for (std::size_t i = 0; i < items; ++i) {
+      gram<S>(rows, i * (size / items), size / items, g);
+      differences_[i] = to_noise * to_noise * std::max(0.0, g[0] - 2 * g[1] + g[4]);
+    }
+    from_ = at;
+  }
+
+  /// The step from the observed level to `to` is done.
+  void reach(const node& to) {
+    if (!(to.level.sigma > 0) || !(from_.level.alpha > 0)) return;
+    const double fall = std::log(noise_level(from_.level) / noise_level(to.level));
+    for (std::size_t i = 0; i < log_weights_.size(); ++i)
+      log_weights_[i] += w_ * (w_ - 1) * differences_[i] * fall;
+  }
+
+  /// Weights that sum to 1.
+  std::vector<double> weights() const {
+    const double most = *std::max_element(log_weights_.begin(), log_weights_.end());
+    std::vector<double> out;
+    double total = 0;
+    for (const double l : log_weights_) total += out.emplace_back(std::exp(l - most));
+    for (double& v : out) v /= total;
+    return out;
+  }
+
+  /// 1/sum W^2: the number of equal particles that would be worth as much.
+  double effective_size() const {
+    double squares = 0;
+    for (const double v : weights()) squares += v * v;
+    return 1 / squares;
+  }
+
+  /// Draws particles by weight with one uniform number in [0, 1), moves the items of x accordingly,
+  /// and makes weights equal.
+  /// \throws std::invalid_argument for x of other items, or u outside [0, 1).
+  template <writable_tensor X>
+  void resample(double u, X&& x) {
+    detail::require(traits_of<X>::items(x) == log_weights_.size(), "guided_particles::resample",
+                    "items", static_cast<double>(traits_of<X>::items(x)),
+                    "valid: as many as at construction");
+    const auto to = elements(x);
+    const std::vector<scalar_t<X>> from(to.begin(), to.end());
+    const std::size_t length = from.size() / log_weights_.size();
+    const std::vector<std::size_t> chosen = systematic_resampling(weights(), u);
+    for (std::size_t i = 0; i < chosen.size(); ++i)
+      std::copy_n(from.data() + chosen[i] * length, length, to.data() + i * length);
+    std::fill(log_weights_.begin(), log_weights_.end(), 0.0);
+  }
+
+ private:
+  double w_;
+  network_description network_;
+  node from_{};
+  std::vector<double> differences_;  // |e_c - e_u|^2 of each item
+  std::vector<double> log_weights_;
+};
+
+}  // namespace tweedie
