@@ -4,6 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 #include <string>
+#include <variant>
 
 #include <Eigen/Core>
 
@@ -51,8 +52,12 @@ tensor copy(std::span<const double> v) { return {v.begin(), v.end()}; }
 tensor preview_of(const loaded_sampler& sampler, const huggingface::preview& p, const node& at,
                   const tensor& state, tensor clean, const tensor& output, std::size_t items,
                   const recorded_noise& noise) {
-  huggingface::estimate_transform transform{sampler.transform};
-  if (p.clean != 0) transform(std::span<double>(clean), items, at);
+  if (const auto* limits = std::get_if<huggingface::clip_range>(&sampler.transform))
+    for (double& v : clean) v = std::clamp(v, -limits->range, limits->range);
+  if (const auto* threshold = std::get_if<dynamic_threshold>(&sampler.transform)) {
+    dynamic_threshold copied = *threshold;
+    if (p.clean != 0) copied(std::span<double>(clean), items, at);
+  }
   state_output z;
   if (p.noise != 0) {
     const double c = sampler.network.input_scale(at);

@@ -33,7 +33,7 @@
 #include "tweedie/interop/huggingface/ddim.hpp"
 #include "tweedie/interop/huggingface/ddpm.hpp"
 #include "tweedie/interop/huggingface/dpm_solver.hpp"
-#include "tweedie/interop/huggingface/edm_dpm_solver.hpp"
+#include "tweedie/interop/huggingface/edm.hpp"
 #include "tweedie/interop/huggingface/euler.hpp"
 #include "tweedie/interop/huggingface/exponential_adams.hpp"
 #include "tweedie/interop/huggingface/flow_match.hpp"

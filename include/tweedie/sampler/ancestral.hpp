@@ -42,18 +42,23 @@ inline void require_noise_scale(const char* function, double noise_scale) {
 
 }  // namespace detail
 
+/// One Euler step down, renoised up.
+inline linear euler_ancestral_step(recorder& r, const linear& x, const leg& l, double eta = 1) {
+  const double alpha = l.to.level.alpha;
+  const double u = noise_level(l.from.level);
+  const auto [down, up] = ancestral_split(u, noise_level(l.to.level), eta);
+  const linear clean = r.evaluate(x, l.from).clean;
+  linear next = alpha * (clean + down / u * (x / l.from.level.alpha - clean));
+  if (up > 0) next += alpha * up * r.draw();
+  return next;
+}
+
 /// Euler ancestral over a grid of falling noise; the last step, to clean data, draws nothing.
 inline program euler_ancestral(const legs& steps, double eta = 1) {
   constexpr const char* name = "euler_ancestral";
   check_signal(name, steps);
-  return walk(name, steps, [&](recorder& r, const linear& x, const leg& l) {
-    const double alpha = l.to.level.alpha;
-    const double u = noise_level(l.from.level);
-    const auto [down, up] = ancestral_split(u, noise_level(l.to.level), eta);
-    const linear clean = r.evaluate(x, l.from).clean;
-    linear next = alpha * (clean + down / u * (x / l.from.level.alpha - clean));
-    if (up > 0) next += alpha * up * r.draw();
-    return next;
+  return walk(name, steps, [=](recorder& r, const linear& x, const leg& l) {
+    return euler_ancestral_step(r, x, l, eta);
   });
 }
 
@@ -82,8 +87,39 @@ struct sde_options {
   stage_noise noise = stage_noise::one_path;
 };
 
-/// `between(level)` makes the node of a noise level that is not in the grid. A step onto clean data
-/// is x' = D without noise.
+/// One step. `between(level)` makes the node of a noise level that is not in the grid.
+template <class NodeMaker>
+linear dpmpp_sde_step(recorder& r, const linear& x, const leg& l, const NodeMaker& between,
+                      const sde_options& options = {}) {
+  const signal_noise to = l.to.level;
+  const estimate e = r.evaluate(x, l.from);
+  if (to.sigma == 0) return to.alpha * e.clean;
+  const double u = chart_coordinate(noise_row, l.from.level);
+  const double v = noise_level(to);
+  const double s = u * std::pow(v / u, options.middle);
+  const linear y = x / l.from.level.alpha;
+  const auto stage = [&](double level, const linear& clean, const linear& z) {
+    const auto [down, up] = ancestral_split(u, level, options.eta);
+    return down / u * y + (1 - down / u) * clean + options.noise_scale * up * z;
+  };
+
+  linear z_s, z_v;
+  if (options.eta > 0 && options.noise == stage_noise::independent) {
+    z_s = r.draw({.from = u, .to = s});
+    z_v = r.draw({.from = u, .to = v});
+  } else if (options.eta > 0) {
+    z_s = r.draw({.from = u, .to = s});
+    z_v = std::sqrt((u - s) / (u - v)) * z_s +
+          std::sqrt((s - v) / (u - v)) * r.draw({.from = s, .to = v});
+  }
+  const node middle = between(s);
+  linear x_s = middle.level.alpha * stage(s, e.clean, z_s);
+  const linear clean_s = r.evaluate(x_s, middle).clean;
+  const double weight = 1 / (2 * options.middle);
+  return to.alpha * stage(v, (1 - weight) * e.clean + weight * clean_s, z_v);
+}
+
+/// A step onto clean data is x' = D without noise.
 /// \throws std::invalid_argument if the grid does not fall or an option is outside its range.
 template <class NodeMaker>
 program dpmpp_sde(const legs& steps, const NodeMaker& between, const sde_options& options = {}) {
@@ -91,38 +127,10 @@ program dpmpp_sde(const legs& steps, const NodeMaker& between, const sde_options
   detail::require(options.eta >= 0, name, "eta", options.eta, "valid: eta >= 0");
   detail::require_noise_scale(name, options.noise_scale);
   check_signal(name, steps);
-  const double r_middle = options.middle;
-  detail::require(r_middle > 0 && r_middle < 1, name, "middle", r_middle, "valid: 0 < middle < 1");
-  return walk(name, steps, [&](recorder& r, linear x, const leg& l) {
-    const signal_noise to = l.to.level;
-    const estimate e = r.evaluate(x, l.from);
-    if (to.sigma == 0) {
-      x = to.alpha * e.clean;
-      return x;
-    }
-    const double u = chart_coordinate(noise_row, l.from.level);
-    const double v = noise_level(to);
-    const double s = u * std::pow(v / u, r_middle);
-    const linear y = x / l.from.level.alpha;
-    const auto stage = [&](double level, const linear& clean, const linear& z) {
-      const auto [down, up] = ancestral_split(u, level, options.eta);
-      return down / u * y + (1 - down / u) * clean + options.noise_scale * up * z;
-    };
-
-    linear z_s, z_v;
-    if (options.eta > 0 && options.noise == stage_noise::independent) {
-      z_s = r.draw({.from = u, .to = s});
-      z_v = r.draw({.from = u, .to = v});
-    } else if (options.eta > 0) {
-      z_s = r.draw({.from = u, .to = s});
-      z_v = std::sqrt((u - s) / (u - v)) * z_s +
-            std::sqrt((s - v) / (u - v)) * r.draw({.from = s, .to = v});
-    }
-    const node middle = between(s);
-    linear x_s = middle.level.alpha * stage(s, e.clean, z_s);
-    const linear clean_s = r.evaluate(x_s, middle).clean;
-    const double weight = 1 / (2 * r_middle);
-    return to.alpha * stage(v, (1 - weight) * e.clean + weight * clean_s, z_v);
+  detail::require(options.middle > 0 && options.middle < 1, name, "middle", options.middle,
+                  "valid: 0 < middle < 1");
+  return walk(name, steps, [&](recorder& r, const linear& x, const leg& l) {
+    return dpmpp_sde_step(r, x, l, between, options);
   });
 }
 

@@ -20,25 +20,29 @@ namespace tweedie {
 // does not exist there. N steps ending in clean data: 2N - 1 evaluations. alpha > 0 is required:
 // with no signal there is no noise level.
 
+/// One step.
+inline linear heun_step(recorder& r, const linear& x, const leg& l) {
+  const auto [alpha, sigma] = l.from.level;
+  const auto [alpha_s, sigma_s] = l.to.level;
+  const double u = sigma / alpha;
+  const double u_s = sigma_s / alpha_s;
+  const double ratio = u_s / u;
+  const linear clean = r.evaluate(x, l.from).clean;
+  linear next = alpha_s * (ratio / alpha * x + (1 - ratio) * clean);
+  if (u_s > 0) {
+    linear predicted = next;  // the stored tensor; `next` stays the formula
+    const linear clean_s = r.evaluate(predicted, l.to).clean;
+    const linear slope = (x / alpha - clean) / u;
+    const linear slope_s = (next / alpha_s - clean_s) / u_s;
+    next = alpha_s * (x / alpha + (u_s - u) / 2 * (slope + slope_s));
+  }
+  return next;
+}
+
+/// \throws std::invalid_argument if the grid does not fall or starts from pure noise.
 inline program heun(const legs& steps) {
   check_signal("heun", steps);
-  return walk("heun", steps, [&](recorder& r, linear x, const leg& l) {
-    const auto [alpha, sigma] = l.from.level;
-    const auto [alpha_s, sigma_s] = l.to.level;
-    const double u = sigma / alpha;
-    const double u_s = sigma_s / alpha_s;
-    const double ratio = u_s / u;
-    const linear clean = r.evaluate(x, l.from).clean;
-    linear next = alpha_s * (ratio / alpha * x + (1 - ratio) * clean);
-    if (u_s > 0) {
-      linear predicted = next;  // the stored tensor; `next` stays the formula
-      const linear clean_s = r.evaluate(predicted, l.to).clean;
-      const linear slope = (x / alpha - clean) / u;
-      const linear slope_s = (next / alpha_s - clean_s) / u_s;
-      next = alpha_s * (x / alpha + (u_s - u) / 2 * (slope + slope_s));
-    }
-    return next;
-  });
+  return walk("heun", steps, heun_step);
 }
 
 // Heun++ ("heunpp2" of ComfyUI and of the web UI samplers): up to three slopes along two Euler

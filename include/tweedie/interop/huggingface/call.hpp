@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tweedie/grid/grid.hpp"
 #include "tweedie/interop/huggingface/loaded_sampler.hpp"
 
 namespace tweedie::huggingface {
@@ -50,6 +51,19 @@ inline std::vector<double> remaining(const config& c, const std::vector<double>&
     c.fail("begin_index", std::to_string(begin_index) + "; valid: below the number of steps, " +
                               std::to_string(timesteps.size()));
   return {timesteps.begin() + begin_index, timesteps.end()};
+}
+
+/// Nodes of listed timesteps and levels from step `begin_index` on, the last one at the level that
+/// follows, told at time `end`.
+template <class Level>
+grid listed_nodes(const config& c, const request& how, const std::vector<double>& timesteps,
+                  const std::vector<double>& levels, double end, const Level& level_of) {
+  remaining(c, timesteps, how.begin_index);
+  grid nodes;
+  for (auto i = static_cast<std::size_t>(how.begin_index); i < timesteps.size(); ++i)
+    nodes.push_back({timesteps[i], level_of(levels[i])});
+  nodes.push_back({end, level_of(levels[timesteps.size()])});
+  return nodes;
 }
 
 }  // namespace tweedie::huggingface

@@ -15,47 +15,6 @@
 
 namespace tweedie::huggingface {
 
-/// The level that follows the last listed one: final_sigmas_type.
-inline double read_final_level(const config& c, const std::vector<double>& table) {
-  return c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero" ? 0 : table.front();
-}
-
-/// Timesteps and levels of DPMSolverMultistep.
-inline level_list multistep_levels(const config& c, const alpha_bar_table& table,
-                                   const request& how) {
-  const spacing_switches s = read_switches(c, true);
-  const auto custom = read_custom_timesteps(how, s);
-  const int steps = custom ? static_cast<int>(custom->size()) : read_steps(c, how);
-  const int last = table.steps() - clipped_entries(c, table);
-  const bool cosine = c.text("beta_schedule", "linear", table_schedules) == "squaredcos_cap_v2";
-
-  level_list out;
-  out.timesteps = spaced_timesteps(c, table.steps(), last, steps);
-  if (custom) out.timesteps = *custom;
-  const std::vector<double> all = table.noise_levels();
-  place_levels(out, c, s, all, steps, read_flow_shift(c, how), !cosine);
-  out.timesteps = truncated(std::move(out.timesteps));
-  out.sigmas.push_back(read_final_level(c, all));
-  return out;
-}
-
-/// Timesteps and levels of DPMSolverSinglestep: linspace only.
-inline level_list singlestep_levels(const config& c, const alpha_bar_table& table,
-                                    const request& how) {
-  const spacing_switches s = read_switches(c);
-  const auto custom = read_custom_timesteps(how, s);
-  const int steps = custom ? static_cast<int>(custom->size()) : read_steps(c, how);
-  const int last = table.steps() - clipped_entries(c, table);
-
-  level_list out;
-  out.timesteps = custom ? *custom : linspace_but_first(last, steps);
-  const std::vector<double> all = table.noise_levels();
-  place_levels(out, c, s, all, steps, read_flow_shift(c, how), true);
-  out.timesteps = truncated(std::move(out.timesteps));
-  out.sigmas.push_back(read_final_level(c, all));
-  return out;
-}
-
 /// Timesteps and levels of the inverse scheduler: from data to noise. Repeated timesteps are dropped,
 /// their levels are not, so that later steps use earlier levels.
 inline level_list inverse_levels(const config& c, const alpha_bar_table& table,
@@ -72,14 +31,12 @@ inline level_list inverse_levels(const config& c, const alpha_bar_table& table,
   if (spacing == "trailing") {
     out.timesteps =
         reversed(numpy_trailing_timesteps(noisiest + 1, static_cast<double>(train_steps) / steps));
+  } else if (spacing == "linspace") {
+    out.timesteps = mapped(linspace(0, noisiest, steps + 1), round_half_even);
+    out.timesteps.pop_back();
   } else {
     const int stride = (noisiest + 1) / (steps + 1);
-    out.timesteps = linspace(0, noisiest, steps + 1);
-    for (int k = 0; k <= steps; ++k) {
-      double& t = out.timesteps[static_cast<std::size_t>(k)];
-      t = spacing == "linspace" ? round_half_even(t) : k * stride + offset;
-    }
-    out.timesteps.pop_back();
+    for (int k = 0; k < steps; ++k) out.timesteps.push_back(k * stride + offset);
   }
   if (noisiest < 0 && !s.any())
     c.refuse("lambda_min_clipped", "below the half log-SNR of some timestep");
@@ -93,7 +50,7 @@ inline level_list inverse_levels(const config& c, const alpha_bar_table& table,
   std::vector<double> unique;
   for (const double t : out.timesteps)
     if (std::find(unique.begin(), unique.end(), t) == unique.end()) unique.push_back(t);
-  out.timesteps = truncated(std::move(unique));
+  out.timesteps = truncated(unique);
   return out;
 }
 
@@ -127,15 +84,29 @@ inline multistep_model model_of(const dpm_solver_kind& kind, const clean_transfo
   return model;
 }
 
-/// Orders of the multistep classes from step `first` of `steps` on: they ramp up to at most three;
-/// the last step is first order where `first_order_end` says so, and fewer than 15 steps end with
-/// orders 2, 1 where `lower_order_final` is set.
-inline std::vector<int> lowered_orders(int steps, int first, int order, bool lower_order_final,
-                                       bool first_order_end) {
-  const bool few = lower_order_final && steps < 15;
+/// The options that ask for zero noise at the end of a method that cannot reach it.
+inline void refuse_zero_end(const config& c, const dpm_solver_kind& kind) {
+  if (kind.noise_form && ends_at_zero(c))
+    c.refuse("final_sigmas_type", "sigma_min where algorithm_type is dpmsolver or sde-dpmsolver");
+}
+
+/// Reads solver_order.
+inline int read_solver_order(const config& c) {
+  const int order = c.integer("solver_order", 2);
+  if (order < 1) c.refuse("solver_order", "1, 2, 3; more means 3");
+  return order;
+}
+
+/// Orders of the multistep classes from begin_index on: they ramp up to at most three; the last step
+/// is first order where `first_order_end` says so, and fewer than 15 steps end with orders 2, 1 where
+/// lower_order_final is set.
+inline std::vector<int> read_orders(const config& c, const request& how, int steps,
+                                    bool first_order_end) {
+  const int order = read_solver_order(c);
+  const bool few = c.flag("lower_order_final", true) && steps < 15;
   std::vector<int> orders;
-  for (int i = first; i < steps; ++i) {
-    int now = std::min({order, i - first + 1, 3});
+  for (int i = how.begin_index; i < steps; ++i) {
+    int now = std::min({order, i - how.begin_index + 1, 3});
     if (i == steps - 1 && (few || first_order_end)) now = 1;
     if (i == steps - 2 && few) now = std::min(now, 2);
     orders.push_back(now);
@@ -143,33 +114,27 @@ inline std::vector<int> lowered_orders(int steps, int first, int order, bool low
   return orders;
 }
 
-inline int read_solver_order(const config& c) {
-  const int order = c.integer("solver_order", 2);
-  if (order < 1) c.refuse("solver_order", "1, 2, 3; more means 3");
-  return order;
-}
-
-inline void refuse_zero_end(const config& c, const dpm_solver_kind& kind) {
-  if (kind.noise_form && c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero")
-    c.refuse("final_sigmas_type", "sigma_min where algorithm_type is dpmsolver or sde-dpmsolver");
+/// Plans the multistep classes.
+inline loaded_sampler load_multistep(const config& c, const request& how, const level_list& levels,
+                                     const dpm_solver_kind& kind, bool ends_at_order_one) {
+  c.without_effect({"variance_type"});
+  const bool first_order_end = c.flag("euler_at_final", false) || ends_at_order_one;
+  loaded_sampler out = without_plan(c, how, levels, kind.noise_form);
+  out.plan = multistep(levels.nodes(c, how), read_orders(c, how, levels.steps(), first_order_end),
+                       model_of(kind, out.transform));
+  return out;
 }
 
 inline loaded_sampler load_dpm_solver_multistep(const config& c, const request& how) {
   const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::nearly);
-  const level_list levels = multistep_levels(c, table, how);
+  const bool cosine = c.text("beta_schedule", "linear", table_schedules) == "squaredcos_cap_v2";
+  const level_list levels = read_levels(
+      c, how, table,
+      {.shift = read_flow_shift(c, how), .lu = true, .custom = true, .rounded = !cosine});
   const dpm_solver_kind kind = read_dpm_solver_kind(
       c, {"dpmsolver", "dpmsolver++", "sde-dpmsolver", "sde-dpmsolver++", "deis"});
   refuse_zero_end(c, kind);
-  const bool first_order_end = c.flag("euler_at_final", false) || levels.sigmas.back() == 0;
-  c.without_effect({"variance_type"});
-
-  loaded_sampler out = without_plan(c, how, levels, kind.noise_form);
-  out.plan = multistep(
-      levels.nodes(c, how.begin_index),
-      lowered_orders(static_cast<int>(levels.steps()), how.begin_index, read_solver_order(c),
-                     c.flag("lower_order_final", true), first_order_end),
-      model_of(kind, out.transform));
-  return out;
+  return load_multistep(c, how, levels, kind, levels.sigmas.back() == 0);
 }
 
 inline loaded_sampler load_dpm_solver_multistep_inverse(const config& c, const request& how) {
@@ -177,16 +142,7 @@ inline loaded_sampler load_dpm_solver_multistep_inverse(const config& c, const r
   const level_list levels = inverse_levels(c, table, how);
   const dpm_solver_kind kind = read_dpm_solver_kind(
       c, {"dpmsolver", "dpmsolver++", "sde-dpmsolver", "sde-dpmsolver++", "deis"});
-  const bool first_order_end = c.flag("euler_at_final", false);
-  c.without_effect({"variance_type"});
-
-  loaded_sampler out = without_plan(c, how, levels, kind.noise_form);
-  out.plan = multistep(
-      levels.nodes(c, how.begin_index),
-      lowered_orders(static_cast<int>(levels.steps()), how.begin_index, read_solver_order(c),
-                     c.flag("lower_order_final", true), first_order_end),
-      model_of(kind, out.transform));
-  return out;
+  return load_multistep(c, how, levels, kind, false);
 }
 
 /// Orders of a singlestep run: blocks 1 ... order, cut or lowered at the end.
@@ -195,17 +151,15 @@ inline std::vector<int> singlestep_orders(int steps, int order, bool lower_order
   if (steps % order != 0 || zero_end) lower_order_final = true;
   std::vector<int> orders;
   for (int i = 0; i < steps; ++i) orders.push_back(i % order + 1);
-  if (lower_order_final && order > 1 && steps % order == 0) {
-    // The last whole block is broken up: 1 2 1 instead of 1 2 3, 1 1 instead of 1 2.
-    orders.back() = 1;
-  }
-  if (zero_end) orders.back() = 1;
+  // The last whole block is broken up: 1 2 1 instead of 1 2 3, 1 1 instead of 1 2.
+  if (zero_end || (lower_order_final && order > 1 && steps % order == 0)) orders.back() = 1;
   return orders;
 }
 
 inline loaded_sampler load_dpm_solver_singlestep(const config& c, const request& how) {
   const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::unsupported);
-  const level_list levels = singlestep_levels(c, table, how);
+  const level_list levels = read_levels(
+      c, how, table, {.shift = read_flow_shift(c, how), .custom = true, .spaced = false});
   const dpm_solver_kind kind =
       read_dpm_solver_kind(c, {"dpmsolver", "dpmsolver++", "sde-dpmsolver++", "deis"});
   refuse_zero_end(c, kind);
@@ -214,11 +168,10 @@ inline loaded_sampler load_dpm_solver_singlestep(const config& c, const request&
   c.without_effect({"variance_type"});
 
   loaded_sampler out = without_plan(c, how, levels, kind.noise_form);
-  const std::vector<int> orders =
-      singlestep_orders(static_cast<int>(levels.steps()), order, c.flag("lower_order_final", false),
-                        levels.sigmas.back() == 0);
+  const std::vector<int> orders = singlestep_orders(
+      levels.steps(), order, c.flag("lower_order_final", false), levels.sigmas.back() == 0);
   out.tables["order_list"].assign(orders.begin(), orders.end());
-  const grid nodes = levels.nodes(c, how.begin_index);
+  const grid nodes = levels.nodes(c, how);
   out.plan = singlestep(nodes, std::span(orders).subspan(static_cast<std::size_t>(how.begin_index)),
                         model_of(kind, out.transform),
                         kind.midpoint     ? singlestep_third::newest_slope

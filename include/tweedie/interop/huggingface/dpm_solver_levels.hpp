@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <variant>
@@ -26,7 +27,7 @@ struct level_list {
   std::vector<double> sigmas;
   bool flow = false;
 
-  std::size_t steps() const { return timesteps.size(); }
+  int steps() const { return static_cast<int>(timesteps.size()); }
 
   signal_noise level(double sigma) const {
     tweedie::detail::require(
@@ -37,14 +38,10 @@ struct level_list {
     return {alpha, sigma * alpha};
   }
 
-  /// Nodes from step `first` on; the last one is what the last step reaches.
-  grid nodes(const config& c, int first) const {
-    remaining(c, timesteps, first);
-    grid out;
-    for (auto i = static_cast<std::size_t>(first); i < steps(); ++i)
-      out.push_back({timesteps[i], level(sigmas[i])});
-    out.push_back({sigmas[steps()] == 0 ? -1.0 : 0.0, level(sigmas[steps()])});
-    return out;
+  /// Nodes of the steps from begin_index on.
+  grid nodes(const config& c, const request& how) const {
+    return listed_nodes(c, how, timesteps, sigmas, sigmas[timesteps.size()] == 0 ? -1 : 0,
+                        [&](double sigma) { return level(sigma); });
   }
 
   /// "add_noise" before the first step of a run that skips `first` steps.
@@ -94,7 +91,8 @@ inline int clipped_entries(const config& c, const alpha_bar_table& table) {
 struct spacing_switches {
   bool karras = false, exponential = false, beta = false, lu = false, flow = false;
 
-  bool any() const { return karras || exponential || beta || lu || flow; }
+  bool respace() const { return karras || exponential || beta || lu; }
+  bool any() const { return respace() || flow; }
 };
 
 inline spacing_switches read_switches(const config& c, bool knows_lu = false) {
@@ -128,36 +126,26 @@ inline std::vector<double> respaced_levels(const config& c, const spacing_switch
 /// Timesteps of respaced levels, rounded or not.
 inline std::vector<double> respaced_timesteps(const std::vector<double>& levels,
                                               const std::vector<double>& table, bool rounded) {
-  std::vector<double> logarithms, t;
-  for (const double v : table) logarithms.push_back(std::log(v));
-  for (const double v : levels) {
+  const std::vector<double> logarithms = mapped(table, [](double v) { return std::log(v); });
+  return mapped(levels, [&](double v) {
     const double time = time_of_level(v, logarithms);
-    t.push_back(rounded ? round_half_even(time) : time);
-  }
-  return t;
+    return rounded ? round_half_even(time) : time;
+  });
 }
 
-/// shift s / (1 + (shift - 1) s) of evenly spaced s, from 1 - 1/T down, 0 left out.
+/// shift s / (1 + (shift - 1) s).
+inline double shifted(double s, double shift) { return shift * s / (1 + (shift - 1) * s); }
+
+/// Shifted even spacing from 1 - 1/T down, 0 left out.
 inline std::vector<double> flow_levels(double shift, int train_steps, int steps) {
-  std::vector<double> levels;
-  for (const double alpha : linspace(1, 1.0 / train_steps, steps + 1)) {
-    const double s = 1 - alpha;
-    levels.push_back(shift * s / (1 + (shift - 1) * s));
-  }
-  levels.erase(levels.begin());
-  return reversed(levels);
-}
-
-inline std::vector<double> flow_timesteps(const std::vector<double>& levels, int train_steps) {
-  std::vector<double> t;
-  for (const double s : levels) t.push_back(s * train_steps);
-  return t;
+  std::vector<double> levels = reversed(linspace(1, 1.0 / train_steps, steps + 1));
+  levels.pop_back();
+  return mapped(levels, [=](double alpha) { return shifted(1 - alpha, shift); });
 }
 
 /// Cut to integers, as the reference stores timesteps.
-inline std::vector<double> truncated(std::vector<double> timesteps) {
-  for (double& t : timesteps) t = std::trunc(t);
-  return timesteps;
+inline std::vector<double> truncated(const std::vector<double>& timesteps) {
+  return mapped(timesteps, [](double t) { return std::trunc(t); });
 }
 
 /// Gives `list` the levels of its timesteps or, where a spacing is switched on, `steps` levels
@@ -166,28 +154,22 @@ inline std::vector<double> truncated(std::vector<double> timesteps) {
 inline void place_levels(level_list& list, const config& c, const spacing_switches& s,
                          const std::vector<double>& table, int steps, double shift, bool rounded) {
   const std::vector<double> rising = table.front() < table.back() ? table : reversed(table);
+  const int train_steps = static_cast<int>(table.size());
   list.flow = s.flow;
-  if (s.karras || s.lu || s.exponential || s.beta) {
+  if (s.respace()) {
     list.sigmas = respaced_levels(c, s, table, steps);
     list.timesteps = respaced_timesteps(list.sigmas, rising, rounded && (s.karras || s.lu));
   } else if (s.flow) {
-    const int train_steps = static_cast<int>(table.size());
     list.sigmas = flow_levels(shift, train_steps, steps);
-    list.timesteps = flow_timesteps(list.sigmas, train_steps);
+    list.timesteps = mapped(list.sigmas, [=](double v) { return v * train_steps; });
   } else {
-    for (const double t : list.timesteps) list.sigmas.push_back(interpolate(t, rising));
+    list.sigmas = mapped(list.timesteps, [&](double t) { return interpolate(t, rising); });
   }
 }
 
-/// timesteps given to set_timesteps: instead of a number of steps and of switched spacings.
-inline std::optional<std::vector<double>> read_custom_timesteps(const request& how,
-                                                                const spacing_switches& s) {
-  auto custom = how.set_timesteps.numbers("timesteps");
-  if (custom && (how.num_inference_steps || s.karras || s.exponential || s.beta || s.lu))
-    how.set_timesteps.refuse("timesteps", "only without num_inference_steps and use_*_sigmas");
-  if (custom && custom->empty()) how.set_timesteps.refuse("timesteps", "at least one timestep");
-  if (custom) custom = truncated(std::move(*custom));
-  return custom;
+/// Reads final_sigmas_type: whether a run ends at level 0 or at the lowest of its levels.
+inline bool ends_at_zero(const config& c) {
+  return c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero";
 }
 
 /// flow_shift, or exp(mu) where set_timesteps is given mu.
@@ -200,6 +182,39 @@ inline double read_flow_shift(const config& c, const request& how) {
   if (!dynamic || c.text("time_shift_type", "exponential", {"exponential"}) != "exponential")
     how.set_timesteps.refuse("mu", "only with use_dynamic_shifting = true");
   return std::exp(*mu);
+}
+
+/// What differs between the classes.
+struct level_rules {
+  double shift = 1;       ///< of flow levels
+  bool lu = false;        ///< knows use_lu_lambdas
+  bool custom = false;    ///< set_timesteps takes a list of timesteps
+  bool spaced = true;     ///< knows timestep_spacing; else linspace
+  bool clips = true;      ///< knows lambda_min_clipped
+  bool rounded = true;    ///< timesteps of Karras levels are rounded
+  bool reads_end = true;  ///< knows final_sigmas_type; else respaced levels end with the last one
+                          ///< twice, others with the level of timestep 0
+};
+
+/// Timesteps and levels of a class whose runs fall: custom timesteps or num_inference_steps, then the
+/// use_*_sigmas switches.
+inline level_list read_levels(const config& c, const request& how, const alpha_bar_table& table,
+                              const level_rules& rules) {
+  const spacing_switches s = read_switches(c, rules.lu);
+  const auto custom = rules.custom ? read_list(how, "timesteps", false) : std::nullopt;
+  if (custom && s.respace()) how.set_timesteps.refuse("timesteps", "only without use_*_sigmas");
+  const int steps = custom ? static_cast<int>(custom->size()) : read_steps(c, how);
+  const int last = table.steps() - (rules.clips ? clipped_entries(c, table) : 0);
+  level_list out;
+  out.timesteps = rules.spaced ? spaced_timesteps(c, table.steps(), last, steps)
+                               : linspace_but_first(last, steps);
+  if (custom) out.timesteps = truncated(*custom);
+  const std::vector<double> all = table.noise_levels();
+  place_levels(out, c, s, all, steps, rules.shift, rules.rounded);
+  out.timesteps = truncated(out.timesteps);
+  const double lowest = s.any() && !rules.reads_end ? out.sigmas.back() : all.front();
+  out.sigmas.push_back(rules.reads_end && ends_at_zero(c) ? 0 : lowest);
+  return out;
 }
 
 // ---- network -----------------------------------------------------------------------------------
@@ -219,25 +234,23 @@ inline plane_row row_of_noise(signal_noise level, double cx, double cy) {
 
 /// prediction_type. v_prediction means x0 = alpha x - sigma y (or z = alpha y + sigma x) and
 /// flow_prediction x0 = x - s y with the listed level s, whatever (alpha, sigma) are.
-inline network_description read_dpm_solver_prediction(const config& c, bool noise_form, bool flow) {
-  const std::string kind =
-      noise_form ? c.text("prediction_type", "epsilon", {"epsilon", "sample", "v_prediction"})
-                 : c.text("prediction_type", "epsilon",
-                          {"epsilon", "sample", "v_prediction", "flow_prediction"});
+inline network_description read_dpm_solver_prediction(const config& c, bool noise_form, bool flow,
+                                                      const char* otherwise = "epsilon") {
+  const std::string kind = c.text("prediction_type", otherwise,
+                                  {"epsilon", "sample", "v_prediction", "flow_prediction"});
   network_description network;
   if (kind == "sample") network.prediction = predicts_sample;
-  if (kind == "v_prediction" && noise_form)
-    network.prediction = [](const node& n) {
-      return row_of_noise(n.level, n.level.sigma, n.level.alpha);
+  if (kind == "v_prediction")
+    network.prediction = [noise_form](const node& n) {
+      const auto [alpha, sigma] = n.level;
+      return noise_form ? row_of_noise(n.level, sigma, alpha)
+                        : row_of_sample(n.level, alpha, -sigma);
     };
-  if (kind == "v_prediction" && !noise_form)
-    network.prediction = [](const node& n) {
-      return row_of_sample(n.level, n.level.alpha, -n.level.sigma);
-    };
-  if (kind == "flow_prediction")
-    network.prediction = [flow](const node& n) {
-      return row_of_sample(n.level, 1, flow ? -n.level.sigma : -noise_level(n.level));
-    };
+  if (kind != "flow_prediction") return network;
+  if (noise_form) c.refuse("prediction_type", "epsilon, sample or v_prediction in noise form");
+  network.prediction = [flow](const node& n) {
+    return row_of_sample(n.level, 1, flow ? -n.level.sigma : -noise_level(n.level));
+  };
   return network;
 }
 

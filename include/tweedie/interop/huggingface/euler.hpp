@@ -1,4 +1,4 @@
-// EulerDiscreteScheduler, EulerAncestralDiscreteScheduler and EDMEulerScheduler.
+// EulerDiscreteScheduler and EulerAncestralDiscreteScheduler.
 //
 // The reference adds churn after the network was asked, so that the estimate does not see it
 // (late_churn_euler); with v predictions EulerDiscrete converts at the level without churn. Both
@@ -50,23 +50,47 @@ void plan_late_churn(const grid& nodes, const churn& noise, const Conversion& es
   }
 }
 
-/// N timesteps and levels from custom noise levels, the last of which is where the run ends.
+/// Custom noise levels, the last of which is where the run ends.
 inline noise_level_list custom_levels(const config& c, const request& how,
                                       const alpha_bar_table& table,
                                       const std::vector<double>& sigmas) {
-  if (how.num_inference_steps || how.set_timesteps.has("timesteps"))
+  if (how.set_timesteps.has("timesteps"))
     how.set_timesteps.refuse("sigmas", "without num_inference_steps and timesteps");
-  if (sigmas.size() < 2) how.set_timesteps.refuse("sigmas", "at least two levels");
-  noise_level_list out;
-  out.table = table.noise_levels();
-  for (const double level : out.table) out.table_logarithms.push_back(std::log(level));
-  out.levels.assign(sigmas.begin(), sigmas.end() - 1);
-  for (const double level : out.levels) out.timesteps.push_back(out.time_of(level));
-  out.reaches_noise = read_spacing_name(c) != "leading";
+  noise_level_list out(c, table);
+  out.levels = sigmas;
+  for (std::size_t i = 0; i + 1 < sigmas.size(); ++i)
+    out.timesteps.push_back(out.time_of(sigmas[i]));
   read_switches(c);
   c.without_effect(
       {"steps_offset", "sigma_min", "sigma_max", "interpolation_type", "final_sigmas_type"});
   return out;
+}
+
+/// Levels of EulerDiscrete; out.sigmas are those it lists.
+inline noise_level_list euler_levels(const config& c, const request& how,
+                                     const alpha_bar_table& table, bool continuous,
+                                     loaded_sampler& out) {
+  if (const auto sigmas = read_list(how, "sigmas", false, 2)) {
+    out.sigmas = *sigmas;
+    return custom_levels(c, how, table, *sigmas);
+  }
+  if (continuous && how.set_timesteps.has("timesteps"))
+    how.set_timesteps.refuse("timesteps", "not together with continuous v_prediction");
+  const bool log_linear =
+      c.text("interpolation_type", "linear", {"linear", "log_linear"}) == "log_linear";
+  noise_level_list list =
+      read_noise_levels(c, how, table, {.custom_timesteps = true, .spans_table = log_linear});
+  list.levels.back() = ends_at_zero(c) ? 0 : list.table.front();
+  c.without_effect({"sigma_min", "sigma_max"});
+  out.sigmas = list.levels;
+  if (log_linear && !read_switches(c).any()) {
+    // One level more than there are steps: the run stops at the lowest of the table.
+    const int steps = how.num_inference_steps.value_or(static_cast<int>(list.steps()));
+    out.sigmas = geometric_levels(list.table.back(), list.table.front(), steps + 1);
+    out.sigmas.push_back(list.levels.back());
+    list.levels = out.sigmas;
+  }
+  return list;
 }
 
 inline loaded_sampler load_euler_discrete(const config& c, const request& how) {
@@ -78,57 +102,25 @@ inline loaded_sampler load_euler_discrete(const config& c, const request& how) {
       kind == "v_prediction";
 
   loaded_sampler out;
-  noise_level_list list;
-  double last = 0;
-  if (const auto sigmas = how.set_timesteps.numbers("sigmas")) {
-    list = custom_levels(c, how, table, *sigmas);
-    last = sigmas->back();
-    out.sigmas = *sigmas;
-  } else {
-    if (continuous && how.set_timesteps.has("timesteps"))
-      how.set_timesteps.refuse("timesteps", "not together with continuous v_prediction");
-    const std::string interpolation =
-        c.text("interpolation_type", "linear", {"linear", "log_linear"});
-    list = read_noise_levels(
-        c, how, table, {.custom_timesteps = true, .spans_table = interpolation == "log_linear"});
-    last = c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero"
-               ? 0
-               : list.table.front();
-    c.without_effect({"sigma_min", "sigma_max"});
-    out.sigmas = list.levels;
-    if (interpolation == "log_linear" && !read_switches(c).any()) {
-      // One level more than there are steps: the run stops at the lowest of the table.
-      const int steps =
-          how.num_inference_steps ? *how.num_inference_steps : static_cast<int>(list.steps());
-      out.sigmas = geometric_levels(list.table.back(), list.table.front(), steps + 1);
-      list.levels = out.sigmas;
-    }
-    out.sigmas.push_back(last);
-    last = out.sigmas[list.steps()];
-    list.levels.resize(list.steps());
-  }
+  noise_level_list list = euler_levels(c, how, table, continuous, out);
   if (continuous)
     for (std::size_t i = 0; i < list.steps(); ++i)
       list.timesteps[i] = 0.25 * std::log(out.sigmas[i]);
   out.timesteps = list.timesteps;
 
-  const grid nodes = list.nodes(c, how.begin_index, last);
+  const grid nodes = list.nodes(c, how);
   const churn noise = read_churn(how, out.sigmas.size() - 1, nodes.size() - 1);
   const bool falls = std::adjacent_find(out.sigmas.begin(), out.sigmas.end(),
                                         std::less_equal<>()) == out.sigmas.end();
-  const bool plain = noise.amount == 0 && falls;
-  if (!plain) {
-    plan_late_churn(
-        nodes, noise,
-        [kind](double u, double v) -> state_output {
-          if (kind == "epsilon") return {1, -v};
-          if (kind == "v_prediction") return {1 / (u * u + 1), -u / std::sqrt(u * u + 1)};
-          return {0, 1};
-        },
-        out);
-  } else {
+  const auto estimate_from = [kind](double u, double v) -> state_output {
+    if (kind == "epsilon") return {1, -v};
+    if (kind == "v_prediction") return {1 / (u * u + 1), -u / std::sqrt(u * u + 1)};
+    return {0, 1};
+  };
+  if (noise.amount == 0 && falls)
     out.plan = euler(nodes);
-  }
+  else
+    plan_late_churn(nodes, noise, estimate_from, out);
   finish_noise_levels(c, how, list, {"epsilon", "sample", "original_sample", "v_prediction"}, out);
   if (kind == "original_sample") out.network.prediction = predicts_sample;
   return out;
@@ -140,68 +132,12 @@ inline loaded_sampler load_euler_ancestral(const config& c, const request& how) 
   loaded_sampler out;
   out.timesteps = list.timesteps;
   out.sigmas = list.levels;
-  out.sigmas.push_back(0);
-  out.plan = plan_with_repeats(
-      list.nodes(c, how.begin_index), [](const grid& g) { return euler_ancestral(g); },
-      [](const node& from) {
-        return idle_step{{from}, 1};
-      });
+  const auto step = [](recorder& r, const linear& x, const leg& l) {
+    return euler_ancestral_step(r, x, l);
+  };
+  out.plan = walk_with_repeats(list, list.nodes(c, how), 1, 1, step);
   out.plan.draws.emplace_back();  // the last step draws noise and multiplies it by zero
   finish_noise_levels(c, how, list, {"epsilon", "v_prediction"}, out);
-  return out;
-}
-
-inline loaded_sampler load_edm_euler(const config& c, const request& how) {
-  const auto [low, high] = read_sigma_range(c, 0.002, 80);
-  const double data = c.number("sigma_data", 0.5);
-  const double rho = c.number("rho", 7);
-  if (!(data > 0)) c.refuse("sigma_data", "sigma_data > 0");
-  c.without_effect({"num_train_timesteps"});
-  const std::string kind = c.text("prediction_type", "epsilon", {"epsilon", "v_prediction"});
-  const bool karras = c.text("sigma_schedule", "karras", {"karras", "exponential"}) == "karras";
-
-  loaded_sampler out;
-  const auto ramp = how.set_timesteps.numbers("sigmas");
-  const int steps = ramp ? static_cast<int>(ramp->size()) : read_steps(c, how);
-  if (!karras) {
-    out.sigmas = reversed(geometric_levels(low, high, steps));
-  } else {
-    for (const double r : ramp ? *ramp : linspace(0, 1, steps))
-      out.sigmas.push_back(std::pow(
-          std::pow(high, 1 / rho) + r * (std::pow(low, 1 / rho) - std::pow(high, 1 / rho)), rho));
-  }
-  for (const double s : out.sigmas) out.timesteps.push_back(0.25 * std::log(s));
-  const bool to_zero = c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero";
-  out.sigmas.push_back(to_zero ? 0 : out.sigmas.back());
-
-  remaining(c, out.timesteps, how.begin_index);
-  grid nodes;
-  for (auto i = static_cast<std::size_t>(how.begin_index); i < out.timesteps.size(); ++i)
-    nodes.push_back({out.timesteps[i], variance_exploding(out.sigmas[i])});
-  nodes.push_back({nodes.back().time, variance_exploding(out.sigmas.back())});
-
-  // F of Karras et al. 2022, eq. 7; with "v_prediction" the output has the opposite sign.
-  const double sign = kind == "epsilon" ? 1 : -1;
-  const auto estimate_from = [data, sign](double, double v) -> state_output {
-    const double total = v * v + data * data;
-    return {data * data / total, sign * v * data / std::sqrt(total)};
-  };
-  out.network.input_scale = [data](const node& n) {
-    return 1 / std::hypot(noise_level(n.level), data);
-  };
-  out.network.prediction = [estimate_from](const node& n) {
-    const double s = noise_level(n.level);
-    const state_output w = estimate_from(s, s);
-    return row_of_sample({1, s}, w.x, w.y);
-  };
-  plan_late_churn(nodes, read_churn(how, out.timesteps.size(), nodes.size() - 1), estimate_from,
-                  out);
-  out.init_noise_sigma = std::sqrt(high * high + 1);
-  out.forward = [t = out.timesteps, s = out.sigmas, begin = how.begin_index,
-                 start = out.plan.start.level](double timestep) {
-    if (begin > 0) return start;
-    return variance_exploding(s[index_for_timestep(t, timestep)]);
-  };
   return out;
 }
 

@@ -16,24 +16,10 @@
 
 namespace tweedie::huggingface {
 
-/// Timesteps and levels of DEIS and SA-Solver: respaced levels end with the last one twice, others
-/// with the level of timestep 0.
-inline level_list adams_levels(const config& c, const alpha_bar_table& table, double shift,
-                               int last, int steps) {
-  const std::vector<double> all = table.noise_levels();
-  const spacing_switches s = read_switches(c);
-  level_list out;
-  out.timesteps = spaced_timesteps(c, table.steps(), last, steps);
-  place_levels(out, c, s, all, steps, shift, true);
-  out.timesteps = truncated(std::move(out.timesteps));
-  out.sigmas.push_back(s.any() ? out.sigmas.back() : all.front());
-  return out;
-}
-
 inline loaded_sampler load_deis_multistep(const config& c, const request& how) {
   const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::unsupported);
-  const int steps = read_steps(c, how);
-  const level_list levels = adams_levels(c, table, read_flow_shift(c, how), table.steps(), steps);
+  const level_list levels = read_levels(
+      c, how, table, {.shift = read_flow_shift(c, how), .clips = false, .reads_end = false});
   c.text("algorithm_type", "deis", {"deis", "dpmsolver", "dpmsolver++"});
   c.text("solver_type", "logrho", {"logrho", "midpoint", "heun", "bh1", "bh2"});
 
@@ -49,12 +35,24 @@ inline loaded_sampler load_deis_multistep(const config& c, const request& how) {
       return row_of_noise(n.level, (1 - n.level.alpha) / noise_level(n.level), n.level.alpha);
     };
   }
-  out.plan =
-      multistep(levels.nodes(c, how.begin_index),
-                lowered_orders(static_cast<int>(levels.steps()), how.begin_index,
-                               read_solver_order(c), c.flag("lower_order_final", true), false),
-                {.row = noise_row, .noise = noise_source_of(out.transform)});
+  out.plan = multistep(levels.nodes(c, how), read_orders(c, how, levels.steps(), false),
+                       {.row = noise_row, .noise = noise_source_of(out.transform)});
   return out;
+}
+
+/// Reads time_shift_type: exp(mu) or mu as the shift of s.
+inline double time_shifted(const config& c, const char* otherwise, double mu, double s) {
+  const bool exponential =
+      c.text("time_shift_type", otherwise, {"exponential", "linear"}) == "exponential";
+  const double factor = exponential ? std::exp(mu) : mu;
+  return factor / (factor + (1 / s - 1));
+}
+
+/// Stretches flow times so that they end at `terminal`, unless that is 0.
+inline void stretch_to(std::vector<double>& times, double terminal) {
+  if (terminal == 0) return;
+  const double scale = (1 - times.back()) / (1 - terminal);
+  for (double& s : times) s = 1 - (1 - s) / scale;
 }
 
 /// The flow times of UniPC: from 1 or as given, shifted, stretched to end at shift_terminal, the
@@ -62,21 +60,14 @@ inline loaded_sampler load_deis_multistep(const config& c, const request& how) {
 inline std::vector<double> unipc_flow_levels(const config& c, const request& how, int train_steps,
                                              int steps) {
   const bool dynamic = c.flag("use_dynamic_shifting", false);
-  const std::string type = c.text("time_shift_type", "exponential", {"exponential", "linear"});
   const double shift = c.number("flow_shift", 1);
-  const auto mu = how.set_timesteps.maybe_number("mu");
   std::vector<double> levels = linspace(1, 1.0 / train_steps, steps + 1);
   levels.pop_back();
   if (const auto given = how.set_timesteps.numbers("sigmas")) levels = *given;
-  for (double& s : levels) {
-    const double m = !dynamic ? shift : type == "linear" ? *mu : std::exp(*mu);
-    s = dynamic ? m / (m + (1 / s - 1)) : m * s / (1 + (m - 1) * s);
-  }
-  const double terminal = c.number("shift_terminal", 0);
-  if (terminal != 0) {
-    const double factor = (1 - levels.back()) / (1 - terminal);
-    for (double& s : levels) s = 1 - (1 - s) / factor;
-  }
+  for (double& s : levels)
+    s = dynamic ? time_shifted(c, "exponential", *how.set_timesteps.maybe_number("mu"), s)
+                : shifted(s, shift);
+  stretch_to(levels, c.number("shift_terminal", 0));
   if (std::abs(levels.front() - 1) < 1e-6) levels.front() -= 1e-6;
   return levels;
 }
@@ -94,60 +85,61 @@ inline level_list unipc_levels(const config& c, const alpha_bar_table& table, co
   if (c.has("shift_terminal") && !s.flow) c.refuse("shift_terminal", "only with use_flow_sigmas");
   const int steps = given ? static_cast<int>(given->size()) : read_steps(c, how);
   const std::vector<double> all = given ? *given : table.noise_levels();
-  const bool zero = c.text("final_sigmas_type", "zero", {"zero", "sigma_min"}) == "zero";
   c.maybe_number("flow_shift");
   c.text("time_shift_type", "exponential", {"exponential", "linear"});
 
   level_list out;
-  out.flow = s.flow;
   out.timesteps = spaced_timesteps(c, train_steps, train_steps, steps);
-  if (s.karras || s.exponential || s.beta) {
-    out.sigmas = respaced_levels(c, s, all, steps);
-    if (s.karras && s.flow) {
-      for (double& v : out.sigmas) v /= v + 1;
-      out.timesteps = flow_timesteps(out.sigmas, train_steps);
-    } else {
-      out.timesteps = respaced_timesteps(out.sigmas, all, s.karras);
-    }
-  } else if (s.flow) {
+  const auto times_of_flow = [&](double v) { return v * train_steps; };
+  if (s.flow && !s.respace()) {
+    out.flow = true;
     out.sigmas = unipc_flow_levels(c, how, train_steps, steps);
-    out.timesteps = flow_timesteps(out.sigmas, train_steps);
+    out.timesteps = mapped(out.sigmas, times_of_flow);
+  } else if (s.flow) {
+    out.flow = true;
+    out.sigmas = respaced_levels(c, s, all, steps);
+    if (s.karras) out.sigmas = mapped(out.sigmas, [](double v) { return v / (v + 1); });
+    out.timesteps =
+        s.karras ? mapped(out.sigmas, times_of_flow) : respaced_timesteps(out.sigmas, all, false);
   } else {
-    for (const double t : out.timesteps) out.sigmas.push_back(interpolate(t, all));
+    place_levels(out, c, s, all, steps, 1, true);
   }
-  out.timesteps = truncated(std::move(out.timesteps));
-  out.sigmas.push_back(zero ? 0 : s.any() ? out.sigmas.back() : all.front());
+  out.timesteps = truncated(out.timesteps);
+  out.sigmas.push_back(ends_at_zero(c) ? 0 : s.any() ? out.sigmas.back() : all.front());
   return out;
+}
+
+/// Reads solver_order, solver_type, lower_order_final and disable_corrector: UniPC from step `first`
+/// of a run on.
+inline program plan_unipc(const config& c, const grid& nodes, int first, plane_row row) {
+  const int order = c.integer("solver_order", 2);
+  if (order < 1) c.refuse("solver_order", "1 or more");
+  const bool lowers = c.flag("lower_order_final", true);
+  const bool leading =
+      c.text("solver_type", "bh2", {"bh1", "bh2", "midpoint", "heun", "logrho"}) == "bh1";
+  const std::vector<double> disabled =
+      c.numbers("disable_corrector").value_or(std::vector<double>{});
+  const int count = static_cast<int>(nodes.size()) - 1;
+  std::vector<adams_step> steps;
+  for (int i = 0; i < count; ++i) {
+    const int p = std::min({order, i + 1, lowers ? count - i : order});
+    const bool corrected = std::ranges::find(disabled, i + first) == disabled.end();
+    steps.push_back({p, corrected ? p + 1 : 0});
+  }
+  return predictor_corrector(
+      nodes, steps,
+      {.row = row, .second = leading ? second_order_term::leading : second_order_term::halved});
 }
 
 inline loaded_sampler load_unipc_multistep(const config& c, const request& how) {
   const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::nearly);
   const level_list levels = unipc_levels(c, table, how);
   const bool noise_form = !c.flag("predict_x0", true);
-  const std::string solver =
-      c.text("solver_type", "bh2", {"bh1", "bh2", "midpoint", "heun", "logrho"});
-  const int order = c.integer("solver_order", 2);
-  if (order < 1) c.refuse("solver_order", "1 or more");
-  const bool lower_order_final = c.flag("lower_order_final", true);
-  const std::vector<double> disabled =
-      c.numbers("disable_corrector").value_or(std::vector<double>{});
   if (c.has("solver_p")) c.refuse("solver_p", "null: a second scheduler as predictor is not read");
-
   loaded_sampler out = without_plan(c, how, levels, noise_form);
   if (noise_form) out.transform = std::monostate{};  // the reference thresholds x0 predictions only
-  const grid nodes = levels.nodes(c, how.begin_index);
-  std::vector<adams_step> steps;
-  for (int i = how.begin_index; i < static_cast<int>(levels.steps()); ++i) {
-    int p = std::min(order, i - how.begin_index + 1);
-    if (lower_order_final) p = std::min(p, static_cast<int>(levels.steps()) - i);
-    const bool corrected =
-        std::find(disabled.begin(), disabled.end(), static_cast<double>(i)) == disabled.end();
-    steps.push_back({p, corrected ? p + 1 : 0});
-  }
-  multistep_model model;
-  if (noise_form) model.row = noise_row;
-  model.second = solver == "bh1" ? second_order_term::leading : second_order_term::halved;
-  out.plan = predictor_corrector(nodes, steps, model);
+  out.plan =
+      plan_unipc(c, levels.nodes(c, how), how.begin_index, noise_form ? noise_row : clean_row);
   return out;
 }
 
@@ -166,35 +158,31 @@ inline std::function<double(const node&)> read_tau(const config& c) {
 
 inline loaded_sampler load_sa_solver(const config& c, const request& how) {
   const alpha_bar_table table = read_betas(c, table_schedules, zero_terminal_snr::unsupported);
-  const int count = read_steps(c, how);
-  const level_list levels = adams_levels(c, table, c.number("flow_shift", 1),
-                                         table.steps() - clipped_entries(c, table), count);
+  const level_list levels =
+      read_levels(c, how, table, {.shift = c.number("flow_shift", 1), .reads_end = false});
   const bool noise_form = c.text("algorithm_type", "data_prediction",
                                  {"data_prediction", "noise_prediction"}) == "noise_prediction";
   const int predictor = c.integer("predictor_order", 2);
   const int corrector = c.integer("corrector_order", 2);
   if (predictor < 1 || predictor > 4) c.refuse("predictor_order", "1, 2, 3, 4");
   if (corrector < 1 || corrector > 4) c.refuse("corrector_order", "1, 2, 3, 4");
-  const bool lower_order_final = c.flag("lower_order_final", true);
+  const bool lowers = c.flag("lower_order_final", true);
   c.without_effect({"variance_type"});
 
   loaded_sampler out = without_plan(c, how, levels, noise_form);
   out.forward = table_forward(table);
-  const int total = static_cast<int>(levels.steps());
+  const grid nodes = levels.nodes(c, how);
+  const int count = static_cast<int>(nodes.size()) - 1;
   std::vector<adams_step> steps;
-  for (int i = how.begin_index; i < total; ++i) {
-    const int known = i - how.begin_index + 1;
-    adams_step step{std::min(predictor, known), std::min(corrector, known + 1)};
-    if (lower_order_final)
-      step = {std::min(step.predictor, total - i), std::min(step.corrector, total - i + 1)};
-    steps.push_back(step);
-  }
+  for (int i = 0; i < count; ++i)
+    steps.push_back({std::min({predictor, i + 1, lowers ? count - i : predictor}),
+                     std::min({corrector, i + 2, lowers ? count - i + 1 : corrector})});
   multistep_model model;
   if (noise_form) model.row = noise_row;
   model.second = noise_form ? second_order_term::exact : second_order_term::leading;
   model.noise = noise_source_of(out.transform);
   model.stochasticity = read_tau(c);
-  out.plan = predictor_corrector(levels.nodes(c, how.begin_index), steps, model);
+  out.plan = predictor_corrector(nodes, steps, model);
   return out;
 }
 

@@ -12,25 +12,14 @@
 #include <string>
 #include <vector>
 
-#include "tweedie/interop/huggingface/dpm_solver_levels.hpp"
 #include "tweedie/interop/huggingface/euler.hpp"
+#include "tweedie/interop/huggingface/exponential_adams.hpp"
 #include "tweedie/sampler/flow.hpp"
 
 namespace tweedie::huggingface {
 
 /// The point s of the straight path.
 inline signal_noise straight_level(double s) { return {1 - s, s}; }
-
-/// shift s / (1 + (shift - 1) s).
-inline double shifted(double s, double shift) { return shift * s / (1 + (shift - 1) * s); }
-
-/// Reads time_shift_type: exp(mu) or mu as the shift of s (1/(1 + (1/s - 1)/shift)).
-inline double time_shifted(const config& c, const char* otherwise, double mu, double s) {
-  const bool exponential =
-      c.text("time_shift_type", otherwise, {"exponential", "linear"}) == "exponential";
-  const double factor = exponential ? std::exp(mu) : mu;
-  return factor / (factor + (1 / s - 1));
-}
 
 /// The point s of a run, which shifts and single precision may have rounded past 0 or 1.
 /// \throws std::invalid_argument for flow times outside [0, 1] by more than that
@@ -100,10 +89,7 @@ inline void read_flow_times(const config& c, const request& how, bool keeps_time
     for (double& v : s) v /= train_steps;
   }
   for (double& v : s) v = dynamic ? time_shifted(c, "exponential", *mu, v) : shifted(v, shift);
-  if (const auto end = c.maybe_number("shift_terminal"); end && *end != 0) {
-    const double scale = (1 - s.back()) / (1 - *end);
-    for (double& v : s) v = 1 - (1 - v) / scale;
-  }
+  stretch_to(s, c.number("shift_terminal", 0));
   const spacing_switches switches = read_switches(c);
   if (switches.flow) c.fail("use_flow_sigmas", "true; not supported by this class");
   if (switches.any())
@@ -176,8 +162,8 @@ inline loaded_sampler load_flow_match_heun(const config& c, const request& how) 
   }
   loaded_sampler out;
   out.timesteps = interleaved(times, {times.begin() + 1, times.end()});
-  out.sigmas = doubled_levels(s);
   s.push_back(0);
+  out.sigmas = doubled(s);
   const grid nodes = straight_nodes(c, times, s, how.begin_index);
   const churn noise = read_churn(how, out.sigmas.size() - 1, nodes.size() - 1);
 

@@ -142,26 +142,6 @@ inline void read_helios(const config& c, const request& how, const char* time_sh
                                    : stage.lowest + out.sigmas[i] * (stage.highest - stage.lowest);
 }
 
-inline program plan_helios_unipc(const config& c, const grid& nodes, plane_row row) {
-  const int order = c.integer("solver_order", 2);
-  if (order < 1) c.refuse("solver_order", "1 or more");
-  const bool lowers = c.flag("lower_order_final", true);
-  const bool leading =
-      c.text("solver_type", "bh2", {"bh1", "bh2", "midpoint", "heun", "logrho"}) == "bh1";
-  const std::vector<double> disabled =
-      c.numbers("disable_corrector").value_or(std::vector<double>{});
-  const int count = static_cast<int>(nodes.size()) - 1;
-  std::vector<adams_step> steps;
-  for (int i = 0; i < count; ++i) {
-    const int p = std::min({order, i + 1, lowers ? count - i : order});
-    const bool corrected = std::find(disabled.begin(), disabled.end(), i) == disabled.end();
-    steps.push_back({p, corrected ? p + 1 : 0});
-  }
-  return predictor_corrector(
-      nodes, steps,
-      {.row = row, .second = leading ? second_order_term::leading : second_order_term::halved});
-}
-
 }  // namespace detail
 
 inline loaded_sampler load_helios(const config& c, const request& how) {
@@ -172,16 +152,14 @@ inline loaded_sampler load_helios(const config& c, const request& how) {
   if (c.has("solver_p")) c.refuse("solver_p", "null: a second scheduler as predictor is not read");
   const bool flow = c.flag("use_flow_sigmas", true);
   const bool data = c.flag("predict_x0", true);
-  const std::string kind = c.text("prediction_type", "flow_prediction",
-                                  {"epsilon", "sample", "v_prediction", "flow_prediction"});
+  c.text("prediction_type", "flow_prediction",
+         {"epsilon", "sample", "v_prediction", "flow_prediction"});
   c.without_effect({"solver_order", "lower_order_final", "solver_type", "disable_corrector"});
   if (euler) {
     out.plan = flow_euler(straight_nodes(c, out.timesteps, out.sigmas, 0));
     out.network.prediction = predicts_rectified_velocity;
     return out;
   }
-  if (!data && kind == "flow_prediction")
-    c.refuse("prediction_type", "epsilon, sample or v_prediction with predict_x0 = false");
   grid nodes;
   for (std::size_t i = 0; i < out.sigmas.size(); ++i) {
     const double s = out.sigmas[i];
@@ -190,17 +168,8 @@ inline loaded_sampler load_helios(const config& c, const request& how) {
                      flow ? signal_noise{straight_level(c, s).alpha, std::max(s, 1e-8)}
                           : signal_noise{1 / norm, s / norm}});
   }
-  out.plan = detail::plan_helios_unipc(c, nodes, data ? clean_row : noise_row);
-  if (kind == "sample") out.network.prediction = predicts_sample;
-  if (kind == "v_prediction")
-    out.network.prediction = [data](const node& n) {
-      const auto [alpha, sigma] = n.level;
-      return data ? row_of_sample(n.level, alpha, -sigma) : row_of_noise(n.level, sigma, alpha);
-    };
-  if (kind == "flow_prediction")
-    out.network.prediction = [flow](const node& n) {
-      return row_of_sample(n.level, 1, flow ? -n.level.sigma : -noise_level(n.level));
-    };
+  out.plan = plan_unipc(c, nodes, 0, data ? clean_row : noise_row);
+  out.network = read_dpm_solver_prediction(c, !data, flow, "flow_prediction");
   return out;
 }
 

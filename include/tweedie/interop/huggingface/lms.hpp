@@ -23,7 +23,6 @@ inline loaded_sampler load_lms_discrete(const config& c, const request& how) {
   loaded_sampler out;
   out.timesteps = list.timesteps;
   out.sigmas = list.levels;
-  out.sigmas.push_back(0);
   const auto weights = [&](std::size_t n, std::size_t) {
     const std::size_t at = n + static_cast<std::size_t>(how.begin_index);
     std::vector<double> positions;
@@ -31,8 +30,8 @@ inline loaded_sampler load_lms_discrete(const config& c, const request& how) {
       positions.push_back(out.sigmas[at - j]);
     return adams_weights(positions, out.sigmas[at + 1]);
   };
-  out.plan = weighted_multistep("huggingface::LMSDiscreteScheduler", list.nodes(c, how.begin_index),
-                                order, noise_row, weights);
+  out.plan = weighted_multistep("huggingface::LMSDiscreteScheduler", list.nodes(c, how), order,
+                                noise_row, weights);
   finish_noise_levels(c, how, list, {"epsilon", "sample", "v_prediction"}, out);
   return out;
 }

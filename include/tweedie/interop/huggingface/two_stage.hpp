@@ -16,19 +16,6 @@
 
 namespace tweedie::huggingface {
 
-namespace detail {
-
-// The program of a two-stage class, both stages of a step between equal levels included.
-template <class Planner>
-program plan_two_stages(const config& c, const request& how, const noise_level_list& list,
-                        int draws, const Planner& plan) {
-  return plan_with_repeats(list.nodes(c, how.begin_index), plan, [&](const node& from) {
-    return idle_step{{from, {list.time_of(noise_level(from.level)), from.level}}, draws};
-  });
-}
-
-}  // namespace detail
-
 inline loaded_sampler load_heun_discrete(const config& c, const request& how) {
   const alpha_bar_table table =
       read_betas(c, {"linear", "scaled_linear", "squaredcos_cap_v2", "exp"},
@@ -37,84 +24,87 @@ inline loaded_sampler load_heun_discrete(const config& c, const request& how) {
       read_noise_levels(c, how, table, {.custom_timesteps = true, .train_steps_argument = true});
   loaded_sampler out;
   out.transform = read_clip_range(c, false);
-  out.sigmas = doubled_levels(list.levels);
+  out.sigmas = doubled(list.levels);
   out.timesteps = interleaved(list.timesteps, {list.timesteps.begin() + 1, list.timesteps.end()});
-  out.plan = detail::plan_two_stages(c, how, list, 0, [](const grid& g) { return heun(g); });
+  out.plan = walk_with_repeats(list, list.nodes(c, how), 2, 0, heun_step);
   finish_noise_levels(c, how, list, {"epsilon", "sample", "v_prediction"}, out);
   return out;
 }
 
 namespace detail {
 
-// s_0, then every later entry twice, then the last once more: the lists of KDPM2.
-inline std::vector<double> kdpm_list(const std::vector<double>& values) {
-  std::vector<double> out{values.front()};
-  for (std::size_t i = 1; i < values.size(); ++i) out.insert(out.end(), 2, values[i]);
-  out.push_back(values.back());
-  return out;
-}
-
-// Levels and timesteps of KDPM2 whose steps end at `down(s, next)`.
-template <class Down>
-noise_level_list read_kdpm(const config& c, const request& how, const Down& down,
-                           loaded_sampler& out) {
+inline noise_level_list read_two_stages(const config& c, const request& how,
+                                        const noise_level_rules& rules) {
   const alpha_bar_table table =
       read_betas(c, table_schedules, zero_terminal_snr::unsupported, 0.00085, 0.012);
-  noise_level_list list =
-      read_noise_levels(c, how, table, {.rounds_karras = true, .train_steps_argument = true});
-  std::vector<double> levels = list.levels;
-  levels.push_back(0);
-  std::vector<double> middle_times;
-  for (std::size_t i = 0; i + 2 < levels.size(); ++i)
-    middle_times.push_back(list.time_of(std::sqrt(levels[i] * down(levels[i], levels[i + 1]))));
-  out.sigmas = kdpm_list(levels);
-  out.timesteps = interleaved(list.timesteps, middle_times);
-  return list;
+  return read_noise_levels(c, how, table, rules);
+}
+
+// Times of the geometric means of every level but the last with down(s, next).
+template <class Down>
+std::vector<double> middle_times(const noise_level_list& list, const Down& down) {
+  std::vector<double> times;
+  for (std::size_t i = 0; i + 1 < list.steps(); ++i)
+    times.push_back(
+        list.time_of(std::sqrt(list.levels[i] * down(list.levels[i], list.levels[i + 1]))));
+  return times;
+}
+
+// KDPM2, whose steps end at the levels of `split`; 0 is listed three times.
+template <class Split>
+loaded_sampler load_kdpm(const config& c, const request& how, int draws, const Split& split) {
+  const noise_level_list list =
+      read_two_stages(c, how, {.rounds_karras = true, .train_steps_argument = true});
+  loaded_sampler out;
+  out.sigmas = doubled(list.levels);
+  out.sigmas.insert(out.sigmas.end(), 2, 0.0);
+  out.timesteps =
+      interleaved(list.timesteps,
+                  middle_times(list, [&](double s, double next) { return split(s, next).down; }));
+  const auto between = list.between();
+  out.plan = walk_with_repeats(
+      list, list.nodes(c, how), 2, draws, [&](recorder& r, const linear& x, const leg& l) {
+        const auto [down, up] = split(l.from.level.sigma, l.to.level.sigma);
+        linear next = dpm_2_step(r, x, l.from, down, 1, between);
+        if (up > 0) next += up * r.draw();
+        return next;
+      });
+  finish_noise_levels(c, how, list, {"epsilon", "v_prediction"}, out);
+  return out;
 }
 
 }  // namespace detail
 
 inline loaded_sampler load_kdpm2_discrete(const config& c, const request& how) {
-  loaded_sampler out;
-  const noise_level_list list = detail::read_kdpm(
-      c, how, [](double, double next) { return next; }, out);
-  out.plan = detail::plan_two_stages(c, how, list, 0,
-                                     [&](const grid& g) { return dpm_2(g, list.between()); });
-  finish_noise_levels(c, how, list, {"epsilon", "v_prediction"}, out);
-  return out;
+  return detail::load_kdpm(c, how, 0, [](double, double next) {
+    return ancestral_levels{next, 0};
+  });
 }
 
 inline loaded_sampler load_kdpm2_ancestral(const config& c, const request& how) {
-  loaded_sampler out;
   // The difference as the reference forms it: down = next^2/s, but for what cancels.
-  const auto split = [](double s, double next) -> ancestral_levels {
+  return detail::load_kdpm(c, how, 1, [](double s, double next) -> ancestral_levels {
     const double up = std::sqrt(next * next * (s * s - next * next) / (s * s));
     return {std::sqrt(next * next - up * up), up};
-  };
-  const noise_level_list list = detail::read_kdpm(
-      c, how, [&](double s, double next) { return split(s, next).down; }, out);
-  out.plan = detail::plan_two_stages(
-      c, how, list, 1, [&](const grid& g) { return dpm_2_ancestral(g, list.between(), split); });
-  finish_noise_levels(c, how, list, {"epsilon", "v_prediction"}, out);
-  return out;
+  });
 }
 
 inline loaded_sampler load_dpm_solver_sde(const config& c, const request& how) {
-  const alpha_bar_table table =
-      read_betas(c, table_schedules, zero_terminal_snr::unsupported, 0.00085, 0.012);
   const noise_level_list list =
-      read_noise_levels(c, how, table, {.karras_has_ends = false, .train_steps_argument = true});
+      detail::read_two_stages(c, how, {.karras_has_ends = false, .train_steps_argument = true});
   c.without_effect({"noise_sampler_seed"});
   loaded_sampler out;
-  std::vector<double> middle_times;
-  for (std::size_t i = 0; i + 1 < list.steps(); ++i)
-    middle_times.push_back(list.time_of(std::sqrt(list.levels[i] * list.levels[i + 1])));
-  out.sigmas = doubled_levels(list.levels);
-  out.timesteps = interleaved(list.timesteps, middle_times);
+  out.sigmas = doubled(list.levels);
+  out.timesteps = interleaved(list.timesteps,
+                              detail::middle_times(list, [](double, double next) { return next; }));
   const sde_options options{.noise_scale = how.step.number("s_noise", 1),
                             .noise = stage_noise::independent};
-  out.plan = detail::plan_two_stages(
-      c, how, list, 2, [&](const grid& g) { return dpmpp_sde(g, list.between(), options); });
+  tweedie::detail::require_noise_scale("dpmpp_sde", options.noise_scale);
+  const auto between = list.between();
+  out.plan = walk_with_repeats(list, list.nodes(c, how), 2, 2,
+                               [&](recorder& r, const linear& x, const leg& l) {
+                                 return dpmpp_sde_step(r, x, l, between, options);
+                               });
   finish_noise_levels(c, how, list, {"epsilon", "v_prediction"}, out);
   return out;
 }
