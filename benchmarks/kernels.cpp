@@ -121,7 +121,7 @@ void register_kernels() {
     return pair{[=] { three_terms(*m, large); },
                 [=] { std::memcpy((*m)[3], (*m)[1], large * sizeof(float)); }, 0.5};
   });
-  smaller_storage<half>("half");
+  smaller_storage<float16>("half");
   smaller_storage<bfloat16>("bfloat16");
   for (const std::size_t n : {std::size_t{16'384}, std::size_t{262'144}, large}) {
     comparison::add(

@@ -36,7 +36,7 @@ namespace detail {
 
 template class execution<float>;
 template class execution<double>;
-template class execution<half>;
+template class execution<float16>;
 template class execution<bfloat16>;
 
 struct kernel_choice {

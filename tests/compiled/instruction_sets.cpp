@@ -84,12 +84,12 @@ class instruction_sets : public ::testing::Test {
  protected:
   ~instruction_sets() override { use_instruction_set(sets().back()); }
   // One unit in the last place of a number up to 16.
-  static constexpr double one_rounding = sizeof(S) == 8            ? 0x1p-49
-                                         : sizeof(S) == 4          ? 0x1p-20
-                                         : std::is_same_v<S, half> ? 0x1p-7
-                                                                   : 0x1p-4;
+  static constexpr double one_rounding = sizeof(S) == 8               ? 0x1p-49
+                                         : sizeof(S) == 4             ? 0x1p-20
+                                         : std::is_same_v<S, float16> ? 0x1p-7
+                                                                      : 0x1p-4;
 };
-using scalars = ::testing::Types<float, double, half, bfloat16>;
+using scalars = ::testing::Types<float, double, float16, bfloat16>;
 TYPED_TEST_SUITE(instruction_sets, scalars);
 
 // 1021 is prime: pieces of vectors at the end.

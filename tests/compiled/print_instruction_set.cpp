@@ -38,7 +38,7 @@ int main(int count, char** arguments) {
   try {
     run_once<float>();
     run_once<double>();
-    run_once<half>();
+    run_once<float16>();
     run_once<bfloat16>();
   } catch (const std::invalid_argument& refusal) {
     std::puts(refusal.what());

@@ -39,7 +39,7 @@ exact_reading exact(const std::vector<S>& row, long double scale) {
 
 template <class S>
 class RowReader : public testing::Test {};
-using scalars = testing::Types<float, double, half, bfloat16>;
+using scalars = testing::Types<float, double, float16, bfloat16>;
 TYPED_TEST_SUITE(RowReader, scalars);
 
 TYPED_TEST(RowReader, AgreesWithLongSums) {

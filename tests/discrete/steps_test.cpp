@@ -112,13 +112,13 @@ TEST(Guide, EndsAreTheInputsAndTheImpossibleStays) {
 // a float another way, but not a random order.
 TEST(Unmasking, ReadsAnyStorage) {
   constexpr std::size_t length = 40, vocabulary = 300;
-  std::vector<half> narrow(length * vocabulary);
+  std::vector<float16> narrow(length * vocabulary);
   for (std::size_t i = 0; i < narrow.size(); ++i)
     narrow[i] =
-        static_cast<half>(static_cast<float>(3 * std::sin(static_cast<double>(i * i % 1009))));
+        static_cast<float16>(static_cast<float>(3 * std::sin(static_cast<double>(i * i % 1009))));
   std::vector<float> single;
   std::vector<double> wide;
-  for (const half v : narrow) {
+  for (const float16 v : narrow) {
     single.push_back(static_cast<float>(v));
     wide.push_back(static_cast<double>(v));
   }

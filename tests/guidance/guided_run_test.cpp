@@ -102,7 +102,7 @@ void expect_near(const std::vector<S>& ours, const std::vector<S>& expected, dou
 
 template <class S>
 class guided_run : public testing::Test {};
-using scalars = testing::Types<double, float, half>;
+using scalars = testing::Types<double, float, float16>;
 TYPED_TEST_SUITE(guided_run, scalars);
 
 TYPED_TEST(guided_run, guides_what_it_is_told) {

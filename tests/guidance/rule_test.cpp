@@ -56,12 +56,13 @@ list wide(const std::vector<S>& v) {
 
 template <class S>
 class rules : public testing::Test {};
-using scalars = testing::Types<double, float, half>;
+using scalars = testing::Types<double, float, float16>;
 TYPED_TEST_SUITE(rules, scalars);
 
 // A unit in the last place of storage.
 template <class S>
-constexpr double unit = std::same_as<S, half> ? 0x1p-10 : double{std::numeric_limits<S>::epsilon()};
+constexpr double unit =
+    std::same_as<S, float16> ? 0x1p-10 : double{std::numeric_limits<S>::epsilon()};
 
 template <class S>
 void expect_close(const std::vector<S>& ours, const list& expected, double terms) {

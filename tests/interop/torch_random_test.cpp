@@ -17,7 +17,7 @@ using namespace tweedie;
 using nlohmann::json;
 
 static_assert(noise_source<torch_random::cpu_generator, float> &&
-              noise_source<torch_random::cuda_generator, half>);
+              noise_source<torch_random::cuda_generator, float16>);
 
 // Recorded with torch 1.13 on the CPU.
 const json& recorded() {
@@ -81,9 +81,9 @@ TEST(torch_cpu, recorded_sequence_of_calls) {
 }
 
 TEST(torch_cpu, half_precision) {
-  std::vector<half> few(5), many(16);
-  torch_random::cpu_generator(5).randn<half>(few);
-  torch_random::cpu_generator(5).randn<half>(many);
+  std::vector<float16> few(5), many(16);
+  torch_random::cpu_generator(5).randn<float16>(few);
+  torch_random::cpu_generator(5).randn<float16>(many);
   expect_near(few, recorded()["half_randn_5"]["result"], 0);
   expect_near(many, recorded()["half_randn_16"]["result"], 0);
   std::vector<bfloat16> brain(16);

@@ -90,7 +90,7 @@ std::vector<outcome> replay_torch_random(const json& file, const std::string&) {
       cpu_generator generator(seed_of(call));
       const std::size_t n = call.at("result").size();
       c.same("randn",
-             brain ? randn<tweedie::bfloat16>(generator, n) : randn<tweedie::half>(generator, n),
+             brain ? randn<tweedie::bfloat16>(generator, n) : randn<tweedie::float16>(generator, n),
              numbers(call["result"]));
     });
   }

@@ -110,7 +110,7 @@ TEST(sampling, single_precision_follows_double) {
 TEST(sampling, half_precision_storage_stays_within_its_rounding) {
   const program plan = ddim(trailing(linear_beta_schedule(1000), 20));
   std::vector<double> x = start(33);
-  std::vector<half> y(x.begin(), x.end());
+  std::vector<float16> y(x.begin(), x.end());
   std::vector<bfloat16> w(x.begin(), x.end());
   sampling a(plan, {predicts_sample}, x, no_noise{});
   sampling b(plan, {predicts_sample}, y, no_noise{});

@@ -68,7 +68,7 @@ TEST(brownian, disjoint_increments_are_independent_standard_normals) {
 
 template <class S>
 class brownian_of : public testing::Test {};
-using scalars = testing::Types<float, double, half, bfloat16>;
+using scalars = testing::Types<float, double, float16, bfloat16>;
 TYPED_TEST_SUITE(brownian_of, scalars);
 
 TYPED_TEST(brownian_of, any_part_of_an_item_has_the_same_bits) {

@@ -17,7 +17,7 @@ class combine_of : public testing::Test {
   static double unit_roundoff() {
     if constexpr (std::same_as<S, double>) return 0x1p-53;
     if constexpr (std::same_as<S, float>) return 0x1p-24;
-    if constexpr (std::same_as<S, half>) return 0x1p-11;
+    if constexpr (std::same_as<S, float16>) return 0x1p-11;
     return 0x1p-8;  // bfloat16
   }
 
@@ -47,7 +47,7 @@ class combine_of : public testing::Test {
   std::normal_distribution<double> distribution_;
 };
 
-using scalars = testing::Types<float, double, half, bfloat16>;
+using scalars = testing::Types<float, double, float16, bfloat16>;
 TYPED_TEST_SUITE(combine_of, scalars);
 
 TYPED_TEST(combine_of, equals_the_double_loop) {

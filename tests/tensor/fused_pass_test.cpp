@@ -20,7 +20,7 @@ class fused_pass_of : public testing::Test {
   }
 };
 
-using scalars = testing::Types<float, double, half, bfloat16>;
+using scalars = testing::Types<float, double, float16, bfloat16>;
 TYPED_TEST_SUITE(fused_pass_of, scalars);
 
 // x0 = clamp(a x + b e); y0 = c x + d x0 + s1 z1 + s2 scale z2; y1 = f x + g x0, in one loop.
@@ -49,10 +49,10 @@ TYPED_TEST(fused_pass_of, equals_the_stages_one_by_one) {
   pass.item_keys = keys;
   apply(pass);
 
-  const double tolerance = std::same_as<S, double>  ? 1e-15
-                           : std::same_as<S, float> ? 1e-6
-                           : std::same_as<S, half>  ? 0x1p-10
-                                                    : 0x1p-7;
+  const double tolerance = std::same_as<S, double>    ? 1e-15
+                           : std::same_as<S, float>   ? 1e-6
+                           : std::same_as<S, float16> ? 0x1p-10
+                                                      : 0x1p-7;
   for (std::size_t i = 0; i < n; ++i) {
     noise_key key = keys[i / item_size];
     key.draw = 11;
@@ -109,10 +109,10 @@ TYPED_TEST(fused_pass_of, one_and_two_draws) {
   using S = TypeParam;
   using A = arithmetic_t<S>;
   const std::size_t n = 1501;
-  const double tolerance = std::same_as<S, double>  ? 1e-15
-                           : std::same_as<S, float> ? 1e-6
-                           : std::same_as<S, half>  ? 0x1p-9
-                                                    : 0x1p-6;
+  const double tolerance = std::same_as<S, double>    ? 1e-15
+                           : std::same_as<S, float>   ? 1e-6
+                           : std::same_as<S, float16> ? 0x1p-9
+                                                      : 0x1p-6;
   const noise_key key{7, 2, 0};
   const std::vector<S> start = this->normal(1, n), scale = this->normal(2, n);
   for (const std::size_t count : {1u, 2u}) {
@@ -155,10 +155,10 @@ TYPED_TEST(fused_pass_of, clamped_estimate_with_any_zeros) {
   using S = TypeParam;
   const std::size_t n = 1301;
   const std::vector<S> before[] = {this->normal(1, n), this->normal(2, n), this->normal(3, n)};
-  const double tolerance = std::same_as<S, double>  ? 1e-15
-                           : std::same_as<S, float> ? 1e-6
-                           : std::same_as<S, half>  ? 0x1p-10
-                                                    : 0x1p-7;
+  const double tolerance = std::same_as<S, double>    ? 1e-15
+                           : std::same_as<S, float>   ? 1e-6
+                           : std::same_as<S, float16> ? 0x1p-10
+                                                      : 0x1p-7;
   for (unsigned pattern = 0; pattern < 128; ++pattern) {
     double head[3], weights[4];
     for (unsigned k = 0; k < 3; ++k) head[k] = (pattern >> k & 1u) * (0.5 + k);

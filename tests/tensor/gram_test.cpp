@@ -14,7 +14,7 @@ using namespace tweedie;
 
 template <class S>
 class gram_of : public testing::Test {};
-using scalars = testing::Types<float, double, half, bfloat16>;
+using scalars = testing::Types<float, double, float16, bfloat16>;
 TYPED_TEST_SUITE(gram_of, scalars);
 
 TYPED_TEST(gram_of, equals_the_double_loop) {

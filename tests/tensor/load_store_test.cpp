@@ -26,7 +26,7 @@ std::uint16_t bits_of(S value) {
 
 template <class S>
 class narrow_storage : public testing::Test {};
-using narrow_scalars = testing::Types<half, bfloat16>;
+using narrow_scalars = testing::Types<float16, bfloat16>;
 TYPED_TEST_SUITE(narrow_storage, narrow_scalars);
 
 TYPED_TEST(narrow_storage, every_number_is_loaded_and_stored_unchanged) {

@@ -84,7 +84,7 @@ TEST(normal, extreme_uniforms_stay_finite_and_accurate) {
 
 template <class S>
 class normal_of : public testing::Test {};
-using scalars = testing::Types<float, double, half, bfloat16>;
+using scalars = testing::Types<float, double, float16, bfloat16>;
 TYPED_TEST_SUITE(normal_of, scalars);
 
 TYPED_TEST(normal_of, any_range_any_alignment_gives_the_same_bits) {

@@ -28,7 +28,7 @@ double sorted_quantile(std::vector<S> values, double ratio) {
 
 template <class S>
 class quantile_of_magnitudes : public testing::Test {};
-using scalars = testing::Types<float, double, half, bfloat16>;
+using scalars = testing::Types<float, double, float16, bfloat16>;
 TYPED_TEST_SUITE(quantile_of_magnitudes, scalars);
 
 TYPED_TEST(quantile_of_magnitudes, equals_the_sorted_definition) {

@@ -12,9 +12,9 @@ static_assert(writable_tensor<std::vector<float>&>);
 static_assert(tensor_like<const std::vector<float>&> &&
               !writable_tensor<const std::vector<float>&>);
 static_assert(writable_tensor<std::span<bfloat16>> && !writable_tensor<std::span<const double>>);
-static_assert(writable_tensor<std::array<half, 3>&>);
+static_assert(writable_tensor<std::array<float16, 3>&>);
 static_assert(writable_tensor<Eigen::MatrixXf&> && tensor_like<const Eigen::ArrayXXd&>);
-static_assert(writable_tensor<Eigen::Tensor<half, 4>&>);
+static_assert(writable_tensor<Eigen::Tensor<float16, 4>&>);
 static_assert(writable_tensor<Eigen::TensorMap<Eigen::Tensor<float, 4>>>);
 static_assert(tensor_like<Eigen::TensorMap<const Eigen::Tensor<float, 4>>> &&
               !writable_tensor<Eigen::TensorMap<const Eigen::Tensor<float, 4>>>);
@@ -46,7 +46,7 @@ TEST(tensor_traits, one_dimensional_tensors_are_one_item) {
   Eigen::Tensor<double, 1> t(9);
   Eigen::Tensor<double, 0> scalar;
   Eigen::RowVectorXf r(9);
-  std::vector<half> v(9);
+  std::vector<float16> v(9);
   EXPECT_EQ(traits_of<decltype(t)>::items(t), 1u);
   EXPECT_EQ(traits_of<decltype(scalar)>::size(scalar), 1u);
   EXPECT_EQ(traits_of<decltype(r)>::items(r), 1u);

@@ -114,7 +114,7 @@ class cpu_generator {
     if constexpr (std::same_as<S, double>) {
       return static_cast<double>(random64() & ((std::uint64_t{1} << 53) - 1)) * 0x1p-53;
     } else {
-      constexpr int digits = std::same_as<S, float> ? 24 : std::same_as<S, half> ? 11 : 8;
+      constexpr int digits = std::same_as<S, float> ? 24 : std::same_as<S, float16> ? 11 : 8;
       const auto bits = static_cast<std::uint32_t>(engine_()) & ((1u << digits) - 1);
       return static_cast<S>(std::ldexp(static_cast<float>(bits), -digits));
     }

@@ -524,7 +524,7 @@ void execution<S>::fused(const prepared_pass& p, std::size_t first, std::size_t 
 #if defined(TWEEDIE_COMPILED)
 extern template class execution<float>;
 extern template class execution<double>;
-extern template class execution<half>;
+extern template class execution<float16>;
 extern template class execution<bfloat16>;
 #endif
 

@@ -34,10 +34,10 @@ struct kernel_table {
 
 inline constexpr std::size_t storage_scalars = 4;
 template <storage_scalar S>
-inline constexpr std::size_t scalar_number = std::same_as<S, float>    ? 0
-                                             : std::same_as<S, double> ? 1
-                                             : std::same_as<S, half>   ? 2
-                                                                       : 3;
+inline constexpr std::size_t scalar_number = std::same_as<S, float>     ? 0
+                                             : std::same_as<S, double>  ? 1
+                                             : std::same_as<S, float16> ? 2
+                                                                        : 3;
 
 // The tables of all storage scalars for the instruction set in use; defined by tweedie/compiled.hpp.
 const kernel_table* compiled_kernels();

@@ -135,7 +135,7 @@ template <storage_scalar S>
 EIGEN_ALWAYS_INLINE packet<arithmetic_t<S>> load(const S* from) {
   if constexpr (std::same_as<S, arithmetic_t<S>>) {
     return Eigen::internal::ploadu<packet<S>>(from);
-  } else if constexpr (std::same_as<S, half>) {
+  } else if constexpr (std::same_as<S, float16>) {
     return load_half(from);
   } else {
     return bit_cast<packet<float>>(load_high_words(from));
@@ -146,7 +146,7 @@ template <storage_scalar S>
 EIGEN_ALWAYS_INLINE void store(S* to, packet<arithmetic_t<S>> value) {
   if constexpr (std::same_as<S, arithmetic_t<S>>) {
     Eigen::internal::pstoreu(to, value);
-  } else if constexpr (std::same_as<S, half>) {
+  } else if constexpr (std::same_as<S, float16>) {
     store_half(to, value);
   } else {
     store_high_words(to, round_to_bfloat16(value));

@@ -54,7 +54,7 @@ struct own_kernels {
 };
 
 inline constexpr kernel_table own_kernel_tables[storage_scalars] = {
-    own_kernels<float>::table, own_kernels<double>::table, own_kernels<half>::table,
+    own_kernels<float>::table, own_kernels<double>::table, own_kernels<float16>::table,
     own_kernels<bfloat16>::table};
 
 }  // namespace tweedie::detail

@@ -1,6 +1,6 @@
 // The scalars a tensor may store and the type in which arithmetic on them is done.
 //
-// half and bfloat16 are storage formats here: every kernel reads them, computes in float and
+// float16 (IEEE half precision) and bfloat16 are storage formats here: every kernel reads them, computes in float and
 // rounds once on writing.
 #pragma once
 
@@ -11,14 +11,14 @@
 
 namespace tweedie {
 
-using half = Eigen::half;
+using float16 = Eigen::half;
 using bfloat16 = Eigen::bfloat16;
 
 template <class S>
 concept storage_scalar = std::same_as<S, float> || std::same_as<S, double> ||
-    std::same_as<S, half> || std::same_as<S, bfloat16>;
+    std::same_as<S, float16> || std::same_as<S, bfloat16>;
 
-// float for half and bfloat16, S itself for float and double.
+// float for float16 and bfloat16, S itself for float and double.
 template <storage_scalar S>
 using arithmetic_t = std::conditional_t<std::same_as<S, double>, double, float>;
 
