@@ -73,6 +73,7 @@
 #include "tweedie/schedule/signal_noise.hpp"
 #include "tweedie/solve/adaptive.hpp"
 #include "tweedie/solve/add_noise.hpp"
+#include "tweedie/solve/check_prediction.hpp"
 #include "tweedie/solve/execution.hpp"
 #include "tweedie/solve/initial_noise.hpp"
 #include "tweedie/solve/langevin.hpp"
