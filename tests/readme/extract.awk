@@ -1,7 +1,7 @@
 # awk -v page=NAME: turns a page into a test. Every ```cpp block becomes a test that runs it, with
 # what a ```text block behind it says as the expected output; every call in the last column of a
 # table of names becomes an entry of samplers() or grids(), and every call in the list of samplers that need a start
-# with signal one of need_signal().
+# with signal one of need_signal(), every row of the table of families one of families().
 function quoted(text) { gsub(/\\/, "\\\\", text); gsub(/"/, "\\\"", text); return "\"" text "\"" }
 
 /^```cpp/ { in_block = 1; ++blocks; start[blocks] = NR + 1; next }
@@ -19,6 +19,12 @@ section == "## Grids by name" && /\| `[^`]*` \|$/ { sub(/ \|$/, ""); n = split($
   grids = grids entry("grid", cell[n - 1]) }
 section == "## Starting from pure noise" && /^- / { n = split($0, cell, "`")
   for (i = 2; i <= n; i += 2) signal = signal "    " quoted(cell[i]) ",\n" }
+/^# / { title = $0 }
+title == "# Families of networks" && /^\|.*\|$/ && NF && !/^\|-/ && !/^\| family/ {
+  n = split($0, cell, " [|] ")
+  name = cell[1]; sub(/^\| /, "", name); sub(/ \|$/, "", cell[5])
+  gsub(/`/, "", cell[2]); gsub(/`/, "", cell[4])
+  rows = rows "    {" quoted(name) ",\n     " cell[2] ",\n     " cell[4] ",\n     " cell[5] "},\n" }
 function entry(type, call) {
   return "    {" quoted(call) ", [] { return " type "(" call "); }},\n"
 }
@@ -32,6 +38,8 @@ END {
     printf "std::vector<named<grid>> grids() {\n  using namespace given;\n  return {\n%s  };\n}\n\n", grids
   if (signal)
     printf "std::vector<std::string> need_signal() {\n  return {\n%s  };\n}\n\n", signal
+  if (rows)
+    printf "std::vector<family> families() {\n  using namespace tweedie;\n  return {\n%s  };\n}\n\n", rows
   for (b = 1; b <= blocks; ++b) {
     printf "TEST(%s, block_at_line_%d_runs) {\n", page, start[b]
     if (prints[b]) print "  testing::internal::CaptureStdout();"

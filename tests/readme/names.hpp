@@ -21,6 +21,15 @@ std::vector<named<tweedie::program>> samplers();
 std::vector<named<tweedie::grid>> grids();
 std::vector<std::string> need_signal();
 
+/// A row of the table of families (docs/families.md).
+struct family {
+  std::string name;
+  tweedie::network_description network;
+  tweedie::grid nodes;
+  double starting_scale;
+};
+std::vector<family> families();
+
 namespace given {
 
 inline const auto schedule = tweedie::scaled_linear_beta_schedule(1000);
