@@ -23,10 +23,9 @@
 #include "tweedie/tensor/instruction_set.hpp"
 #include "tweedie/tensor/own_kernels.hpp"
 
-#if defined(TWEEDIE_COMPILED_AVX2)
+#if defined(TWEEDIE_COMPILED_AVX2) || defined(TWEEDIE_COMPILED_AVX512)
+#include <cpuid.h>
 extern "C" const void* tweedie_kernels_avx2();
-#endif
-#if defined(TWEEDIE_COMPILED_AVX512)
 extern "C" const void* tweedie_kernels_avx512();
 #endif
 
@@ -45,27 +44,36 @@ struct kernel_choice {
   const kernel_table* tables;  // null: not available
 };
 
+#if defined(TWEEDIE_COMPILED_AVX2) || defined(TWEEDIE_COMPILED_AVX512)
+inline bool has_avx2() {
+  __builtin_cpu_init();     // constructors of globals may draw, too
+  unsigned a, b, c = 0, d;  // Clang 14 has no name for F16C
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
+
+inline const kernel_table* avx2_kernels() {
+#if defined(TWEEDIE_COMPILED_AVX2)
+  if (has_avx2()) return static_cast<const kernel_table*>(tweedie_kernels_avx2());
+#endif
+  return nullptr;
+}
+
+inline const kernel_table* avx512_kernels() {
+#if defined(TWEEDIE_COMPILED_AVX512)
+  if (has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+    return static_cast<const kernel_table*>(tweedie_kernels_avx512());
+#endif
+  return nullptr;
+}
+
 // Widest last.
 inline const kernel_choice (&kernel_choices())[3] {
-  static const kernel_choice all[3] = {
-      {instruction_set::baseline, "baseline", own_kernel_tables},
-      {instruction_set::avx2, "avx2",
-#if defined(TWEEDIE_COMPILED_AVX2)
-       __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-               __builtin_cpu_supports("f16c")
-           ? static_cast<const kernel_table*>(tweedie_kernels_avx2())
-           :
-#endif
-           nullptr},
-      {instruction_set::avx512, "avx512",
-#if defined(TWEEDIE_COMPILED_AVX512)
-       __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")
-           ? static_cast<const kernel_table*>(tweedie_kernels_avx512())
-           :
-#endif
-           nullptr}};
+  static const kernel_choice all[3] = {{instruction_set::baseline, "baseline", own_kernel_tables},
+                                       {instruction_set::avx2, "avx2", avx2_kernels()},
+                                       {instruction_set::avx512, "avx512", avx512_kernels()}};
   return all;
 }
 
