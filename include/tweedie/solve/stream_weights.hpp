@@ -1,0 +1,85 @@
+// The weights with which the passes of a run read the network's outputs: constants, or what a guidance
+// rule finds for every item at every evaluation (guidance/rule.hpp).
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "tweedie/guidance/guided_outputs.hpp"
+#include "tweedie/solve/run_parts.hpp"
+
+namespace tweedie::detail {
+
+template <storage_scalar S>
+class stream_weights {
+ public:
+  stream_weights(const run_parts<S>& parts, std::size_t items)
+      : items_(items), streams_(parts.streams()) {
+    const bool ruled = parts.guidance && parts.guidance->rule;
+    rows_.assign((ruled ? std::max<std::size_t>(items, 1) : 1) * (streams_ + 1), 1);
+    std::copy(parts.branch_weights.begin(), parts.branch_weights.end(), rows_.begin() + 1);
+    if (!ruled) return;
+    found_.resize(streams_);
+    gram_.resize((streams_ + 1) * (streams_ + 1));
+    if (parts.guidance->memory) remembering_.resize(items * streams_);
+  }
+
+  std::size_t streams() const { return streams_; }
+  /// 1, then the weights of the streams, of the first item.
+  std::span<const double> first() const { return std::span(rows_).first(streams_ + 1); }
+  /// Whether all items have the weights of the first.
+  bool uniform() const { return uniform_; }
+  /// Changes whenever a weight does.
+  std::size_t version() const { return version_; }
+  void set(std::span<const double> weights) {
+    std::copy(weights.begin(), weights.end(), rows_.begin() + 1);
+    outdate();
+  }
+  void outdate() { ++version_; }
+
+  /// f(first, count, row) for runs of items with the same weights, row as `first()`.
+  template <class F>
+  void by_items(const F& f) const {
+    if (uniform_) return f(std::size_t{0}, items_, rows_.data());
+    for (std::size_t i = 0; i < items_; ++i)
+      f(i, std::size_t{1}, rows_.data() + i * (streams_ + 1));
+  }
+
+  bool remembers() const { return !remembering_.empty(); }
+  /// Weights of what an item remembers from now on.
+  std::span<const double> remembering(std::size_t item) const {
+    return std::span(remembering_).subspan(item * streams_, streams_);
+  }
+
+  /// Finds the weights of all items for these streams of items of `length` elements.
+  /// \throws std::invalid_argument where a weight is not finite.
+  void find(const erased_guidance<S>& rule, guidance_point at, std::span<const S* const> streams,
+            std::size_t length) {
+    bool changed = false;
+    uniform_ = true;
+    for (at.item = 0; at.item < items_; ++at.item) {
+      std::span<double> later;
+      if (remembers()) later = std::span(remembering_).subspan(at.item * streams_, streams_);
+      item_weights<S>("sampling", rule, at, streams, at.item * length, length, gram_, found_,
+                      later);
+      const auto row = rows_.begin() + static_cast<std::ptrdiff_t>(at.item * (streams_ + 1) + 1);
+      changed = changed || !std::equal(found_.begin(), found_.end(), row);
+      std::copy(found_.begin(), found_.end(), row);
+      uniform_ = uniform_ && std::equal(found_.begin(), found_.end(), rows_.begin() + 1);
+    }
+    version_ += changed;
+  }
+
+ private:
+  std::size_t items_;
+  std::size_t streams_;
+  std::vector<double> rows_;
+  bool uniform_ = true;
+  std::size_t version_ = 1;
+  std::vector<double> remembering_;
+  std::vector<double> gram_, found_;  // of one item
+};
+
+}  // namespace tweedie::detail
