@@ -1,6 +1,7 @@
 // An unmasking step against reading its logits once.
 #include <algorithm>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "comparison.hpp"
@@ -34,21 +35,22 @@ void unmasking_step(const char* name, discrete::unmasking_order order, double te
   comparison::add({name, "reading the logits once", reach::at_most, 1.3}, [=] {
     auto logits = make_streams<float>(1, positions * vocabulary);
     auto tokens = std::make_shared<std::vector<discrete::token>>(positions);
+    auto memory = std::make_shared<std::span<float>>((*logits)[0], positions * vocabulary);
     auto largest = std::make_shared<float>();
     const discrete::token mask = vocabulary;
-    discrete::unmasking_plan plan;
+    discrete::unmasking plan;
     plan.mask = mask;
     plan.steps = 64;
     plan.order = order;
     plan.rule.temperature = temperature;
-    return pair{
-        [=] {
-          std::fill(tokens->begin(), tokens->end(), mask);
-          discrete::unmasking run({*tokens, 1}, plan);
-          run.step(discrete::logits_view<float>({(*logits)[0], positions * vocabulary}, vocabulary),
-                   discrete::counter_uniform{1});
-        },
-        [=] { *largest = read_once((*logits)[0], positions * vocabulary); }};
+    return pair{[=] {
+                  std::fill(tokens->begin(), tokens->end(), mask);
+                  discrete::token_sampling run(plan, discrete::token_batch{*tokens}, *memory,
+                                               vocabulary, discrete::counter_uniform{1});
+                  run.next();
+                  run.next();
+                },
+                [=] { *largest = read_once((*logits)[0], positions * vocabulary); }};
   });
 }
 
@@ -58,4 +60,8 @@ void register_tokens() {
   using enum discrete::unmasking_order;
   unmasking_step("unmasking step by confidence, 1024 x 32000, drawn", confidence, 1);
   unmasking_step("unmasking step by confidence, 1024 x 32000, greedy", confidence, 0);
+  unmasking_step("unmasking step by confidence, 1024 x 32000, T = 0.7", confidence, 0.7);
+  unmasking_step("unmasking step by margin, 1024 x 32000, drawn", margin, 1);
+  unmasking_step("unmasking step by entropy, 1024 x 32000, drawn", entropy, 1);
+  unmasking_step("unmasking step in random order, 1024 x 32000, drawn", random, 1);
 }

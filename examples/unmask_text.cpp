@@ -151,11 +151,13 @@ int main() {
     for (std::size_t k = 0; k < rules.size(); ++k) {
       constexpr std::size_t items = 32;
       std::vector<token> x(items * length, mask);
-      discrete::unmasking run({x, items}, {.mask = mask, .steps = steps, .order = rules[k].order});
+      const discrete::unmasking plan{.mask = mask, .steps = steps, .order = rules[k].order};
+      discrete::token_sampling run(plan, discrete::token_batch{x, items}, vocabulary,
+                                   discrete::counter_uniform{2});
       network::activations memory;
-      while (!run.finished()) {
+      while (run.next()) {
         const Eigen::MatrixXf& logits = model.forward(features(x), {}, {}, memory);
-        run.step(view(logits), discrete::counter_uniform{2});
+        std::copy_n(logits.data(), logits.size(), run.logits().begin());
       }
       curves[k].x.push_back(static_cast<double>(steps));
       curves[k].y.push_back(perplexity(x));

@@ -49,7 +49,7 @@ TYPED_TEST(RowReader, AgreesWithLongSums) {
       std::vector<TypeParam> row = row_of<TypeParam>(count, 7, spread);
       if (count > 4) row[3] = static_cast<TypeParam>(-INFINITY);
       row_reader reader;
-      const row_reading& r = reader.read(row.data(), count, 0.7);
+      const row_reading& r = reader.read(row.data(), count, {.temperature = 0.7});
       EXPECT_NEAR(r.log_sum, static_cast<double>(exact(row, 1).log_sum), tolerance * (1 + spread));
       EXPECT_NEAR(r.log_sum_tempered, static_cast<double>(exact(row, 1 / 0.7L).log_sum),
                   tolerance * (1 + spread) * 4);
@@ -84,14 +84,74 @@ TYPED_TEST(RowReader, RefusesRowsThatAreNoDistribution) {
     std::vector<TypeParam> row = row_of<TypeParam>(count, 1, 1);
     row[count - 2] = static_cast<TypeParam>(NAN);
     row_reader reader;
-    EXPECT_EQ(refusal([&] { reader.read(row.data(), count, 1, "step", 4); }),
+    EXPECT_EQ(refusal([&] { reader.read(row.data(), count, {}, "step", 4); }),
               "step: a logit of row 4 = nan; valid: finite or -inf");
     row[count - 2] = static_cast<TypeParam>(INFINITY);
-    EXPECT_EQ(refusal([&] { reader.read(row.data(), count, 1, "step", 4); }),
+    EXPECT_EQ(refusal([&] { reader.read(row.data(), count, {}, "step", 4); }),
               "step: a logit of row 4 = inf; valid: finite or -inf");
     std::fill(row.begin(), row.end(), static_cast<TypeParam>(-INFINITY));
-    EXPECT_EQ(refusal([&] { reader.read(row.data(), count, 1, "step", 4); }),
+    EXPECT_EQ(refusal([&] { reader.read(row.data(), count, {}, "step", 4); }),
               "step: row 4 has nothing but -inf");
+  }
+}
+
+// What is not asked for costs nothing and changes nothing else.
+TYPED_TEST(RowReader, SumsDoNotDependOnWhatElseIsWanted) {
+  const std::vector<TypeParam> row = row_of<TypeParam>(5000, 3, 4);
+  row_reader all, few;
+  for (const double temperature : {1.0, 0.6}) {
+    const row_reading a = all.read(row.data(), row.size(), {.temperature = temperature});
+    const row_reading b =
+        few.read(row.data(), row.size(), {.temperature = temperature, .shape = false});
+    EXPECT_EQ(a.log_sum, b.log_sum);
+    EXPECT_EQ(a.log_sum_tempered, b.log_sum_tempered);
+    EXPECT_EQ(a.best, b.best);
+    for (double u = 0.5e-2; u < 1; u += 1e-2)
+      EXPECT_EQ(all.sample(row.data(), u), few.sample(row.data(), u));
+  }
+}
+
+// Tokens that cannot be are never drawn and weigh nothing, at any temperature.
+TYPED_TEST(RowReader, ImpossibleTokensStaySo) {
+  for (const std::size_t count : {3, 64, 3000}) {
+    std::vector<TypeParam> row(count, static_cast<TypeParam>(-INFINITY));
+    row[count / 3] = static_cast<TypeParam>(1.5f);
+    row[count - 1] = static_cast<TypeParam>(0.5f);
+    row[0] = static_cast<TypeParam>(9.f);
+    row_reader reader;
+    for (const double temperature : {1e-30, 0.5, 1.0, 10.0, 1e6, 1e30, 1e300}) {
+      const row_reading& r =
+          reader.read(row.data(), count,
+                      {.temperature = temperature, .excluded = {0, static_cast<token>(count)}});
+      const double p = 1 / (1 + std::exp(-1 / temperature));
+      EXPECT_EQ(r.best, static_cast<token>(count / 3));
+      EXPECT_NEAR(r.log_sum, 1.5 + std::log1p(std::exp(-1.0)), 1e-6);
+      if (temperature >= 0.5) {
+        EXPECT_NEAR(r.log_sum_tempered, 1.5 / temperature - std::log(p), 1e-6);
+      }
+      for (const double u : {0.0, 0.4, p - 1e-3, p + 1e-3, 0.999999, 1 - 0x1p-53})
+        if (u < 1) {
+          EXPECT_EQ(reader.sample(row.data(), u), static_cast<token>(u < p ? count / 3 : count - 1))
+              << u << " at " << temperature;
+        }
+    }
+  }
+}
+
+// The first block is far above, far below, or nothing beside the others.
+TYPED_TEST(RowReader, RowsMayRiseAndFallByAnyAmount) {
+  const double tolerance = std::is_same_v<TypeParam, double> ? 1e-12 : 2e-5;
+  for (const double slope : {-0.04, 0.04, 2.0, -2.0}) {
+    std::vector<TypeParam> row;
+    for (std::size_t k = 0; k < 6000; ++k)
+      row.push_back(static_cast<TypeParam>(static_cast<float>(slope * static_cast<double>(k))));
+    row_reader reader;
+    const row_reading& r = reader.read(row.data(), row.size(), {.temperature = 3});
+    EXPECT_NEAR(r.log_sum, static_cast<double>(exact(row, 1).log_sum),
+                tolerance * (1 + std::abs(r.log_sum) * 0.01));
+    EXPECT_NEAR(r.entropy, static_cast<double>(exact(row, 1).entropy), tolerance);
+    EXPECT_NEAR(r.log_sum_tempered, static_cast<double>(exact(row, 1 / 3.0L).log_sum),
+                tolerance * (1 + std::abs(r.log_sum) * 0.01));
   }
 }
 

@@ -335,7 +335,7 @@ TEST(Uniformisation, IsExact) {
 TEST(FirstHitting, IsTheLargestOfUniformTimes) {
   for (const std::size_t n : {1, 2, 10})
     for (const double u : {0.1, 0.5, 1.0})
-      EXPECT_NEAR(std::pow(first_hitting(0.8, n, u) / 0.8, static_cast<double>(n)), u, 1e-14);
+      EXPECT_NEAR(std::pow(next_hitting(0.8, n, u) / 0.8, static_cast<double>(n)), u, 1e-14);
 }
 
 // T115: score entropy is 0 with gradient 0 at the ratios of one text, and its expectation over

@@ -48,27 +48,28 @@ TEST(AncestralStep, IsTheSameForAnySplitAndRefusesBadInput) {
   for (std::size_t i = 0; i < 24; ++i) logits.push_back(std::sin(static_cast<double>(i)));
   std::vector<token> x = start;
   const counter_uniform source{3};
-  ancestral_step({x, 2}, logits_view<double>(logits, 4), symbols, to_s, step, source, 7);
+  ancestral_step(token_batch{x, 2}, logits_view<double>(logits, 4), symbols, to_s, step, source, 7);
   for (std::uint32_t item = 0; item < 2; ++item) {
     std::vector<token> own(start.begin() + item * 3, start.begin() + item * 3 + 3);
-    ancestral_step({own, 1}, logits_view<double>({logits.data() + item * 12, 12}, 4), symbols, to_s,
-                   step, source, 7, item);
+    ancestral_step(token_batch{own, 1, item},
+                   logits_view<double>({logits.data() + item * 12, 12}, 4), symbols, to_s, step,
+                   source, 7);
     for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(own[i], x[item * 3 + i]);
   }
   std::vector<token> bad = start;
   logits[20] = NAN;
-  EXPECT_EQ(
-      refusal([&] {
-        ancestral_step({bad, 2}, logits_view<double>(logits, 4), symbols, to_s, step, source, 7);
-      }),
-      "reverse_step: a logit of row 5 = nan; valid: finite or -inf");
+  EXPECT_EQ(refusal([&] {
+              ancestral_step(token_batch{bad, 2}, logits_view<double>(logits, 4), symbols, to_s,
+                             step, source, 7);
+            }),
+            "reverse_step: a logit of row 5 = nan; valid: finite or -inf");
   EXPECT_EQ(bad, start);
   bad[1] = 4;
-  EXPECT_EQ(
-      refusal([&] {
-        ancestral_step({bad, 2}, logits_view<double>(logits, 4), symbols, to_s, step, source, 7);
-      }),
-      "reverse_step: token at 1 = 4; valid: 0 ... 3");
+  EXPECT_EQ(refusal([&] {
+              ancestral_step(token_batch{bad, 2}, logits_view<double>(logits, 4), symbols, to_s,
+                             step, source, 7);
+            }),
+            "reverse_step: token at 1 = 4; valid: 0 ... 3");
 }
 
 // The law of an Euler step, from equidistant numbers for target and jump: P(y) = p(y) (1 - e^-h u).
@@ -85,10 +86,10 @@ TEST(FlowStep, DrawsItsLaw) {
     const std::size_t part = r.use == draw_use::choice ? r.index / side : r.index % side;
     return (static_cast<double>(part) + 0.5) / side;
   };
-  flow_step({x, 1}, logits_view<double>(logits, 3), rates, h, false, source, 0);
+  flow_step(token_batch{x}, logits_view<double>(logits, 3), rates, h, false, source, 0);
   EXPECT_EQ(std::count(x.begin(), x.end(), 1), side * side / 4);
   EXPECT_EQ(std::count(x.begin(), x.end(), 2), side * side / 8);
-  flow_step({x, 1}, logits_view<double>(logits, 3), rates, h, true, source, 0);
+  flow_step(token_batch{x}, logits_view<double>(logits, 3), rates, h, true, source, 0);
   EXPECT_EQ(std::count(x.begin(), x.end(), 1), side * side / 2);
   EXPECT_EQ(refusal([] { jump_rates(polynomial_path{1}, 0, 0.5); }),
             "jump_rates: t = 0; valid with c > 0: where kappa > 0");
@@ -122,14 +123,14 @@ TEST(Unmasking, ReadsAnyStorage) {
     single.push_back(static_cast<float>(v));
     wide.push_back(static_cast<double>(v));
   }
-  unmasking_plan plan;
+  unmasking plan;
   plan.mask = vocabulary;
   plan.order = unmasking_order::entropy;
   plan.steps = 2;
-  const auto run = [&](const auto& logits) {
+  const auto run = [&](auto& logits) {
     std::vector<token> x(length, plan.mask);
-    unmasking filling({x, 1}, plan);
-    while (!filling.finished()) filling.step(logits_view(logits, vocabulary), counter_uniform{4});
+    token_sampling filling(plan, token_batch{x}, logits, vocabulary, counter_uniform{4});
+    while (filling.next()) continue;
     return x;
   };
   EXPECT_EQ(run(narrow), run(single));

@@ -1,8 +1,8 @@
 // Filling masked tokens: every order against a naive implementation, resuming, splitting, refusals.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <random>
 #include <vector>
 
@@ -29,96 +29,85 @@ std::vector<token> start() {
   return x;
 }
 
-// One step in plain code: softmax without the mask, a draw, scores, the largest first.
-std::vector<token> naive_step(std::vector<token> x, const std::vector<float>& logits,
-                              const unmasking_plan& plan, std::size_t begin, std::size_t end,
-                              const std::vector<std::size_t>& masked_at_start, std::size_t in_block,
-                              std::uint32_t step) {
+// One step of one item in plain code: softmax without the mask, a draw, scores, the largest first.
+void naive_step(std::vector<token>& x, std::size_t b, const std::vector<float>& logits,
+                const unmasking& plan, std::size_t begin, std::size_t end,
+                std::size_t masked_at_start, std::size_t in_block, std::uint32_t step) {
   const counter_uniform source{5};
-  const std::vector<token> before = x;
-  for (std::size_t b = 0; b < items; ++b) {
-    struct candidate {
-      double score, entropy;
-      std::size_t at;
-      token choice;
-    };
-    std::vector<candidate> all;
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::size_t r = b * length + i;
-      if (before[r] != mask) continue;
-      std::vector<double> p(vocabulary), hot(vocabulary);
-      double sum = 0, hot_sum = 0;
-      for (std::size_t k = 0; k < vocabulary; ++k) {
-        if (static_cast<token>(k) == mask) continue;
-        p[k] = std::exp(static_cast<double>(logits[r * vocabulary + k]));
-        sum += p[k];
-        if (plan.rule.temperature > 0)
-          hot[k] =
-              std::exp(static_cast<double>(logits[r * vocabulary + k]) / plan.rule.temperature);
-        hot_sum += hot[k];
-      }
-      double entropy = 0;
-      std::vector<double> sorted;
-      for (double& v : p) {
-        v /= sum;
-        if (v > 0) entropy -= v * std::log(v);
-        sorted.push_back(v);
-      }
-      std::sort(sorted.rbegin(), sorted.rend());
-      std::size_t choice =
-          static_cast<std::size_t>(std::max_element(p.begin(), p.end()) - p.begin());
-      if (plan.rule.temperature > 0) {
-        const double u = source({step, draw_use::choice, static_cast<std::uint32_t>(b), i});
-        double cumulative = 0;
-        for (choice = 0; choice < vocabulary; ++choice) {
-          cumulative += hot[choice] / hot_sum;
-          if (cumulative > u) break;
-        }
-      }
-      double score = 0;
-      switch (plan.order) {
-        case unmasking_order::random:
-          score = source({step, draw_use::order, static_cast<std::uint32_t>(b), i});
-          break;
-        case unmasking_order::confidence: score = p[choice]; break;
-        case unmasking_order::margin: score = sorted[0] - sorted[1]; break;
-        case unmasking_order::entropy: score = -entropy; break;
-      }
-      all.push_back({score, entropy, r, static_cast<token>(choice)});
+  struct candidate {
+    double score, entropy;
+    std::size_t at;
+    token choice;
+  };
+  std::vector<candidate> all;
+  for (std::size_t i = begin; i < end; ++i) {
+    const std::size_t r = b * length + i;
+    if (x[r] != mask) continue;
+    std::vector<double> p(vocabulary), hot(vocabulary);
+    double sum = 0, hot_sum = 0;
+    for (std::size_t k = 0; k < vocabulary; ++k) {
+      if (static_cast<token>(k) == mask) continue;
+      const double logit = static_cast<double>(logits[r * vocabulary + k]);
+      p[k] = std::exp(logit);
+      sum += p[k];
+      if (plan.rule.temperature > 0) hot[k] = std::exp(logit / plan.rule.temperature);
+      hot_sum += hot[k];
     }
-    std::sort(all.begin(), all.end(),
-              [](const candidate& a, const candidate& c) { return a.score > c.score; });
-    std::size_t count = plan.quota(masked_at_start[b], in_block, plan.steps);
-    if (plan.entropy_bound) {
-      count = 0;
-      for (double sum = 0, most = 0; count < all.size(); ++count) {
-        sum += all[count].entropy;
-        most = std::max(most, all[count].entropy);
-        if (sum - most > *plan.entropy_bound) break;
+    double entropy = 0;
+    std::vector<double> sorted;
+    for (double& v : p) {
+      v /= sum;
+      if (v > 0) entropy -= v * std::log(v);
+      sorted.push_back(v);
+    }
+    std::sort(sorted.rbegin(), sorted.rend());
+    std::size_t choice = static_cast<std::size_t>(std::max_element(p.begin(), p.end()) - p.begin());
+    if (plan.rule.temperature > 0) {
+      const double u = source({step, draw_use::choice, static_cast<std::uint32_t>(b), i});
+      double cumulative = 0;
+      for (choice = 0; choice < vocabulary; ++choice) {
+        cumulative += hot[choice] / hot_sum;
+        if (cumulative > u) break;
       }
     }
-    for (std::size_t j = 0; j < std::min(count, all.size()); ++j) x[all[j].at] = all[j].choice;
+    double score = 0;
+    switch (plan.order) {
+      case unmasking_order::random:
+        score = source({step, draw_use::order, static_cast<std::uint32_t>(b), i});
+        break;
+      case unmasking_order::confidence: score = p[choice]; break;
+      case unmasking_order::margin: score = sorted[0] - sorted[1]; break;
+      case unmasking_order::entropy: score = -entropy; break;
+    }
+    all.push_back({score, entropy, r, static_cast<token>(choice)});
   }
-  return x;
+  std::sort(all.begin(), all.end(),
+            [](const candidate& a, const candidate& c) { return a.score > c.score; });
+  std::size_t count = plan.quota(masked_at_start, in_block, plan.steps);
+  if (plan.entropy_bound) {
+    count = 0;
+    for (double sum = 0, most = 0; count < all.size(); ++count) {
+      sum += all[count].entropy;
+      most = std::max(most, all[count].entropy);
+      if (sum - most > *plan.entropy_bound) break;
+    }
+  }
+  for (std::size_t j = 0; j < std::min(count, all.size()); ++j) x[all[j].at] = all[j].choice;
 }
 
-std::vector<std::size_t> masked_in(const std::vector<token>& x, std::size_t begin,
-                                   std::size_t end) {
-  std::vector<std::size_t> counts;
-  for (std::size_t b = 0; b < items; ++b) {
-    std::size_t n = 0;
-    for (std::size_t i = begin; i < end; ++i) n += x[b * length + i] == mask;
-    counts.push_back(n);
-  }
-  return counts;
+std::size_t masked_in(const std::vector<token>& x, std::size_t b, std::size_t begin,
+                      std::size_t end) {
+  std::size_t n = 0;
+  for (std::size_t i = begin; i < end; ++i) n += x[b * length + i] == mask;
+  return n;
 }
 
-std::vector<unmasking_plan> plans() {
-  std::vector<unmasking_plan> all;
+std::vector<unmasking> plans() {
+  std::vector<unmasking> all;
   for (const unmasking_order order : {unmasking_order::random, unmasking_order::confidence,
                                       unmasking_order::margin, unmasking_order::entropy})
     for (const double temperature : {0.0, 0.7, 1.0}) {
-      unmasking_plan plan;
+      unmasking plan;
       plan.mask = mask;
       plan.order = order;
       plan.rule.temperature = temperature;
@@ -136,60 +125,48 @@ std::vector<unmasking_plan> plans() {
   return all;
 }
 
-TEST(Unmasking, EveryOrderIsTheNaiveOne) {
-  for (const unmasking_plan& plan : plans()) {
-    std::vector<token> x = start(), expected = x;
-    unmasking run({x, items}, plan);
-    const std::size_t block = plan.block_length == 0 ? length : plan.block_length;
-    std::uint32_t step = 0;
-    for (std::size_t begin = 0; begin < length; begin += block) {
-      const std::size_t end = std::min(begin + block, length);
-      const std::vector<std::size_t> masked = masked_in(expected, begin, end);
-      for (std::size_t in_block = 0;; ++in_block) {
-        const std::vector<std::size_t> now = masked_in(expected, begin, end);
-        const bool open = std::accumulate(now.begin(), now.end(), std::size_t{0}) > 0;
-        if (plan.entropy_bound ? !open : in_block == plan.steps) break;
-        const std::vector<float> logits = logits_for(step);
-        expected = naive_step(expected, logits, plan, begin, end, masked, in_block, step);
-        ASSERT_FALSE(run.finished());
-        run.step(logits_view<float>(logits, vocabulary), counter_uniform{5});
-        ASSERT_EQ(x, expected) << "order " << static_cast<int>(plan.order) << " step " << step;
-        ++step;
-      }
+// An item's tokens after each of its steps, in plain code.
+std::vector<std::vector<token>> naive_run(std::size_t b, const unmasking& plan) {
+  std::vector<token> x = start();
+  std::vector<std::vector<token>> trace;
+  const std::size_t block = plan.block_length == 0 ? length : plan.block_length;
+  for (std::size_t begin = 0; begin < length; begin += block) {
+    const std::size_t end = std::min(begin + block, length);
+    const std::size_t masked = masked_in(x, b, begin, end);
+    for (std::size_t k = 0; masked_in(x, b, begin, end) > 0; ++k) {
+      const auto step = static_cast<std::uint32_t>(trace.size());
+      naive_step(x, b, logits_for(step), plan, begin, end, masked, k, step);
+      trace.emplace_back(x.begin() + static_cast<std::ptrdiff_t>(b * length),
+                         x.begin() + static_cast<std::ptrdiff_t>((b + 1) * length));
     }
-    EXPECT_TRUE(run.finished());
-    EXPECT_EQ(std::count(x.begin(), x.end(), mask), 0);
   }
+  return trace;
 }
 
-// A batch in parts, and a run that stops and resumes, give the same tokens.
-TEST(Unmasking, SplitsAndResumesWithTheSameTokens) {
-  for (unmasking_plan plan : plans()) {
-    if (plan.entropy_bound) continue;  // the number of steps is the batch's there
+TEST(Unmasking, EveryOrderIsTheNaiveOne) {
+  for (const unmasking& plan : plans()) {
+    std::vector<std::vector<std::vector<token>>> expected;
+    for (std::size_t b = 0; b < items; ++b) expected.push_back(naive_run(b, plan));
     std::vector<token> x = start();
-    unmasking run({x, items}, plan);
-    for (std::size_t k = 0; !run.finished(); ++k)
-      run.step(logits_view<float>(logits_for(k), vocabulary), counter_uniform{5});
-    for (std::size_t b = 0; b < items; ++b) {
-      std::vector<token> all = start();
-      std::vector<token> own(all.begin() + static_cast<std::ptrdiff_t>(b * length),
-                             all.begin() + static_cast<std::ptrdiff_t>((b + 1) * length));
-      plan.first_item = static_cast<std::uint32_t>(b);
-      unmasking alone({own, 1}, plan);
-      for (std::size_t k = 0; !alone.finished(); ++k) {
-        const std::vector<float> logits = logits_for(k);
-        const saved_unmasking saved = alone.saved();
-        std::vector<token> copy = own;
-        unmasking again({copy, 1}, plan);
-        again.resume(saved);
-        const logits_view<float> view(
-            std::span(logits.data() + b * length * vocabulary, length * vocabulary), vocabulary);
-        alone.step(view, counter_uniform{5});
-        again.step(view, counter_uniform{5});
-        ASSERT_EQ(copy, own);
+    token_sampling run(plan, token_batch{x, items}, vocabulary, counter_uniform{5});
+    while (run.next()) {
+      for (std::size_t b = 0; b < items && run.steps_done() > 0; ++b) {
+        const std::size_t k = std::min(run.steps_done(), expected[b].size()) - 1;
+        for (std::size_t i = 0; i < length; ++i)
+          ASSERT_EQ(x[b * length + i], expected[b][k][i])
+              << "order " << static_cast<int>(plan.order) << " step " << k;
       }
-      for (std::size_t i = 0; i < length; ++i) ASSERT_EQ(own[i], x[b * length + i]);
+      const std::vector<float> logits = logits_for(run.steps_done());
+      std::copy(logits.begin(), logits.end(), run.logits().begin());
     }
+    EXPECT_EQ(std::count(x.begin(), x.end(), mask), 0);
+    std::size_t most = 0;
+    for (std::size_t b = 0; b < items; ++b) {
+      most = std::max(most, expected[b].size());
+      for (std::size_t i = 0; i < length; ++i) EXPECT_EQ(x[b * length + i], expected[b].back()[i]);
+      EXPECT_EQ(run.network_time(b), 0);
+    }
+    EXPECT_EQ(run.steps_done(), most);
   }
 }
 
@@ -206,42 +183,55 @@ TEST(Unmasking, QuotasFillEverything) {
 TEST(Unmasking, RefusesBadInputAndChangesNothing) {
   std::vector<token> x = start();
   const std::vector<token> before = x;
-  unmasking_plan plan;
+  unmasking plan;
   plan.mask = mask;
-  unmasking run({x, items}, plan);
   std::vector<float> logits = logits_for(0);
-  const auto step = [&] {
-    return refusal([&] { run.step(logits_view<float>(logits, vocabulary), counter_uniform{}); });
-  };
+  token_sampling run(plan, token_batch{x, items}, logits, vocabulary);
+  ASSERT_TRUE(run.next());
+  const auto next = [&] { return refusal([&] { run.next(); }); };
   logits[31 * vocabulary] = NAN;
-  EXPECT_EQ(step(), "unmasking::step: a logit of row 31 = nan; valid: finite or -inf");
+  EXPECT_EQ(next(), "unmasking: a logit of row 31 = nan; valid: finite or -inf");
+  logits[31 * vocabulary] = INFINITY;
+  EXPECT_EQ(next(), "unmasking: a logit of row 31 = inf; valid: finite or -inf");
   std::fill(logits.begin() + 31 * vocabulary, logits.begin() + 32 * vocabulary, -INFINITY);
-  EXPECT_EQ(step(), "unmasking::step: row 31 has nothing but -inf");
+  EXPECT_EQ(next(), "unmasking: row 31 has nothing but -inf");
   EXPECT_EQ(x, before);
-  logits = logits_for(0);
+  EXPECT_EQ(run.steps_done(), 0u);
+  std::ranges::copy(logits_for(0), logits.begin());
   x[0] = 10;
-  EXPECT_EQ(step(), "unmasking::step: token at 0 = 10; valid: 0 ... 9, or the mask token 9");
+  EXPECT_EQ(next(), "unmasking: token at 0 = 10; valid: 0 ... 9, or the mask token 9");
   x[0] = 1;
   EXPECT_EQ(x, before);
-  logits.resize(10 * vocabulary);
-  EXPECT_EQ(step(), "unmasking::step: logits' rows = 10; valid: 36");
+  EXPECT_FALSE(run.next());  // mended, the step is done
+  EXPECT_EQ(std::count(x.begin(), x.end(), mask), 0);
+
+  x = before;
+  const auto begin = [&](const unmasking& how) {
+    return refusal([&] { token_sampling(how, token_batch{x, items}, logits, vocabulary); });
+  };
   plan.mask = 8;
-  EXPECT_EQ(refusal([&] {
-              unmasking({x, items}, plan);
-            }),
-            "unmasking: mask = 8; valid: a token that is in the sequence");
+  EXPECT_EQ(begin(plan), "unmasking: mask = 8; valid: a token that is in the sequence");
   plan.mask = mask;
+  plan.first = length;
+  EXPECT_EQ(begin(plan), "unmasking: first = 12; valid: below the length, 12");
+  plan.first = 0;
   plan.steps = 0;
-  EXPECT_EQ(refusal([&] {
-              unmasking({x, items}, plan);
-            }),
-            "unmasking: steps = 0; valid: at least 1");
+  EXPECT_EQ(begin(plan), "unmasking: steps = 0; valid: at least 1");
   plan.steps = 1;
   plan.rule.temperature = -1;
+  EXPECT_EQ(begin(plan), "unmasking: temperature = -1; valid: at least 0");
+  plan.rule.temperature = NAN;
+  EXPECT_EQ(begin(plan), "unmasking: temperature = nan; valid: at least 0");
+  plan.rule.temperature = 1;
+  plan.entropy_bound = -1;
+  EXPECT_EQ(begin(plan), "unmasking: entropy_bound = -1; valid: at least 0");
+  plan.entropy_bound = {};
+  logits.resize(10 * vocabulary);
+  EXPECT_EQ(begin(plan), "token_sampling: logits = 100; valid: 360");
   EXPECT_EQ(refusal([&] {
-              unmasking({x, items}, plan);
+              token_batch{x, 5};
             }),
-            "unmasking: temperature = -1; valid: at least 0");
+            "token_batch: items = 5; valid: a divisor of the number of tokens, 36");
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ TEST(DiscreteScheduler, CorrectorAfterTheLastStepIsRefused) {
   std::vector<token> x = {0, 1};
   const std::vector<double> logits = {0, 1, 2, 0, 1, 2};
   EXPECT_EQ(refusal([&] {
-              ddim.correct(discrete::logits_view<double>(logits, 3), 1, {x, 1},
+              ddim.correct(discrete::logits_view<double>(logits, 3), 1, discrete::token_batch{x},
                            discrete::counter_uniform{});
             }),
             "DiscreteDDIMScheduler.step_correct: step = 1; valid: before the last, 1");

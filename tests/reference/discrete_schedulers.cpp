@@ -48,7 +48,7 @@ void replay_amused(const json& recorded, const named_tensors& tensor, comparison
   if (recorded.contains("op")) {
     std::vector<token> x = tokens_of(recorded["x0"]);
     const std::size_t step = scheduler.steps() - 1 - recorded["timestep"].get<std::size_t>();
-    scheduler.add_noise({x, items}, step, recorded_step(recorded["draws"], items));
+    scheduler.add_noise(token_batch{x, items}, step, recorded_step(recorded["draws"], items));
     c.same("out", as_numbers(x), numbers(recorded["out"]));
     return;
   }
@@ -59,7 +59,7 @@ void replay_amused(const json& recorded, const named_tensors& tensor, comparison
   for (std::size_t k = 0; k < scheduler.steps(); ++k) {
     std::size_t n = 0;
     const std::vector<double> logits = rows_of(tensor, recorded["logits"][k], n);
-    scheduler.step(logits_view<double>(logits, n), k, {x, items},
+    scheduler.step(logits_view<double>(logits, n), k, token_batch{x, items},
                    recorded_step(recorded["draws"][k], items), recorded["starting_mask_ratio"],
                    predicted);
     timesteps.push_back(static_cast<double>(scheduler.steps() - 1 - k));
@@ -145,7 +145,7 @@ void replay_block_refinement(const json& recorded, const named_tensors& tensor, 
   for (std::size_t k = 0; k < recorded["num_steps_run"].get<std::size_t>(); ++k) {
     std::size_t n = 0;
     const std::vector<double> logits = rows_of(tensor, recorded["logits"][k], n);
-    const auto r = scheduler.step(logits_view<double>(logits, n), k, {x, items},
+    const auto r = scheduler.step(logits_view<double>(logits, n), k, token_batch{x, items},
                                   recorded_step(recorded["draws"][k], items), how);
     states.push_back(as_numbers(x));
     transferred.push_back(as_numbers(r.transferred));
@@ -193,9 +193,10 @@ void replay_ddim(const json& recorded, const named_tensors& tensor, comparison& 
     const logits_view<double> logits(values, n);
     const std::size_t step = op["timestep"];
     const recorded_step source(op["draws"], items);
-    const auto r = op["op"] == "predictor"
-                       ? scheduler.step(logits, step, {x, items}, source, recorded["temperature"])
-                       : scheduler.correct(logits, step, {x, items}, source);
+    const auto r =
+        op["op"] == "predictor"
+            ? scheduler.step(logits, step, token_batch{x, items}, source, recorded["temperature"])
+            : scheduler.correct(logits, step, token_batch{x, items}, source);
     c.same("prev_sample", as_numbers(x), numbers(op["prev_sample"]));
     c.same("sampled_tokens", as_numbers(r.tokens), numbers(op["sampled_tokens"]));
     c.same("sampled_probs", r.probabilities, numbers(expected[k]["sampled_probs"]));
@@ -215,7 +216,7 @@ void replay_entropy_bound(const json& recorded, const named_tensors& tensor, com
     std::size_t n = 0;
     const std::vector<double> logits = rows_of(tensor, recorded["logits"][k], n);
     const auto r =
-        scheduler.step(logits_view<double>(logits, n), k, {x, items},
+        scheduler.step(logits_view<double>(logits, n), k, token_batch{x, items},
                        recorded_step(recorded["draws"][k], items), scheduler.temperature(k), bound);
     states.push_back(as_numbers(x));
     accepted.push_back(as_numbers(r.accepted));

@@ -1,6 +1,7 @@
 // Recorded text samplers: LLaDA's generate and the Dream sampler of Fast-dLLM.
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "discrete.hpp"
 #include "kinds.hpp"
@@ -18,7 +19,7 @@ void replay_llada(const json& recorded, const named_tensors& tensor, comparison&
                     block = recorded["block_length"], n = recorded["vocab"];
   const double scale = recorded["cfg_scale"];
   const bool random = recorded["remasking"] == "random";
-  unmasking_plan plan;
+  unmasking plan;
   plan.mask = recorded["mask_id"];
   plan.steps = recorded["steps"].get<std::size_t>() / ((length - prompt) / block);
   plan.order = random ? unmasking_order::random : unmasking_order::confidence;
@@ -30,7 +31,11 @@ void replay_llada(const json& recorded, const named_tensors& tensor, comparison&
   const std::vector<token> given = tokens_of(recorded["prompt"]);
   for (std::size_t b = 0; b < batch; ++b)
     for (std::size_t i = 0; i < prompt; ++i) x[b * length + i] = given[b * prompt + i];
-  unmasking run({x, batch}, plan);
+  std::vector<double> mixed(batch * length * n);
+  std::optional<recorded_step> numbers_of_step;
+  token_sampling run(plan, token_batch{x, batch}, mixed, n,
+                     [&](const uniform_request& r) { return (*numbers_of_step)(r); });
+  run.next();
   std::vector<std::vector<double>> trace;
   const std::size_t per_step = (plan.rule.temperature > 0 ? 1 : 0) + (random ? 1 : 0);
   std::size_t draw = 0;
@@ -45,7 +50,11 @@ void replay_llada(const json& recorded, const named_tensors& tensor, comparison&
     }
     json draws = json::array();
     for (std::size_t d = 0; d < per_step; ++d) draws.push_back(recorded["draws"][draw++]);
-    if (!run.finished()) run.step(logits_view<double>(logits, n), recorded_step(draws, batch));
+    std::copy(logits.begin(), logits.end(), mixed.begin());
+    numbers_of_step.emplace(draws, batch);
+    // The reference's first list is the one of its choices.
+    if (plan.rule.temperature > 0) (*numbers_of_step)({0, draw_use::gumbel, 0, 0});
+    run.next();
   }
   c.same("x_trace", trace, tensors(recorded["x_trace"]));
   c.same("draws used", static_cast<double>(draw), static_cast<double>(recorded["draws"].size()));

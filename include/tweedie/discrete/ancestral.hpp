@@ -36,7 +36,7 @@ inline void remasking_weights(double alpha_t, double alpha_s, double sigma, cons
   constexpr const char* name = "remasking_weights";
   detail::require_equal(name, "clean", clean.size(), symbols.size());
   detail::require_equal(name, "out", out.size(), symbols.size());
-  detail::require_tokens(name, std::span(&x_t, 1), symbols.size());
+  detail::require_token(name, x_t, symbols.size());
   detail::require(alpha_t >= 0 && alpha_t <= alpha_s && alpha_s <= 1, name, "alpha_t", alpha_t,
                   "valid: 0 <= alpha_t <= alpha_s <= 1");
   detail::require(sigma >= 0 && sigma <= most_remasking(alpha_t, alpha_s) * (1 + 1e-12), name,
@@ -62,7 +62,7 @@ inline void ddim_weights(double alpha_t, double alpha_s, double sigma, token x_t
                          std::span<const double> clean, std::span<double> out) {
   constexpr const char* name = "ddim_weights";
   detail::require_equal(name, "out", out.size(), clean.size());
-  detail::require_tokens(name, std::span(&x_t, 1), clean.size());
+  detail::require_token(name, x_t, clean.size());
   detail::require(alpha_t >= 0 && alpha_t <= alpha_s && alpha_s <= 1 && alpha_t < 1, name,
                   "alpha_t", alpha_t, "valid: 0 <= alpha_t <= alpha_s <= 1, below 1");
   detail::require(sigma >= 0 && sigma <= (1 - alpha_s) / (1 - alpha_t) * (1 + 1e-12), name, "sigma",
@@ -77,10 +77,9 @@ inline void ddim_weights(double alpha_t, double alpha_s, double sigma, token x_t
 /// softmax(logits) with no probability on the mask. Requests one `choice` number per position.
 /// \throws std::invalid_argument for sizes, tokens or rows out of range, or what `reverse` throws;
 ///   then nothing has been written.
-template <storage_scalar S, class Reverse, uniform_source Source>
-void reverse_step(token_batch x, logits_view<S> logits, const alphabet& symbols,
-                  const Reverse& reverse, const Source& source, std::uint32_t step,
-                  std::uint32_t first_item = 0) {
+template <storage_scalar S, token_integer T, class Reverse, uniform_source Source>
+void reverse_step(token_batch<T> x, logits_view<S> logits, const alphabet& symbols,
+                  const Reverse& reverse, const Source& source, std::uint32_t step) {
   constexpr const char* name = "reverse_step";
   const std::size_t n = symbols.size();
   detail::require_equal(name, "logits' rows", logits.rows(), x.tokens.size());
@@ -93,26 +92,25 @@ void reverse_step(token_batch x, logits_view<S> logits, const alphabet& symbols,
     if (symbols.mask >= 0) row[static_cast<std::size_t>(symbols.mask)] = -INFINITY;
     log_softmax(std::span<const double>(row), std::span<double>(clean), name, r);
     for (double& p : clean) p = std::exp(p);
-    reverse(x.tokens[r], std::span<const double>(clean), std::span<double>(weights));
-    const double u =
-        source({step, draw_use::choice, first_item + static_cast<std::uint32_t>(r / x.length()),
-                r % x.length()});
-    next[r] = static_cast<token>(invert_distribution(weights, u));
+    reverse(static_cast<token>(x.tokens[r]), std::span<const double>(clean),
+            std::span<double>(weights));
+    next[r] = static_cast<token>(
+        invert_distribution(weights, source(x.request(r, step, draw_use::choice))));
   }
   std::copy(next.begin(), next.end(), x.tokens.begin());
 }
 
 /// D3PM's step for a corruption in three numbers; the kernels lead from 0 to s and from s to t.
-template <storage_scalar S, uniform_source Source>
-void ancestral_step(token_batch x, logits_view<S> logits, const alphabet& symbols,
+template <storage_scalar S, token_integer T, uniform_source Source>
+void ancestral_step(token_batch<T> x, logits_view<S> logits, const alphabet& symbols,
                     const token_kernel& to_s, const token_kernel& step_kernel, const Source& source,
-                    std::uint32_t step, std::uint32_t first_item = 0) {
+                    std::uint32_t step) {
   reverse_step(
       x, logits, symbols,
       [&](token x_t, std::span<const double> clean, std::span<double> out) {
         reverse(to_s, step_kernel, symbols, x_t, clean, out);
       },
-      source, step, first_item);
+      source, step);
 }
 
 }  // namespace tweedie::discrete

@@ -34,7 +34,7 @@ inline double divergence(std::span<const double> p_logits, std::span<const doubl
 /// `gradient` if that is not empty.
 inline double cross_entropy(std::span<const double> logits, token x_0, double weight = 1,
                             std::span<double> gradient = {}) {
-  detail::require_tokens("cross_entropy", std::span(&x_0, 1), logits.size());
+  detail::require_token("cross_entropy", x_0, logits.size());
   std::vector<double> log_p(logits.size());
   log_softmax(logits, std::span<double>(log_p), "cross_entropy");
   for (std::size_t k = 0; k < gradient.size(); ++k)
@@ -82,7 +82,7 @@ inline double step_bound(const transition_chain& chain, std::size_t t, token x_t
   detail::require_equal(name, "logits", logits.size(), n);
   if (!gradient.empty()) detail::require_equal(name, "gradient", gradient.size(), n);
   const token both[] = {x_t, x_0};
-  detail::require_tokens(name, both, n);
+  detail::require_tokens(name, std::span<const token>(both), n);
   const Eigen::MatrixXd& step = chain.step(t);
   const Eigen::MatrixXd& before = chain.marginal(t - 1);
   const Eigen::VectorXd evidence = chain.marginal(t).col(x_t);
@@ -113,7 +113,7 @@ inline double step_bound(const token_kernel& to_s, const token_kernel& step,
   detail::require_equal(name, "logits", logits.size(), n);
   if (!gradient.empty()) detail::require_equal(name, "gradient", gradient.size(), n);
   const token both[] = {x_t, x_0};
-  detail::require_tokens(name, both, n);
+  detail::require_tokens(name, std::span<const token>(both), n);
   std::vector<double> truth(n);
   posterior(to_s, step, symbols, x_t, x_0, truth);
   const token_kernel whole = compose(to_s, step);

@@ -49,7 +49,7 @@ inline token along_path(double kappa, token x_0, token x_1, double u) {
 inline void flow_velocity(double arrival, std::span<const double> clean, token x,
                           std::span<double> out) {
   detail::require_equal("flow_velocity", "out", out.size(), clean.size());
-  detail::require_tokens("flow_velocity", std::span(&x, 1), clean.size());
+  detail::require_token("flow_velocity", x, clean.size());
   for (std::size_t y = 0; y < out.size(); ++y)
     out[y] = arrival * (clean[y] - (static_cast<token>(y) == x));
 }
@@ -100,7 +100,7 @@ inline token jump_target(const flow_jumps& rates, std::span<const double> source
 inline double flow_bound(double arrival, std::span<const double> logits, token x, token x_1,
                          double weight = 1, std::span<double> gradient = {}) {
   const token both[] = {x, x_1};
-  detail::require_tokens("flow_bound", both, logits.size());
+  detail::require_tokens("flow_bound", std::span<const token>(both), logits.size());
   std::vector<double> log_p(logits.size());
   log_softmax(logits, std::span<double>(log_p), "flow_bound");
   const double here = std::exp(log_p[static_cast<std::size_t>(x)]);
@@ -119,9 +119,9 @@ inline double flow_bound(double arrival, std::span<const double> logits, token x
 /// every position, then `jump`, then `route`.
 /// \throws std::invalid_argument for sizes that do not fit, tokens out of range, rows that are no
 ///   distribution, or a negative h; then nothing has been written.
-template <storage_scalar S, uniform_source Source>
-void flow_step(token_batch x, logits_view<S> logits, const flow_jumps& rates, double h, bool last,
-               const Source& source, std::uint32_t step,
+template <storage_scalar S, token_integer T, uniform_source Source>
+void flow_step(token_batch<T> x, logits_view<S> logits, const flow_jumps& rates, double h,
+               bool last, const Source& source, std::uint32_t step,
                std::span<const double> noise_source = {}) {
   constexpr const char* name = "flow_step";
   detail::require_equal(name, "logits' rows", logits.rows(), x.tokens.size());
@@ -132,20 +132,19 @@ void flow_step(token_batch x, logits_view<S> logits, const flow_jumps& rates, do
   std::vector<token> target(x.tokens.size());
   row_reader reader;
   for (std::size_t r = 0; r < target.size(); ++r) {
-    uniform_request where{step, draw_use::choice, static_cast<std::uint32_t>(r / x.length()),
-                          r % x.length()};
-    reader.read(logits.row(r), logits.vocabulary(), 1, name, r);
+    uniform_request where = x.request(r, step, draw_use::choice);
+    reader.read(logits.row(r), logits.vocabulary(), {.temperature = 1, .shape = false}, name, r);
     target[r] = reader.sample(logits.row(r), source(where));
   }
   for (std::size_t r = 0; r < target.size(); ++r) {
-    uniform_request where{step, draw_use::jump, static_cast<std::uint32_t>(r / x.length()),
-                          r % x.length()};
-    token& own = x.tokens[r];
+    uniform_request where = x.request(r, step, draw_use::jump);
+    const auto own = static_cast<token>(x.tokens[r]);
     if (last) {
-      own = target[r];
+      x.tokens[r] = target[r];
     } else if (source(where) < -std::expm1(-h * intensity(rates, noise_source, own, target[r]))) {
       where.use = draw_use::route;
-      own = jump_target(rates, noise_source, own, target[r], rates.noise == 0 ? 0 : source(where));
+      x.tokens[r] =
+          jump_target(rates, noise_source, own, target[r], rates.noise == 0 ? 0 : source(where));
     }
   }
 }

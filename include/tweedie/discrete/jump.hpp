@@ -20,7 +20,7 @@ namespace tweedie::discrete {
 inline void leap_law(std::span<const double> rates, token x, double h, std::span<double> out) {
   constexpr const char* name = "leap_law";
   detail::require_equal(name, "out", out.size(), rates.size());
-  detail::require_tokens(name, std::span(&x, 1), rates.size());
+  detail::require_token(name, x, rates.size());
   detail::require(h >= 0, name, "h", h, "valid: at least 0");
   double leaving = 0;
   for (std::size_t y = 0; y < rates.size(); ++y) {
@@ -46,7 +46,7 @@ inline void trapezoidal_rates(double theta, std::span<const double> early, token
   detail::require_equal(name, "late", late.size(), early.size());
   detail::require_equal(name, "out", out.size(), early.size());
   const token both[] = {x, z};
-  detail::require_tokens(name, both, early.size());
+  detail::require_tokens(name, std::span<const token>(both), early.size());
   const double a = 1 / (2 * theta * (1 - theta));
   double leaving = 0;
   for (std::size_t y = 0; y < out.size(); ++y) {
@@ -66,7 +66,7 @@ inline void uniformised_law(std::span<const double> rates, token x, double bound
                             std::span<double> out) {
   constexpr const char* name = "uniformised_law";
   detail::require_equal(name, "out", out.size(), rates.size());
-  detail::require_tokens(name, std::span(&x, 1), rates.size());
+  detail::require_token(name, x, rates.size());
   const double leaving = -rates[static_cast<std::size_t>(x)];
   detail::require(bound > 0 && leaving <= bound * (1 + 1e-12), name, "bound", bound,
                   "valid: at least the rate of leaving");
@@ -81,9 +81,9 @@ inline double waiting_time(double bound, double u) { return -std::log(u) / bound
 /// the next one is filled where that probability has fallen from `corrupted` to
 /// corrupted u^(1 / masked); which one is equally likely. Exact, one token an evaluation.
 /// \throws std::invalid_argument for no masked token or u outside (0, 1].
-inline double first_hitting(double corrupted, std::size_t masked, double u) {
-  detail::require(masked > 0, "first_hitting", "masked", 0, "valid: at least 1");
-  detail::require(u > 0 && u <= 1, "first_hitting", "u", u, "valid: in (0, 1]");
+inline double next_hitting(double corrupted, std::size_t masked, double u) {
+  detail::require(masked > 0, "next_hitting", "masked", 0, "valid: at least 1");
+  detail::require(u > 0 && u <= 1, "next_hitting", "u", u, "valid: in (0, 1]");
   return corrupted * std::pow(u, 1 / static_cast<double>(masked));
 }
 

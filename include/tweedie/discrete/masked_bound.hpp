@@ -30,7 +30,7 @@ void unmasking_log_probabilities(std::span<const S> logits, token x_t, token mas
   constexpr const char* name = "unmasking_log_probabilities";
   detail::require_equal(name, "out", out.size(), logits.size());
   if (x_t != mask) {
-    detail::require_tokens(name, std::span(&x_t, 1), logits.size());
+    detail::require_token(name, x_t, logits.size());
     std::fill(out.begin(), out.end(), impossible);
     out[static_cast<std::size_t>(x_t)] = 0;
     return;
@@ -48,11 +48,13 @@ void unmasking_log_probabilities(std::span<const S> logits, token x_t, token mas
 /// \param weights one per item, w(t).
 /// \throws std::invalid_argument for tokens out of range, x_0 with a mask, sizes that do not fit,
 ///   weights that are not finite, NaN logits; then nothing has been written.
-template <storage_scalar S>
-std::vector<double> masked_bound(logits_view<S> logits, std::span<const token> x_0,
-                                 std::span<const token> x_t, token mask,
-                                 std::span<const double> weights, std::span<S> gradient = {}) {
+template <storage_scalar S, token_range X0, token_range Xt>
+std::vector<double> masked_bound(logits_view<S> logits, const X0& clean, const Xt& noised,
+                                 token mask, std::span<const double> weights,
+                                 std::span<S> gradient = {}) {
   constexpr const char* name = "masked_bound";
+  const std::span<const std::ranges::range_value_t<X0>> x_0(clean);
+  const std::span<const std::ranges::range_value_t<Xt>> x_t(noised);
   const std::size_t vocabulary = logits.vocabulary();
   detail::require_equal(name, "logits' rows", logits.rows(), x_0.size());
   detail::require_equal(name, "x_t", x_t.size(), x_0.size());
@@ -65,19 +67,15 @@ std::vector<double> masked_bound(logits_view<S> logits, std::span<const token> x
   for (const double w : weights)
     detail::require(std::isfinite(w), name, "weight", w, "valid: finite");
   const std::size_t length = x_0.size() / weights.size();
-  std::vector<double> values(x_0.size(), 0.0), log_sums(x_0.size(), 0.0), row(vocabulary);
+  std::vector<double> values(x_0.size(), 0.0), log_sums(x_0.size(), 0.0);
   row_reader reader;
-  const bool has_mask = mask >= 0 && static_cast<std::size_t>(mask) < vocabulary;
   for (std::size_t i = 0; i < x_0.size(); ++i) {
     if (x_t[i] != mask) continue;
     if (x_0[i] == mask) detail::fail(name, "x_0 at " + std::to_string(i), mask, "valid: no mask");
-    if (has_mask) {
-      for (std::size_t k = 0; k < vocabulary; ++k) row[k] = static_cast<double>(logits.row(i)[k]);
-      row[static_cast<std::size_t>(mask)] = -INFINITY;
-      log_sums[i] = reader.read(row.data(), vocabulary, 1, name, i).log_sum;
-    } else {
-      log_sums[i] = reader.read(logits.row(i), vocabulary, 1, name, i).log_sum;
-    }
+    log_sums[i] = reader
+                      .read(logits.row(i), vocabulary,
+                            {.temperature = 1, .shape = false, .excluded = {mask, -1}}, name, i)
+                      .log_sum;
     values[i] =
         weights[i / length] *
         (log_sums[i] - static_cast<double>(logits.row(i)[static_cast<std::size_t>(x_0[i])]));

@@ -11,6 +11,7 @@
 
 #include "tweedie/discrete/categorical.hpp"
 #include "tweedie/discrete/random.hpp"
+#include "tweedie/discrete/row_reader.hpp"
 
 namespace tweedie::discrete {
 
@@ -43,16 +44,17 @@ class proposer {
  public:
   /// \param excluded a token that is never chosen and counts as impossible: the mask.
   /// \param where the request for a number: its step, item and index (the position).
+  /// \param shape whether margin and entropy are wanted; without them reading is faster.
   /// \throws std::invalid_argument for rows that are no distribution, naming `function` and `row_number`.
   template <storage_scalar S, uniform_source Source>
   proposal operator()(const S* row, std::size_t vocabulary, token excluded, const token_rule& rule,
                       const Source& source, uniform_request where, const char* function,
-                      std::size_t row_number) {
+                      std::size_t row_number, bool shape = true) {
     const bool filters = rule.temperature > 0 && (rule.top_k > 0 || rule.top_p < 1);
     const double temperature = rule.temperature > 0 ? rule.temperature : 1;
     const row_reading own =
-        reader_.read(row, vocabulary, temperature, function, row_number, excluded);
-    proposal out{own.best, 0, own.margin(), own.entropy};
+        reader_.read(row, vocabulary, {temperature, shape, {excluded, -1}}, function, row_number);
+    proposal out{own.best, 0, shape ? own.margin() : 0, own.entropy};
     if (filters || (rule.judged_as_drawn && temperature != 1)) {
       drawn_.resize(vocabulary);
       for (std::size_t k = 0; k < vocabulary; ++k)
@@ -61,11 +63,12 @@ class proposer {
         drawn_[static_cast<std::size_t>(excluded)] = -INFINITY;
       keep_top_k(drawn_, rule.top_k);
       keep_top_p(drawn_, rule.top_p);
-      const row_reading now = reader_.read(drawn_.data(), vocabulary, 1, function, row_number);
+      const row_reading now =
+          reader_.read(drawn_.data(), vocabulary, {.temperature = 1, .shape = shape}, function, row_number);
       if (rule.temperature > 0)
         out.choice = draw(drawn_.data(), vocabulary, 1, rule, source, where, excluded);
       if (rule.judged_as_drawn) {
-        out.margin = now.margin();
+        out.margin = shape ? now.margin() : 0;
         out.entropy = now.entropy;
         out.probability = std::exp(drawn_[static_cast<std::size_t>(out.choice)] - now.log_sum);
         return out;

@@ -31,7 +31,7 @@ inline token_kernel kernel_of(const token_rates& rates, double total) {
   detail::require(total >= 0, "kernel_of", "total", total, "valid: at least 0");
   const double keep = std::exp(-total);
   // Masks come at their own rate, whatever was replaced before.
-  const double mask = rates.mask == 1 ? -std::expm1(-total) : -std::expm1(-total * rates.mask);
+  const double mask = rates.mask == 0 ? 0 : -std::expm1(-total * rates.mask);
   const double uniform = rates.uniform == 1   ? -std::expm1(-total)
                          : rates.uniform == 0 ? 0
                                               : std::exp(-total * rates.mask) - keep;

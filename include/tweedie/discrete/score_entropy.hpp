@@ -28,7 +28,7 @@ inline double score_entropy(const token_rates& rates, const token_kernel& margin
   detail::require_equal(name, "log_scores", log_scores.size(), symbols.size());
   if (!gradient.empty()) detail::require_equal(name, "gradient", gradient.size(), symbols.size());
   const token both[] = {x, x_0};
-  detail::require_tokens(name, both, symbols.size());
+  detail::require_tokens(name, std::span<const token>(both), symbols.size());
   detail::require(!symbols.masked(x_0), name, "x_0", x_0, "valid: no mask");
   const double here = probability(marginal, symbols, x_0, x);
   detail::require(here > 0, name, "x", x, "valid: a token that x_0 can become");

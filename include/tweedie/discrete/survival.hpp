@@ -28,11 +28,32 @@ double survival(const Schedule& schedule, double t) {
   return std::exp(-schedule.total(t));
 }
 
+/// -alpha'(t): finite where alpha = 0 and the rate is not, for schedules that have a `slope`.
+template <survival_schedule Schedule>
+double survival_slope(const Schedule& schedule, double t) {
+  if constexpr (requires { schedule.slope(t); })
+    return schedule.slope(t);
+  else
+    return schedule.rate(t) * survival(schedule, t);
+}
+
+/// The time at which the total noise is `total`, by bisection.
+template <survival_schedule Schedule>
+double time_of(const Schedule& schedule, double total) {
+  double low = 0, high = 1;
+  for (int k = 0; k < 64; ++k) {
+    const double middle = (low + high) / 2;
+    (schedule.total(middle) < total ? low : high) = middle;
+  }
+  return (low + high) / 2;
+}
+
 /// alpha = 1 - (1 - eps) t (MDLM's and SEDD's log-linear noise; LLaDA with eps = 0).
 struct log_linear {
   double eps = 1e-3;
   double total(double t) const { return -std::log1p(-(1 - eps) * t); }
   double rate(double t) const { return (1 - eps) / (1 - (1 - eps) * t); }
+  double slope(double) const { return 1 - eps; }
 };
 
 /// sigma = min^(1 - t) max^t.
@@ -57,7 +78,10 @@ struct cosine_survival {
   }
   double rate(double t) const {
     const double angle = t * std::numbers::pi / 2;
-    return std::numbers::pi / 2 * (1 - eps) * std::sin(angle) / ((1 - eps) * std::cos(angle) + eps);
+    return slope(t) / ((1 - eps) * std::cos(angle) + eps);
+  }
+  double slope(double t) const {
+    return std::numbers::pi / 2 * (1 - eps) * std::sin(t * std::numbers::pi / 2);
   }
 };
 
@@ -70,8 +94,10 @@ struct cosine_squared_survival {
   }
   double rate(double t) const {
     const double c = std::cos(t * std::numbers::pi / 2);
-    return std::numbers::pi / 2 * (1 - eps) * std::sin(t * std::numbers::pi) /
-           ((1 - eps) * c * c + eps);
+    return slope(t) / ((1 - eps) * c * c + eps);
+  }
+  double slope(double t) const {
+    return std::numbers::pi / 2 * (1 - eps) * std::sin(t * std::numbers::pi);
   }
 };
 
@@ -80,7 +106,8 @@ template <differentiable_schedule Schedule>
 struct survival_of {
   Schedule schedule;
   double total(double t) const { return -std::log(schedule(t).alpha); }
-  double rate(double t) const { return -schedule.rate(t).alpha / schedule(t).alpha; }
+  double rate(double t) const { return slope(t) / schedule(t).alpha; }
+  double slope(double t) const { return -schedule.rate(t).alpha; }
 };
 
 /// Weight of the masked bound at t: -alpha' / (1 - alpha) = rate / expm1(total) (Sahoo et al. 2024,
@@ -90,7 +117,7 @@ template <survival_schedule Schedule>
 double unmasking_weight(const Schedule& schedule, double t) {
   const double total = schedule.total(t);
   detail::require(total > 0, "unmasking_weight", "t", t, "valid: where alpha < 1");
-  return schedule.rate(t) / std::expm1(total);
+  return survival_slope(schedule, t) / -std::expm1(-total);
 }
 
 /// The time whose corruption probability lies, in its logarithm, a share t of the way from that of

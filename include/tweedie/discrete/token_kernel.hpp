@@ -109,7 +109,7 @@ inline void reverse(const token_kernel& to_s, const token_kernel& step, const to
                     std::span<double> out) {
   detail::require_equal("reverse", "clean", clean.size(), symbols.size());
   detail::require_equal("reverse", "out", out.size(), symbols.size());
-  detail::require_tokens("reverse", std::span(&x_t, 1), symbols.size());
+  detail::require_token("reverse", x_t, symbols.size());
   double sum = 0;
   for (std::size_t y = 0; y < clean.size(); ++y) {
     const auto x_0 = static_cast<token>(y);

@@ -129,7 +129,7 @@ inline void posterior_logits(const transition_chain& chain, std::size_t t, token
   const auto n = static_cast<std::size_t>(chain.symbols());
   detail::require_equal("posterior_logits", "clean", clean.size(), n);
   detail::require_equal("posterior_logits", "out", out.size(), n);
-  detail::require_tokens("posterior_logits", std::span(&x_t, 1), n);
+  detail::require_token("posterior_logits", x_t, n);
   const Eigen::Map<const Eigen::RowVectorXd> p(clean.data(), chain.symbols());
   const Eigen::RowVectorXd reached = p * chain.marginal(t - 1);
   for (Eigen::Index y = 0; y < chain.symbols(); ++y)
@@ -145,7 +145,7 @@ inline void reverse(const transition_chain& chain, std::size_t t, token x_t,
   const auto n = static_cast<std::size_t>(chain.symbols());
   detail::require_equal("reverse", "clean", clean.size(), n);
   detail::require_equal("reverse", "out", out.size(), n);
-  detail::require_tokens("reverse", std::span(&x_t, 1), n);
+  detail::require_token("reverse", x_t, n);
   Eigen::RowVectorXd ratio(chain.symbols());
   for (Eigen::Index x = 0; x < chain.symbols(); ++x) {
     const double p = clean[static_cast<std::size_t>(x)], evidence = chain.marginal(t)(x, x_t);

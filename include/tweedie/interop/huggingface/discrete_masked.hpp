@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -37,10 +38,10 @@ struct amused_scheduler {
   /// reference, a row without masked tokens gets one known token masked, before the last step.
   /// \throws std::invalid_argument for a step, sizes, tokens or rows out of range; then nothing has
   ///   been written.
-  template <storage_scalar S, discrete::uniform_source Source>
-  void step(discrete::logits_view<S> logits, std::size_t step, discrete::token_batch x,
+  template <storage_scalar S, discrete::token_integer T, discrete::uniform_source Source>
+  void step(discrete::logits_view<S> logits, std::size_t step, discrete::token_batch<T> x,
             const Source& source, double starting_mask_ratio = 1,
-            std::span<token> predicted = {}) const {
+            std::span<std::type_identity_t<T>> predicted = {}) const {
     constexpr const char* name = "AmusedScheduler.step";
     using discrete::draw_use;
     discrete::detail::require_equal(name, "logits' rows", logits.rows(), x.tokens.size());
@@ -51,15 +52,17 @@ struct amused_scheduler {
       tweedie::detail::fail(name, "step", static_cast<double>(step),
                             "valid: below " + std::to_string(steps()));
     const std::size_t length = x.length();
-    std::vector<token> drawn(x.tokens.begin(), x.tokens.end());
+    std::vector<T> drawn(x.tokens.begin(), x.tokens.end());
     std::vector<double> probabilities(drawn.size(), std::numeric_limits<double>::max());
     discrete::proposer propose;
     const auto number = static_cast<std::uint32_t>(step);
     for (std::size_t r = 0; r < drawn.size(); ++r) {
       if (drawn[r] != mask) continue;
-      const discrete::proposal p = propose(
-          logits.row(r), logits.vocabulary(), -1, {}, source,
-          {number, draw_use::choice, static_cast<std::uint32_t>(r / length), r % length}, name, r);
+      const discrete::proposal p =
+          propose(logits.row(r), logits.vocabulary(), -1, {}, source,
+                  {number, draw_use::choice, x.first_item + static_cast<std::uint32_t>(r / length),
+                   r % length},
+                  name, r);
       drawn[r] = p.choice;
       probabilities[r] = p.probability;
     }
@@ -75,7 +78,8 @@ struct amused_scheduler {
           const std::size_t r = item * length + i;
           masked += x.tokens[r] == mask;
           const double u = std::max(
-              source({number, draw_use::order, static_cast<std::uint32_t>(item), i}), least);
+              source({number, draw_use::order, x.first_item + static_cast<std::uint32_t>(item), i}),
+              least);
           confidence[i] = std::log(std::max(probabilities[r], least)) -
                           temperatures[step] * std::log(std::max(-std::log(u), least));
         }
@@ -96,11 +100,12 @@ struct amused_scheduler {
   }
 
   /// Masks where a number is below mask_ratio(step), in place. Requests `order` numbers.
-  template <discrete::uniform_source Source>
-  void add_noise(discrete::token_batch x, std::size_t step, const Source& source) const {
+  template <discrete::token_integer T, discrete::uniform_source Source>
+  void add_noise(discrete::token_batch<T> x, std::size_t step, const Source& source) const {
     for (std::size_t r = 0; r < x.tokens.size(); ++r)
       if (source({static_cast<std::uint32_t>(step), discrete::draw_use::order,
-                  static_cast<std::uint32_t>(r / x.length()), r % x.length()}) < mask_ratio(step))
+                  x.first_item + static_cast<std::uint32_t>(r / x.length()), r % x.length()}) <
+          mask_ratio(step))
         x.tokens[r] = mask;
   }
 };
@@ -138,8 +143,8 @@ struct block_refinement_scheduler {
   /// positions of uniform corruption.
   /// \throws std::invalid_argument for sizes, tokens or rows out of range; then nothing has been
   ///   written.
-  template <storage_scalar S, discrete::uniform_source Source>
-  result step(discrete::logits_view<S> logits, std::size_t step, discrete::token_batch x,
+  template <storage_scalar S, discrete::token_integer T, discrete::uniform_source Source>
+  result step(discrete::logits_view<S> logits, std::size_t step, discrete::token_batch<T> x,
               const Source& source, const block_refinement_options& how = {}) {
     constexpr const char* name = "BlockRefinementScheduler.step";
     using discrete::draw_use;
@@ -155,7 +160,7 @@ struct block_refinement_scheduler {
     discrete::uniform_request where{static_cast<std::uint32_t>(step), draw_use::choice, 0, 0};
     const auto at = [&](std::size_t r, draw_use use) {
       where.use = use;
-      where.item = static_cast<std::uint32_t>(r / length);
+      where.item = x.first_item + static_cast<std::uint32_t>(r / length);
       where.index = r % length;
       return where;
     };
@@ -178,7 +183,7 @@ struct block_refinement_scheduler {
       order.resize(places);
       return order;
     };
-    std::vector<token> next(x.tokens.begin(), x.tokens.end());
+    std::vector<T> next(x.tokens.begin(), x.tokens.end());
     if (!how.mask) {
       if (step == 0 || committed.size() != count) committed.assign(count, false);
       std::vector<bool> now = committed;

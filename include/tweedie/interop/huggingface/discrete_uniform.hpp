@@ -41,8 +41,8 @@ struct discrete_ddim_scheduler {
   /// `replacement` numbers.
   /// \throws std::invalid_argument for a step, sizes, tokens or rows out of range; then nothing has
   ///   been written.
-  template <storage_scalar S, discrete::uniform_source Source>
-  result step(discrete::logits_view<S> logits, std::size_t step, discrete::token_batch x,
+  template <storage_scalar S, discrete::token_integer T, discrete::uniform_source Source>
+  result step(discrete::logits_view<S> logits, std::size_t step, discrete::token_batch<T> x,
               const Source& source, double temperature = 0) const {
     constexpr const char* name = "DiscreteDDIMScheduler.step";
     using discrete::draw_use;
@@ -54,11 +54,12 @@ struct discrete_ddim_scheduler {
                  alpha_s = static_cast<double>(step + 1) / n;
     const double survival = alpha_t / alpha_s;
     result out;
-    std::vector<token> next(x.tokens.begin(), x.tokens.end());
+    std::vector<T> next(x.tokens.begin(), x.tokens.end());
     discrete::proposer propose;
     for (std::size_t r = 0; r < next.size(); ++r) {
       discrete::uniform_request where{static_cast<std::uint32_t>(step), draw_use::choice,
-                                      static_cast<std::uint32_t>(r / x.length()), r % x.length()};
+                                      x.first_item + static_cast<std::uint32_t>(r / x.length()),
+                                      r % x.length()};
       const discrete::proposal p =
           propose(logits.row(r), logits.vocabulary(), -1, rule, source, where, name, r);
       double routes[3] = {
@@ -84,8 +85,8 @@ struct discrete_ddim_scheduler {
   /// logits of the tokens as they are. Requests `order` numbers, then `choice`, index the rank.
   /// \throws std::invalid_argument likewise, and after the last step, where the conditional is not
   ///   defined (the reference: math domain error).
-  template <storage_scalar S, discrete::uniform_source Source>
-  result correct(discrete::logits_view<S> logits, std::size_t step, discrete::token_batch x,
+  template <storage_scalar S, discrete::token_integer T, discrete::uniform_source Source>
+  result correct(discrete::logits_view<S> logits, std::size_t step, discrete::token_batch<T> x,
                  const Source& source) const {
     constexpr const char* name = "DiscreteDDIMScheduler.step_correct";
     using discrete::draw_use;
@@ -100,7 +101,7 @@ struct discrete_ddim_scheduler {
     std::vector<double> keys(x.tokens.size());
     for (std::size_t r = 0; r < keys.size(); ++r) {
       for (std::size_t y = 0; y < k; ++y) row[y] = static_cast<double>(logits.row(r)[y]);
-      leave_one_out(row, x.tokens[r], alpha);
+      leave_one_out(row, static_cast<token>(x.tokens[r]), alpha);
       const std::span<double> own(conditional.data() + r * k, k);
       discrete::log_softmax(std::span<const double>(row), own, name, r);
       double most = -INFINITY, other = -INFINITY;
@@ -113,7 +114,7 @@ struct discrete_ddim_scheduler {
       }
       const double here = own[static_cast<std::size_t>(x.tokens[r])];
       const double u = source({static_cast<std::uint32_t>(step), draw_use::order,
-                               static_cast<std::uint32_t>(r / length), r % length});
+                               x.first_item + static_cast<std::uint32_t>(r / length), r % length});
       const double doubt = selection == corrector_selection::lowest_maxprob        ? -most
                            : selection == corrector_selection::lowest_current_prob ? -here
                                                                                    : other - here;
@@ -122,7 +123,7 @@ struct discrete_ddim_scheduler {
                     : doubt / selection_tau + discrete::gumbel(std::clamp(u, 1e-12, 1.0 - 1e-12));
     }
     result out;
-    std::vector<token> next(x.tokens.begin(), x.tokens.end());
+    std::vector<T> next(x.tokens.begin(), x.tokens.end());
     const std::size_t count = std::min(std::max<std::size_t>(1, corrector_k), length);
     for (std::size_t item = 0; item < x.items; ++item) {
       const auto order =
@@ -133,7 +134,7 @@ struct discrete_ddim_scheduler {
         for (std::size_t y = 0; y < k; ++y) weights[y] = std::exp(conditional[r * k + y]);
         const std::size_t drawn = discrete::invert_distribution(
             weights, source({static_cast<std::uint32_t>(step), draw_use::choice,
-                             static_cast<std::uint32_t>(item), j}));
+                             x.first_item + static_cast<std::uint32_t>(item), j}));
         next[r] = static_cast<token>(drawn);
         out.tokens.push_back(next[r]);
         out.probabilities.push_back(weights[drawn]);
@@ -153,9 +154,9 @@ struct discrete_ddim_scheduler {
   }
 
  private:
-  template <class S>
+  template <class S, class T>
   void check(const char* name, const discrete::logits_view<S>& logits, std::size_t step,
-             const discrete::token_batch& x) const {
+             const discrete::token_batch<T>& x) const {
     discrete::detail::require_equal(name, "logits' rows", logits.rows(), x.tokens.size());
     discrete::detail::require_tokens(name, x.tokens, logits.vocabulary());
     if (step >= steps)
@@ -185,8 +186,8 @@ struct entropy_bound_scheduler {
   /// One step in place. Requests `choice` numbers (unless temperature is 0), then `replacement`.
   /// \throws std::invalid_argument for sizes, tokens or rows out of range; then nothing has been
   ///   written.
-  template <storage_scalar S, discrete::uniform_source Source>
-  result step(discrete::logits_view<S> logits, std::size_t step, discrete::token_batch x,
+  template <storage_scalar S, discrete::token_integer T, discrete::uniform_source Source>
+  result step(discrete::logits_view<S> logits, std::size_t step, discrete::token_batch<T> x,
               const Source& source, double temperature, double bound) const {
     constexpr const char* name = "EntropyBoundScheduler.step";
     using discrete::draw_use;
@@ -200,7 +201,7 @@ struct entropy_bound_scheduler {
     const std::size_t length = x.length();
     discrete::uniform_request where{static_cast<std::uint32_t>(step), draw_use::choice, 0, 0};
     for (std::size_t r = 0; r < x.tokens.size(); ++r) {
-      where.item = static_cast<std::uint32_t>(r / length);
+      where.item = x.first_item + static_cast<std::uint32_t>(r / length);
       where.index = r % length;
       const discrete::proposal p =
           propose(logits.row(r), logits.vocabulary(), -1, rule, source, where, name, r);
@@ -218,7 +219,7 @@ struct entropy_bound_scheduler {
     }
     where.use = draw_use::replacement;
     for (std::size_t r = 0; r < x.tokens.size(); ++r) {
-      where.item = static_cast<std::uint32_t>(r / length);
+      where.item = x.first_item + static_cast<std::uint32_t>(r / length);
       where.index = r % length;
       x.tokens[r] = out.accepted[r]
                         ? out.tokens[r]
@@ -287,8 +288,8 @@ struct vq_diffusion_scheduler {
   /// Timestep t in place. `logits` are log-probabilities, one row of classes - 1 a token. Requests
   /// `gumbel` numbers, classes a position.
   /// \throws std::invalid_argument likewise; then nothing has been written.
-  template <storage_scalar S, discrete::uniform_source Source>
-  void step(discrete::logits_view<S> logits, std::size_t t, discrete::token_batch x,
+  template <storage_scalar S, discrete::token_integer T, discrete::uniform_source Source>
+  void step(discrete::logits_view<S> logits, std::size_t t, discrete::token_batch<T> x,
             const Source& source) const {
     constexpr const char* name = "VQDiffusionScheduler.step";
     discrete::detail::require_equal(name, "logits' rows", logits.rows(), x.tokens.size());
@@ -298,15 +299,15 @@ struct vq_diffusion_scheduler {
     std::vector<token> next(x.tokens.size());
     for (std::size_t r = 0; r < next.size(); ++r) {
       for (std::size_t y = 0; y < row.size(); ++y) row[y] = static_cast<double>(logits.row(r)[y]);
-      discrete::row_reader().read(row.data(), row.size(), 1, name, r);
+      discrete::row_reader().read(row.data(), row.size(), {}, name, r);
       if (t == 0)
         log_p = row;
       else
-        log_posterior(row, x.tokens[r], t, log_p);
+        log_posterior(row, static_cast<token>(x.tokens[r]), t, log_p);
       double most = -INFINITY;
       for (std::size_t y = 0; y < log_p.size(); ++y) {
         const double u = source({static_cast<std::uint32_t>(t), discrete::draw_use::gumbel,
-                                 static_cast<std::uint32_t>(r / x.length()),
+                                 x.first_item + static_cast<std::uint32_t>(r / x.length()),
                                  (r % x.length()) * log_p.size() + y});
         const double score = log_p[y] - std::log(-std::log(u + 1e-30) + 1e-30);
         if (score > most) {
