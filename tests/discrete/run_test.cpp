@@ -465,7 +465,7 @@ TEST(TokenSampling, TakesWiderTokensAndNarrowerLogits) {
     SCOPED_TRACE(name);
     std::vector<token> x = start_of<token>(symbols);
     std::vector<std::int64_t> wide = start_of<std::int64_t>(symbols);
-    std::vector<half> a(x.size() * vocabulary), b(a);
+    std::vector<float16> a(x.size() * vocabulary), b(a);
     token_sampling run(sampler, token_batch{x, items}, a, vocabulary, counter_uniform{3});
     token_sampling other(sampler, token_batch{wide, items}, b, vocabulary, counter_uniform{3});
     drive(run, [](auto& r) { some_network(r); });

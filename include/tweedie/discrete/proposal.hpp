@@ -63,8 +63,8 @@ class proposer {
         drawn_[static_cast<std::size_t>(excluded)] = -INFINITY;
       keep_top_k(drawn_, rule.top_k);
       keep_top_p(drawn_, rule.top_p);
-      const row_reading now =
-          reader_.read(drawn_.data(), vocabulary, {.temperature = 1, .shape = shape}, function, row_number);
+      const row_reading now = reader_.read(
+          drawn_.data(), vocabulary, {.temperature = 1, .shape = shape}, function, row_number);
       if (rule.temperature > 0)
         out.choice = draw(drawn_.data(), vocabulary, 1, rule, source, where, excluded);
       if (rule.judged_as_drawn) {

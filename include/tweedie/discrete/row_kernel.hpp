@@ -172,7 +172,7 @@ inline bool has_avx2() {
 }
 
 TWEEDIE_FOR_AVX2 inline __m256 load_eight(const float* x) { return _mm256_loadu_ps(x); }
-TWEEDIE_FOR_AVX2 inline __m256 load_eight(const half* x) {
+TWEEDIE_FOR_AVX2 inline __m256 load_eight(const float16* x) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)));
 }
 TWEEDIE_FOR_AVX2 inline __m256 load_eight(const bfloat16* x) {

@@ -114,7 +114,7 @@ token moved(token_position<S>& at, const alphabet& symbols, const token_move& mo
 template <class S>
 token_move posterior_move(const token_kernel& to_s, const token_kernel& step,
                           const alphabet& symbols, token_position<S>& at) {
-  const token_kernel to_t = then(to_s, step);
+  const token_kernel to_t = compose(to_s, step);
   if (at.masked()) {
     detail::require(to_t.mask > 0, "posterior_move", "token", at.x(),
                     "valid: no mask where nothing is masked");

@@ -65,7 +65,7 @@ struct token_batch {
 template <class Range>
 token_batch(Range&, std::size_t = 1, std::uint32_t = 0) -> token_batch<typename Range::value_type>;
 
-/// rows x vocabulary logits, row-major, in float, double, half or bfloat16.
+/// rows x vocabulary logits, row-major, in float, double, float16 or bfloat16.
 template <storage_scalar S>
 class logits_view {
  public:
