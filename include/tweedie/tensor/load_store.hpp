@@ -153,8 +153,9 @@ EIGEN_ALWAYS_INLINE void store(S* to, packet<arithmetic_t<S>> value) {
   }
 }
 
-// Two packets of neighbouring elements, in an order of their own: bfloat16 in even and odd places are
-// parted with a shift and a mask. For work on each element by itself, from the first to the last.
+// Two packets that together hold neighbouring elements; of bfloat16 the first holds those in even
+// places, the second those in odd ones, parted with a shift and a mask. For work on each element by
+// itself, from load_pair to store_pair.
 template <storage_scalar S>
 struct packet_pair {
   packet<arithmetic_t<S>> first, second;

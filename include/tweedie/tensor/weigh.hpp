@@ -61,8 +61,9 @@ EIGEN_DONT_INLINE void weigh_any(D* const* to, const weighed_columns<S>& columns
       for (std::size_t k = 0; k < columns.block_count; ++k, weights += J)
         add(columns.blocks[k] + i, weights);
   };
-  // Four packets share the search for the next stream's address and weight. Pairs of them keep an
-  // order of their own, which has to be that of all columns and outputs.
+  // Four packets share the search for the next stream's address and weight. A pair may hold its
+  // elements in another order than memory does (bfloat16: even places, then odd ones), so that columns
+  // and outputs are all read and written as pairs.
   if constexpr (std::same_as<D, S>) {
     struct packet_quad {
       packet_pair<S> low{nothing<A>(), nothing<A>()}, high = low;
