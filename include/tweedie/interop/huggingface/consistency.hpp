@@ -19,47 +19,40 @@ struct distilled_timesteps {
   int last_step = 0;  ///< counted without cropping by `strength`
 };
 
-/// N of the rising `origin` timesteps, spaced by floor, or a custom list cropped by strength.
-inline distilled_timesteps pick_distilled_timesteps(const config& c, const request& how,
-                                                    const std::vector<double>& origin,
-                                                    int train_steps, int original_steps) {
+/// A custom list cropped by strength, or N of the timesteps of the distillation, spaced by floor:
+/// those are k (T // original) - 1 for k = 1 ... original x strength or, in a class that takes
+/// original_inference_steps of set_timesteps for all (TCD), 0 ... T x strength - 1 where it is given.
+inline distilled_timesteps read_distilled(const config& c, const request& how, int train_steps,
+                                          bool asked_means_all) {
+  const int configured = c.integer("original_inference_steps", 50);
+  const auto asked = how.set_timesteps.maybe_integer("original_inference_steps");
   const double strength = how.set_timesteps.number("strength", 1);
-  distilled_timesteps t;
+  const int original = asked.value_or(configured);
+  std::vector<double> origin;
+  if (asked && asked_means_all) {
+    for (int k = 0; k < static_cast<int>(train_steps * strength); ++k) origin.push_back(k);
+  } else {
+    if (original < 1 || original > train_steps)
+      c.fail("original_inference_steps",
+             std::to_string(original) + "; valid: 1 ... num_train_timesteps");
+    for (int k = 1; k <= static_cast<int>(original * strength); ++k)
+      origin.push_back(k * (train_steps / original) - 1);
+  }
   if (const auto custom = read_list(how, "timesteps")) {
     const int count = static_cast<int>(custom->size());
     const int kept = std::min(static_cast<int>(count * strength), count);
     if (kept < 1) how.set_timesteps.refuse("timesteps", "at least one, after cropping by strength");
-    t.listed.assign(custom->end() - kept, custom->end());
-    t.last_step = count - 1;
-    return t;
+    return {{custom->end() - kept, custom->end()}, count - 1};
   }
-  const int steps = read_steps(c, how, 1, train_steps);
   const int available = static_cast<int>(origin.size());
-  if (steps > available || steps > original_steps)
-    c.fail("num_inference_steps", std::to_string(steps) +
-                                      "; valid: 1 ... original_inference_steps x "
-                                      "strength = " +
-                                      std::to_string(std::min(available, original_steps)));
+  const int steps = read_steps(c, how, 1, std::min({train_steps, available, original}));
+  distilled_timesteps t{{}, steps - 1};
   for (int k = 0; k < steps; ++k) {
     const double position = std::floor(k * (static_cast<double>(available) / steps));
     t.listed.push_back(
-        origin[static_cast<std::size_t>(available - 1) - static_cast<std::size_t>(position)]);
+        origin[static_cast<std::size_t>(available - 1 - static_cast<int>(position))]);
   }
-  t.last_step = steps - 1;
   return t;
-}
-
-/// k (T // original) - 1 for k = 1 ... original x strength.
-inline std::vector<double> distillation_grid(const config& c, int train_steps, int original_steps,
-                                             double strength) {
-  if (original_steps < 1 || original_steps > train_steps)
-    c.fail("original_inference_steps",
-           std::to_string(original_steps) + "; valid: 1 ... num_train_timesteps");
-  const int stride = train_steps / original_steps;
-  std::vector<double> origin;
-  for (int k = 1; k <= static_cast<int>(original_steps * strength); ++k)
-    origin.push_back(k * stride - 1);
-  return origin;
 }
 
 /// The table of latent consistency models.
@@ -72,11 +65,7 @@ inline alpha_bar_table read_distilled_betas(const config& c) {
 /// standard deviation of 0.5 built in.
 inline loaded_sampler load_lcm(const config& c, const request& how) {
   const alpha_bar_table table = read_distilled_betas(c);
-  const int configured = c.integer("original_inference_steps", 50);
-  const int original = how.set_timesteps.integer("original_inference_steps", configured);
-  const std::vector<double> origin =
-      distillation_grid(c, table.steps(), original, how.set_timesteps.number("strength", 1));
-  const distilled_timesteps t = pick_distilled_timesteps(c, how, origin, table.steps(), original);
+  const distilled_timesteps t = read_distilled(c, how, table.steps(), false);
   const double time_scale = c.number("timestep_scaling", 10);
 
   loaded_sampler out = on_table(table, t.listed, read_prediction(c), read_clipping(c, false));
@@ -100,16 +89,7 @@ inline loaded_sampler load_lcm(const config& c, const request& how) {
 /// TCD: a DDIM step to floor((1 - eta) s), then noise up to s; the last step goes to timestep 0.
 inline loaded_sampler load_tcd(const config& c, const request& how) {
   const alpha_bar_table table = read_distilled_betas(c);
-  const int configured = c.integer("original_inference_steps", 50);
-  const double strength = how.set_timesteps.number("strength", 1);
-  const auto asked = how.set_timesteps.maybe_integer("original_inference_steps");
-  std::vector<double> origin;
-  if (asked)
-    for (int k = 0; k < static_cast<int>(table.steps() * strength); ++k) origin.push_back(k);
-  else
-    origin = distillation_grid(c, table.steps(), configured, strength);
-  const distilled_timesteps t =
-      pick_distilled_timesteps(c, how, origin, table.steps(), asked.value_or(configured));
+  const distilled_timesteps t = read_distilled(c, how, table.steps(), true);
   const double eta = how.step.number("eta", 0.3);
   if (!(eta >= 0 && eta <= 1)) how.step.refuse("eta", "0 <= eta <= 1");
   c.without_effect({"timestep_scaling", "clip_sample", "clip_sample_range", "thresholding",

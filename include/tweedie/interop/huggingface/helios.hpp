@@ -7,13 +7,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <string>
 #include <vector>
 
 #include "tweedie/interop/huggingface/flow_match.hpp"
-#include "tweedie/sampler/corrector.hpp"
 
 namespace tweedie::huggingface {
 
@@ -23,8 +21,6 @@ namespace detail {
 struct helios_stage {
   double first = 0;
   double last = 0;
-  double lowest = 0;  // of the stage's table
-  double highest = 0;
 };
 
 inline helios_stage read_helios_stage(const config& c, int train_steps, int stages, int index) {
@@ -36,12 +32,7 @@ inline helios_stage read_helios_stage(const config& c, int train_steps, int stag
       range.front() < 0 || range.back() > 1 || range[range.size() - 2] >= 1)
     c.refuse("stage_range", "stages + 1 rising numbers in [0, 1], only the last of which is 1");
 
-  std::vector<double> table;  // flow times, noisy to clean
-  for (const double alpha : linspace(1, 1.0 / train_steps, train_steps + 1))
-    table.push_back(shifted(1 - alpha, shift));
-  std::reverse(table.begin(), table.end());
-  table.pop_back();
-
+  std::vector<double> table = flow_levels(shift, train_steps, train_steps);  // noisy to clean
   std::vector<double> distances;
   for (std::size_t i = 0; i + 1 < range.size(); ++i) {
     const auto start = static_cast<std::size_t>(range[i] * train_steps);
@@ -54,15 +45,10 @@ inline helios_stage read_helios_stage(const config& c, int train_steps, int stag
     }
     distances.push_back(from - to);
   }
-  const auto stage = static_cast<std::size_t>(index);
   const double total = std::accumulate(distances.begin(), distances.end(), 0.0);
-  const auto part = [&](std::size_t count) {
-    return std::accumulate(distances.begin(),
-                           distances.begin() + static_cast<std::ptrdiff_t>(count), 0.0) /
-           total;
+  const auto part = [&](int count) {
+    return std::accumulate(distances.begin(), distances.begin() + count, 0.0) / total;
   };
-  const double begin = index == 0 ? 0 : part(stage);
-  const double end = index == stages - 1 ? 0.9999999999999999 : part(stage + 1);
   const auto entry = [&](double ratio) {
     if (!(ratio >= 0 && ratio <= 1))
       c.fail("shift", tweedie::detail::number(shift) +
@@ -72,20 +58,16 @@ inline helios_stage read_helios_stage(const config& c, int train_steps, int stag
     const auto i = static_cast<std::size_t>(ratio * train_steps);
     return table[std::min(i, table.size() - 1)] * train_steps;
   };
-  helios_stage out;
-  const std::vector<double> times =
-      linspace(std::min(entry(begin), 999.0), entry(end), train_steps + 1);
-  out.first = out.highest = times.front();
-  out.last = out.lowest = times[times.size() - 2];
-  if (out.lowest > out.highest) std::swap(out.lowest, out.highest);
-  return out;
+  const double begin = entry(index == 0 ? 0 : part(index));
+  const double end = entry(index == stages - 1 ? 0.9999999999999999 : part(index + 1));
+  const std::vector<double> times = linspace(std::min(begin, 999.0), end, train_steps + 1);
+  return {times.front(), times[times.size() - 2]};
 }
 
 // Timesteps and flow times; `drops_last` leaves out the lowest nonzero level (few-step models).
 inline void read_helios(const config& c, const request& how, const char* time_shift_default,
                         bool drops_last, loaded_sampler& out) {
-  const int train_steps = c.integer("num_train_timesteps", 1000);
-  if (train_steps < 1) c.refuse("num_train_timesteps", "a positive integer");
+  const int train_steps = read_train_steps(c);
   const int stages = c.integer("stages", 3);
   if (stages < 1) c.refuse("stages", "1 or more");
   const double shift = c.number("shift", 1);
@@ -106,28 +88,26 @@ inline void read_helios(const config& c, const request& how, const char* time_sh
   if (dynamic && !mu) how.set_timesteps.refuse("mu", "a number, with use_dynamic_shifting");
 
   helios_stage stage;
-  if (stages == 1) {
-    if (given) {
-      out.sigmas = *given;
-    } else {
-      out.sigmas = linspace(1, 1.0 / train_steps, steps + 1);
-      out.sigmas.pop_back();
-      if (shift != 1)
-        for (double& s : out.sigmas) s = time_shifted(c, time_shift_default, shift, s);
-    }
-    // A list of levels reaches the reference as numpy float32 and is multiplied as such.
-    const bool single = given && std::all_of(given->begin(), given->end(), [](double s) {
-                          return static_cast<double>(static_cast<float>(s)) == s;
-                        });
-    for (const double s : out.sigmas)
-      out.timesteps.push_back(
-          single ? static_cast<double>(static_cast<float>(s) * static_cast<float>(train_steps))
-                 : s * train_steps);
-  } else {
+  if (stages > 1) {
     stage = read_helios_stage(c, train_steps, stages, index);
     out.timesteps = linspace(stage.first, stage.last, steps);
     const std::vector<double> all = linspace(0.999, 0, train_steps + 1);
     out.sigmas = linspace(all.front(), all[all.size() - 2], steps);
+  } else if (given) {
+    // A list of levels reaches the reference as numpy float32 and is multiplied as such.
+    const auto single = [](double s) { return static_cast<double>(static_cast<float>(s)); };
+    const bool rounds = std::ranges::all_of(*given, [&](double s) { return single(s) == s; });
+    out.sigmas = *given;
+    out.timesteps = mapped(*given, [&](double s) {
+      return rounds ? single(static_cast<float>(s) * static_cast<float>(train_steps))
+                    : s * train_steps;
+    });
+  } else {
+    out.sigmas = linspace(1, 1.0 / train_steps, steps + 1);
+    out.sigmas.pop_back();
+    if (shift != 1)
+      for (double& s : out.sigmas) s = time_shifted(c, time_shift_default, shift, s);
+    out.timesteps = mapped(out.sigmas, [=](double s) { return s * train_steps; });
   }
   if (out.sigmas.empty()) how.set_timesteps.refuse("sigmas", "at least one value");
   if (drops_last) {
@@ -137,9 +117,10 @@ inline void read_helios(const config& c, const request& how, const char* time_sh
   out.sigmas.push_back(0);
   if (!dynamic) return;
   for (double& s : out.sigmas) s = time_shifted(c, time_shift_default, *mu, s);
+  const auto [low, high] = std::minmax(stage.first, stage.last);
   for (std::size_t i = 0; i < out.timesteps.size(); ++i)
-    out.timesteps[i] = stages == 1 ? out.sigmas[i] * train_steps
-                                   : stage.lowest + out.sigmas[i] * (stage.highest - stage.lowest);
+    out.timesteps[i] =
+        stages == 1 ? out.sigmas[i] * train_steps : low + out.sigmas[i] * (high - low);
 }
 
 }  // namespace detail
@@ -156,20 +137,17 @@ inline loaded_sampler load_helios(const config& c, const request& how) {
          {"epsilon", "sample", "v_prediction", "flow_prediction"});
   c.without_effect({"solver_order", "lower_order_final", "solver_type", "disable_corrector"});
   if (euler) {
-    out.plan = flow_euler(straight_nodes(c, out.timesteps, out.sigmas, 0));
+    out.plan = flow_euler(straight_nodes(c, how, out));
     out.network.prediction = predicts_rectified_velocity;
     return out;
   }
-  grid nodes;
-  for (std::size_t i = 0; i < out.sigmas.size(); ++i) {
-    const double s = out.sigmas[i];
-    const double norm = std::sqrt(s * s + 1);
-    nodes.push_back({i < out.timesteps.size() ? out.timesteps[i] : 0,
-                     flow ? signal_noise{straight_level(c, s).alpha, std::max(s, 1e-8)}
-                          : signal_noise{1 / norm, s / norm}});
-  }
-  out.plan = plan_unipc(c, nodes, 0, data ? clean_row : noise_row);
   out.network = read_dpm_solver_prediction(c, !data, flow, "flow_prediction");
+  const grid nodes = listed_nodes(c, how, out.timesteps, out.sigmas, 0, [&](double s) {
+    const double norm = std::sqrt(s * s + 1);
+    return flow ? signal_noise{straight_level(c, s).alpha, std::max(s, 1e-8)}
+                : signal_noise{1 / norm, s / norm};
+  });
+  out.plan = plan_unipc(c, nodes, 0, data ? clean_row : noise_row);
   return out;
 }
 
@@ -181,28 +159,21 @@ inline loaded_sampler load_helios_dmd(const config& c, const request& how) {
   c.text("prediction_type", "flow_prediction", {"flow_prediction"});
   c.without_effect({"use_flow_sigmas"});
   if (out.timesteps.empty()) c.fail("num_inference_steps", "0; valid: 1 or more");
-  const auto level_of = [&](double timestep) {
-    std::size_t nearest = 0;
-    for (std::size_t i = 1; i < out.timesteps.size(); ++i)
-      if (std::abs(out.timesteps[i] - std::trunc(timestep)) <
-          std::abs(out.timesteps[nearest] - std::trunc(timestep)))
-        nearest = i;
-    return straight_level(c, out.sigmas[nearest]);
-  };
   grid nodes;
-  for (const double t : out.timesteps) nodes.push_back({t, level_of(t)});
-  nodes.push_back(clean_node(0));
-
-  recorder r(nodes.front());
-  linear x = r.state();
-  const linear z = r.draw();
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const auto [alpha, sigma] = nodes[i + 1].level;
-    const estimate e = r.evaluate(x, nodes[i]);
-    x = alpha * e.clean + sigma * z;
-    r.mark(x, nodes[i + 1]);
+  for (const double t : out.timesteps) {
+    const auto distance = [&](double listed) { return std::abs(listed - std::trunc(t)); };
+    const auto nearest = std::ranges::min_element(out.timesteps, {}, distance);
+    nodes.push_back(
+        {t,
+         straight_level(c, out.sigmas[static_cast<std::size_t>(nearest - out.timesteps.begin())])});
   }
-  out.plan = r.finish(x);
+  nodes.push_back(clean_node(0));
+  linear z;
+  out.plan = walk_anywhere(
+      "HeliosDMD", nodes, [&](recorder& r, const linear& x, const leg& l, std::size_t i) {
+        if (i == 0) z = r.draw();
+        return l.to.level.alpha * r.evaluate(x, l.from).clean + l.to.level.sigma * z;
+      });
   out.network.prediction = predicts_rectified_velocity;
   return out;
 }

@@ -49,12 +49,7 @@ inline request flow_pipeline(const nlohmann::json& file, int steps, std::size_t 
                              std::optional<double> mu = std::nullopt) {
   tweedie::detail::require(steps >= 1, "huggingface::flow_pipeline", "steps", steps,
                            "valid: 1 or more");
-  nlohmann::json sigmas = nlohmann::json::array();
-  for (int i = 0; i < steps; ++i)
-    sigmas.push_back(steps == 1 ? 1.0
-                                : 1 + (1.0 / steps - 1) * static_cast<double>(i) /
-                                          static_cast<double>(steps - 1));
-  nlohmann::json arguments{{"sigmas", sigmas}};
+  nlohmann::json arguments{{"sigmas", tweedie::detail::linspace(1, 1.0 / steps, steps)}};
   if (config(file).flag("use_dynamic_shifting", false))
     arguments["mu"] = mu ? *mu : pipeline_log_shift(file, tokens);
   return {steps, options(arguments)};

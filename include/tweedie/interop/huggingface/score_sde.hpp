@@ -6,7 +6,8 @@
 #include <cmath>
 #include <vector>
 
-#include "tweedie/interop/huggingface/variance_preserving.hpp"
+#include "tweedie/interop/huggingface/noise_levels.hpp"
+#include "tweedie/sampler/stochastic_edm.hpp"
 
 namespace tweedie::huggingface {
 
@@ -15,7 +16,7 @@ namespace tweedie::huggingface {
 /// takes its noise levels from a second table, by truncation of t (N - 1).
 inline loaded_sampler load_score_sde_ve(const config& c, const request& how) {
   c.without_effect({"num_train_timesteps"});
-  const auto [low, high] = read_sigma_range(c, 0.01, 1348);
+  const sigma_range range = read_sigma_range(c, 0.01, 1348);
   const double configured_end = c.number("sampling_eps", 1e-5);
   const double end = how.set_timesteps.number("sampling_eps", configured_end);
   if (!(end >= 0 && end <= 1))
@@ -25,30 +26,29 @@ inline loaded_sampler load_score_sde_ve(const config& c, const request& how) {
   loaded_sampler out;
   out.correction = langevin_correction{c.integer("correct_steps", 1), c.number("snr", 0.15)};
   out.timesteps = linspace(1, end, steps);
-  for (const double t : out.timesteps) out.sigmas.push_back(low * std::pow(high / low, t));
-  const std::vector<double> discrete = geometric_levels(low, high, steps);
+  out.sigmas = mapped(out.timesteps,
+                      [=](double t) { return range.low * std::pow(range.high / range.low, t); });
+  const std::vector<double> discrete = geometric_levels(range.low, range.high, steps);
   out.tables["discrete_sigmas"] = discrete;
-  out.init_noise_sigma = high;
+  out.init_noise_sigma = range.high;
   out.network.prediction = predicts_score;
 
-  const std::vector<double> visited = remaining(c, out.timesteps, how.begin_index);
-  const auto first = static_cast<std::size_t>(how.begin_index);
-  const auto node_of = [&](std::size_t i) {
-    return node{out.sigmas[i], variance_exploding(out.sigmas[i])};
-  };
-  recorder r(node_of(first));
-  linear x = r.state();
-  for (std::size_t i = first; i < out.timesteps.size(); ++i) {
+  remaining(c, out.timesteps, how.begin_index);
+  legs walked;
+  std::vector<double> variances;
+  for (auto i = static_cast<std::size_t>(how.begin_index); i < out.timesteps.size(); ++i) {
     const auto k = static_cast<std::size_t>(out.timesteps[i] * (steps - 1));
     const double below = k == 0 ? 0 : discrete[k - 1];
-    const double variance = discrete[k] * discrete[k] - below * below;
-    const estimate e = r.evaluate(x, node_of(i));
-    x += variance * e.output;
-    out.previews.push_back({.state = 1, .clean = 0, .output = variance});
-    x += std::sqrt(variance) * r.draw();
-    r.mark(x, {below, variance_exploding(below)});
+    variances.push_back(discrete[k] * discrete[k] - below * below);
+    walked.push_back({noise_level_nodes(out.sigmas[i]), noise_level_nodes(below)});
+    out.previews.push_back({.state = 1, .clean = 0, .output = variances.back()});
   }
-  out.plan = r.finish(x);
+  out.plan = walk_anywhere("ScoreSdeVe", walked,
+                           [&](recorder& r, const linear& x, const leg& l, std::size_t i) {
+                             linear next = x + variances[i] * r.evaluate(x, l.from).output;
+                             next += std::sqrt(variances[i]) * r.draw();
+                             return next;
+                           });
   return out;
 }
 
@@ -61,30 +61,29 @@ inline loaded_sampler load_score_sde_vp(const config& c, const request& how) {
   const double end = c.number("sampling_eps", 1e-3);
   if (!(end > 0 && end <= 1)) c.refuse("sampling_eps", "0 < sampling_eps <= 1");
   const int steps = read_steps(c, how);
+  const double dt = 1.0 / steps;
 
   loaded_sampler out;
   out.timesteps = linspace(1, end, steps);
-  const auto node_of = [=](double t) {
+  out.forward = [=](double t) -> signal_noise {
     const double log_alpha = -0.25 * t * t * (fast - slow) - 0.5 * t * slow;
-    return node{t, {std::exp(log_alpha), std::sqrt(-std::expm1(2 * log_alpha))}};
+    return {std::exp(log_alpha), std::sqrt(-std::expm1(2 * log_alpha))};
   };
-  out.forward = [=](double t) { return node_of(t).level; };
-  const std::vector<double> visited = remaining(c, out.timesteps, how.begin_index);
-  recorder r(node_of(visited.front()));
-  linear x = r.state();
-  const double dt = 1.0 / steps;
-  for (const double t : visited) {
-    const node at = node_of(t);
-    const double beta = slow + t * (fast - slow);
-    const estimate e = r.evaluate(x, at);
-    const double gain = 1 + 0.5 * beta * dt;
-    const double pull = -beta / at.level.sigma * dt;
-    x = gain * x + pull * e.output;
-    out.previews.push_back({.state = gain, .clean = 0, .output = pull});
-    x += std::sqrt(beta * dt) * r.draw();
-    r.mark(x, node_of(std::max(t - dt, 0.0)));
+  legs walked;
+  for (const double t : remaining(c, out.timesteps, how.begin_index)) {
+    const double next = std::max(t - dt, 0.0);
+    walked.push_back({{t, out.forward(t)}, {next, out.forward(next)}});
   }
-  out.plan = r.finish(x);
+  out.plan = walk_anywhere("ScoreSdeVp", walked, [&](recorder& r, linear x, const leg& l) {
+    const double beta = slow + l.from.time * (fast - slow);
+    const double gain = 1 + 0.5 * beta * dt;
+    const double pull = -beta / l.from.level.sigma * dt;
+    out.previews.push_back({.state = gain, .clean = 0, .output = pull});
+    const linear output = r.evaluate(x, l.from).output;
+    x = gain * x + pull * output;
+    x += std::sqrt(beta * dt) * r.draw();
+    return x;
+  });
   return out;
 }
 
@@ -96,11 +95,11 @@ inline loaded_sampler load_karras_ve(const config& c, const request& how) {
   const double high = c.number("sigma_max", 100);
   if (!(low > 0)) c.refuse("sigma_min", "sigma_min > 0");
   if (!(high > 0)) c.refuse("sigma_max", "sigma_max > 0");
-  const double s_noise = c.number("s_noise", 1.007);
-  const double s_churn = c.number("s_churn", 80);
-  if (!(s_churn >= 0)) c.refuse("s_churn", "s_churn >= 0");
-  const double s_min = c.number("s_min", 0.05);
-  const double s_max = c.number("s_max", 50);
+  churn noise{.amount = c.number("s_churn", 80),
+              .lowest = c.number("s_min", 0.05),
+              .highest = c.number("s_max", 50),
+              .noise_scale = c.number("s_noise", 1.007)};
+  if (!(noise.amount >= 0)) c.refuse("s_churn", "s_churn >= 0");
   const int steps = read_steps(c, how, 2);
 
   loaded_sampler out;
@@ -114,26 +113,26 @@ inline loaded_sampler load_karras_ve(const config& c, const request& how) {
   out.init_noise_sigma = high;
   out.network.prediction = [](const node&) { return plane_row{0, -1}; };
 
-  const auto node_of = [](double sigma) { return node{sigma, variance_exploding(sigma)}; };
   const std::vector<double> visited = remaining(c, out.timesteps, how.begin_index);
-  recorder r(node_of(schedule[static_cast<std::size_t>(visited.front())]));
+  recorder r(noise_level_nodes(schedule[static_cast<std::size_t>(visited.front())]));
   linear x = r.state();
   for (const double t : visited) {
     const auto k = static_cast<std::size_t>(t);
     const double sigma = schedule[k];
-    const double next = k > 0 ? schedule[k - 1] : 0;
-    const bool churned = s_min <= sigma && sigma <= s_max;
-    const double gamma = churned ? std::min(s_churn / steps, std::sqrt(2.0) - 1) : 0;
-    const double hat = sigma + gamma * sigma;
-    linear start = x + std::sqrt(hat * hat - sigma * sigma) * s_noise * r.draw();
-    r.mark(start, node_of(hat));
-    const linear y = r.evaluate(start, node_of(hat)).output;
-    x = start - (next - hat) * y;
-    r.mark(x, node_of(next));
-    if (next == 0) continue;
-    const linear corrected = r.evaluate(x, node_of(next)).output;
-    x = start - (next - hat) * (y + corrected) / 2;
-    r.mark(x, node_of(next));
+    const node next = noise_level_nodes(k > 0 ? schedule[k - 1] : 0);
+    const node hat =
+        noise_level_nodes(sigma + noise.raise(sigma, static_cast<std::size_t>(steps)) * sigma);
+    const double h = next.level.sigma - hat.level.sigma;
+    linear start = x + std::sqrt(hat.level.sigma * hat.level.sigma - sigma * sigma) *
+                           noise.noise_scale * r.draw();
+    r.mark(start, hat);
+    const linear y = r.evaluate(start, hat).output;
+    x = start - h * y;
+    r.mark(x, next);
+    if (next.level.sigma == 0) continue;
+    const linear corrected = r.evaluate(x, next).output;
+    x = start - h * (y + corrected) / 2;
+    r.mark(x, next);
   }
   out.plan = r.finish(x);
   return out;
