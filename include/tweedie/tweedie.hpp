@@ -27,6 +27,7 @@
 #include "tweedie/program/print.hpp"
 #include "tweedie/program/program.hpp"
 #include "tweedie/program/recorder.hpp"
+#include "tweedie/program/unrolled.hpp"
 #include "tweedie/sampler/ancestral.hpp"
 #include "tweedie/sampler/butcher_tableau.hpp"
 #include "tweedie/sampler/cfg_plus_plus.hpp"

@@ -9,7 +9,8 @@
 //
 // Tweedie's formula ties them: E[x0|x] = (x + sigma^2 score) / alpha (Efron 2011, eq. 1.4), and
 // Cov[x0|x] = sigma^2 (I + sigma^2 Hessian log p) / alpha^2. Every covariance is diagonalised once,
-// so a level costs no factorisation: one evaluation takes O(components * dimension^2) per point.
+// so a level costs no factorisation: one evaluation takes O(components * dimension^2) per point, in
+// matrix products over all points at once.
 //
 // Points are columns. Levels run from (alpha, 0) to (0, sigma); a singular covariance is allowed
 // wherever sigma > 0.
@@ -92,8 +93,27 @@ class mixture {
     return p.basis * values.asDiagonal() * p.basis.transpose();
   }
   vector total_variance(const part& p, signal_noise level) const;
-  vector log_joint(signal_noise level, const vector& x) const;
-  static vector softmax(const vector& logits);
+  // One row a component, one column a point.
+  matrix log_joint(signal_noise level, const matrix& x) const;
+  static matrix softmax(const matrix& logits);
+
+  // sum_k r_k (offset_k + B_k diag(gain_k) B_k^T (x - alpha m_k)), for each column of x; terms(part)
+  // gives offset and gain.
+  template <class Terms>
+  matrix weighted(signal_noise level, const matrix& x, const Terms& terms) const {
+    const auto alpha = static_cast<Scalar>(level.alpha);
+    const matrix r = softmax(log_joint(level, x));
+    matrix out = matrix::Zero(x.rows(), x.cols());
+    for (std::size_t k = 0; k < parts_.size(); ++k) {
+      const part& p = parts_[k];
+      const auto [offset, gain] = terms(p);
+      matrix term =
+          p.basis * gain.asDiagonal() * (p.basis.transpose() * (x.colwise() - alpha * p.mean));
+      term.colwise() += offset;
+      out.array() += term.array().rowwise() * r.row(static_cast<Eigen::Index>(k)).array();
+    }
+    return out;
+  }
   void check(const char* function, Eigen::Index rows) const;
 
   std::vector<part> parts_;
@@ -151,32 +171,35 @@ auto mixture<Scalar>::total_variance(const part& p, signal_noise level) const ->
 }
 
 template <class Scalar>
-auto mixture<Scalar>::log_joint(signal_noise level, const vector& x) const -> vector {
+auto mixture<Scalar>::log_joint(signal_noise level, const matrix& x) const -> matrix {
   const auto alpha = static_cast<Scalar>(level.alpha);
   const Scalar log_two_pi = std::log(2 * std::numbers::pi_v<Scalar>);
-  vector out(static_cast<Eigen::Index>(parts_.size()));
-  for (Eigen::Index k = 0; k < out.size(); ++k) {
+  matrix out(static_cast<Eigen::Index>(parts_.size()), x.cols());
+  for (Eigen::Index k = 0; k < out.rows(); ++k) {
     const part& p = parts_[static_cast<std::size_t>(k)];
     const vector total = total_variance(p, level);
-    const vector u = p.basis.transpose() * (x - alpha * p.mean);
-    const Scalar squares = (u.array().square() / total.array()).sum();
+    const matrix u = p.basis.transpose() * (x.colwise() - alpha * p.mean);
     const Scalar log_determinant = total.array().log().sum();
-    out[k] =
-        p.log_weight - (squares + log_determinant + static_cast<Scalar>(x.size()) * log_two_pi) / 2;
+    const Scalar constant =
+        p.log_weight - (log_determinant + static_cast<Scalar>(x.rows()) * log_two_pi) / 2;
+    out.row(k) = constant - (total.cwiseInverse().transpose() * u.cwiseAbs2()).array() / 2;
   }
   return out;
 }
 
 template <class Scalar>
-auto mixture<Scalar>::softmax(const vector& logits) -> vector {
-  const vector e = (logits.array() - logits.maxCoeff()).exp().matrix();
-  return e / e.sum();
+auto mixture<Scalar>::softmax(const matrix& logits) -> matrix {
+  const auto top = logits.colwise().maxCoeff().eval();
+  matrix e = (logits.rowwise() - top).array().exp().matrix();
+  const auto sum = e.colwise().sum().eval();
+  e.array().rowwise() /= sum.array();
+  return e;
 }
 
 template <class Scalar>
 Scalar mixture<Scalar>::log_density(signal_noise level, const vector& x) const {
   check("mixture::log_density", x.size());
-  const vector joint = log_joint(level, x);
+  const matrix joint = log_joint(level, x);
   const Scalar top = joint.maxCoeff();
   return top + std::log((joint.array() - top).exp().sum());
 }
@@ -190,36 +213,18 @@ auto mixture<Scalar>::responsibilities(signal_noise level, const vector& x) cons
 template <class Scalar>
 auto mixture<Scalar>::score(signal_noise level, const matrix& x) const -> matrix {
   check("mixture::score", x.rows());
-  const auto alpha = static_cast<Scalar>(level.alpha);
-  matrix out = matrix::Zero(x.rows(), x.cols());
-  for (Eigen::Index i = 0; i < x.cols(); ++i) {
-    const vector r = softmax(log_joint(level, x.col(i)));
-    for (std::size_t k = 0; k < parts_.size(); ++k) {
-      const part& p = parts_[k];
-      const vector u = p.basis.transpose() * (x.col(i) - alpha * p.mean);
-      const vector scaled = (u.array() / total_variance(p, level).array()).matrix();
-      out.col(i) -= r[static_cast<Eigen::Index>(k)] * (p.basis * scaled);
-    }
-  }
-  return out;
+  return weighted(level, x, [&](const part& p) -> std::pair<vector, vector> {
+    return {vector::Zero(dimension()), -total_variance(p, level).cwiseInverse()};
+  });
 }
 
 template <class Scalar>
 auto mixture<Scalar>::denoise(signal_noise level, const matrix& x) const -> matrix {
   check("mixture::denoise", x.rows());
   const auto alpha = static_cast<Scalar>(level.alpha);
-  matrix out = matrix::Zero(x.rows(), x.cols());
-  for (Eigen::Index i = 0; i < x.cols(); ++i) {
-    const vector r = softmax(log_joint(level, x.col(i)));
-    for (std::size_t k = 0; k < parts_.size(); ++k) {
-      const part& p = parts_[k];
-      const vector u = p.basis.transpose() * (x.col(i) - alpha * p.mean);
-      const vector gained =
-          (alpha * p.variance.array() / total_variance(p, level).array() * u.array()).matrix();
-      out.col(i) += r[static_cast<Eigen::Index>(k)] * (p.mean + p.basis * gained);
-    }
-  }
-  return out;
+  return weighted(level, x, [&](const part& p) -> std::pair<vector, vector> {
+    return {p.mean, alpha * p.variance.cwiseQuotient(total_variance(p, level))};
+  });
 }
 
 template <class Scalar>

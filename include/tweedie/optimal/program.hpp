@@ -1,0 +1,260 @@
+// The program with the least error on a model of your own: levels and weights of a multistep sampler,
+// fitted to pilot runs.
+//
+//   const pilot_runs pilots = record_pilots(schedule, denoise, noise);   // once, many steps
+//   const fitted_program best = optimal_program(schedule, 8, denoise, pilots);
+//   run(best.plan, network, x, evaluate);                               // as often as you like
+//
+// The published pairs of grid and sampler are tried on the pilots; the best of them are refined by
+// Gauss-Newton steps on the error at the end of the run, over the levels of all calls but the first
+// and over the weights of the last `memory` estimates in every step, of which the newest follows from
+// the others (multistep_form.hpp). Learned levels and weights are those of bespoke non-stationary
+// solvers (Shaul et al. 2024), of S4S (Frankel et al. 2025) and of DC-Solver (Zhao et al. 2024); the
+// search here needs no gradient of the network.
+//
+// Cost. Parameters P = (N - 1) + sum_i min(i, memory - 1), about 4 N; an iteration asks the network
+// about P N/2 times per pilot and keeps P times the pilots in memory. Pilots times dimension should be
+// at least fifty times P: 256 pilots in 16 dimensions, or 8 images. One quarter of the pilots is never
+// fitted: on it the fit is compared with the pair it started from, and the better of the two returned.
+#pragma once
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tweedie/optimal/grid.hpp"
+#include "tweedie/optimal/least_squares.hpp"
+#include "tweedie/optimal/multistep_form.hpp"
+#include "tweedie/optimal/pilot.hpp"
+#include "tweedie/sampler/corrector.hpp"
+#include "tweedie/sampler/ddim.hpp"
+#include "tweedie/sampler/ipndm.hpp"
+#include "tweedie/sampler/linear_multistep.hpp"
+
+namespace tweedie {
+
+/// A pair of grid and sampler by name, for example "karras, DPM-Solver++(2M)".
+struct named_program {
+  std::string name;
+  program plan;
+};
+
+/// What `optimal_program` found.
+struct fitted_program {
+  program plan;
+  double error = 0;            ///< rms end error on the pilots that were not fitted
+  std::string published;       ///< best published pair on the pilots
+  double published_error = 0;  ///< its rms end error on the pilots that were not fitted
+};
+
+struct optimal_program_options {
+  search_options search = {};
+  int memory = 4;  ///< estimates in a step whose weights are fitted, at least 1
+  int starts = 2;  ///< published pairs that are refined
+};
+
+/// Multistep samplers on grids in use, all from the noisy end of the schedule to clean data: those
+/// that `optimal_program` starts from.
+template <invertible_schedule Schedule>
+std::vector<named_program> published_pairs(const Schedule& schedule, int steps) {
+  detail::require(steps >= 2, "published_pairs", "steps", steps, "valid: at least 2");
+  std::vector<std::pair<const char*, grid>> grids = {{"uniform", uniform(schedule, steps)}};
+  for (const auto& [name, levels] : detail::starting_levels(searched_levels(schedule), steps))
+    grids.emplace_back(name, from_noise(schedule, levels));
+  std::vector<named_program> out;
+  for (const auto& [name, nodes] : grids) {
+    const auto add = [&](const char* sampler, program plan) {
+      out.push_back({std::string(name) + ", " + sampler, std::move(plan)});
+    };
+    add("DDIM", ddim(nodes));
+    add("DPM-Solver++(2M)", dpm_solver_plus_plus(nodes, 2));
+    add("DPM-Solver++(3M)", dpm_solver_plus_plus(nodes, 3));
+    add("UniPC-2", unipc(nodes, 2));
+    add("UniPC-3", unipc(nodes, 3));
+    if (!(nodes.front().level.alpha > 0)) continue;
+    add("DEIS-3", deis(nodes, 3));
+    add("iPNDM", ipndm(nodes, 4));
+    add("LMS", lms(nodes, 4));
+  }
+  return out;
+}
+
+namespace detail {
+
+/// The free numbers of a form: logarithms of the levels but the first, weights but the newest.
+template <invertible_schedule Schedule>
+class free_form {
+ public:
+  free_form(const Schedule& schedule, multistep_form start, int memory)
+      : schedule_(schedule), start_(std::move(start)), range_(searched_levels(schedule)) {
+    for (std::size_t i = 1; i < steps(); ++i) first_.push_back(i - 1);
+    for (std::size_t i = 0; i < steps(); ++i) {
+      std::vector<double>& w = start_.clean[i];
+      const std::size_t oldest = i - std::min(i, static_cast<std::size_t>(memory - 1));
+      for (std::size_t j = 0; j < oldest; ++j) w[oldest] += std::exchange(w[j], 0);
+      for (std::size_t j = oldest; j < i; ++j) {
+        first_.push_back(i);
+        weights_.emplace_back(i, j);
+      }
+    }
+  }
+
+  std::size_t steps() const { return start_.steps(); }
+  /// The first step that parameter k changes.
+  std::size_t first(Eigen::Index k) const { return first_[static_cast<std::size_t>(k)]; }
+
+  Eigen::VectorXd start() const {
+    Eigen::VectorXd p(static_cast<Eigen::Index>(first_.size()));
+    Eigen::Index k = 0;
+    for (std::size_t i = 1; i < steps(); ++i) p[k++] = std::log(noise_level(start_.nodes[i].level));
+    for (const auto& [i, j] : weights_) p[k++] = start_.clean[i][j];
+    return admissible(std::move(p));
+  }
+
+  Eigen::VectorXd admissible(Eigen::VectorXd p) const {
+    return separated(std::move(p), static_cast<Eigen::Index>(steps()) - 1, range_);
+  }
+
+  multistep_form at(const Eigen::VectorXd& p) const {
+    multistep_form form = start_;
+    Eigen::Index k = 0;
+    for (std::size_t i = 1; i < steps(); ++i)
+      form.nodes[i] = node_of_level(schedule_, std::exp(p[k++]));
+    for (const auto& [i, j] : weights_) form.clean[i][j] = p[k++];
+    for (std::size_t i = 0; i < steps(); ++i) {
+      std::vector<double>& w = form.clean[i];
+      w[i] = consistent_sum(form.nodes[i].level, form.nodes[i + 1].level) -
+             std::accumulate(w.begin(), w.end() - 1, 0.0);
+    }
+    return form;
+  }
+
+ private:
+  Schedule schedule_;
+  multistep_form start_;
+  level_range range_;
+  std::vector<std::size_t> first_;
+  std::vector<std::pair<std::size_t, std::size_t>> weights_;
+};
+
+/// States before each step and the estimates there.
+struct form_trace {
+  std::vector<Eigen::MatrixXd> states;
+  std::vector<Eigen::MatrixXd> clean;
+};
+
+/// Takes the steps of `form` from number `first` on; states and estimates up to there are in `seen`,
+/// which grows by what follows.
+template <batch_denoiser Denoiser>
+Eigen::MatrixXd take_steps(const multistep_form& form, const Denoiser& denoise, form_trace& seen,
+                           std::size_t first) {
+  Eigen::MatrixXd x = seen.states[first];
+  for (std::size_t i = first; i < form.steps(); ++i) {
+    if (seen.clean.size() <= i) seen.clean.push_back(denoise(form.nodes[i], x));
+    x *= form.nodes[i + 1].level.sigma / form.nodes[i].level.sigma;
+    for (std::size_t j = 0; j <= i; ++j)
+      if (form.clean[i][j] != 0) x += form.clean[i][j] * seen.clean[j];
+    seen.states.push_back(x);
+  }
+  return x;
+}
+
+}  // namespace detail
+
+/// `start`, refined on `pilots` over levels and weights. A step uses its newest `memory` estimates;
+/// the weights of older ones go to the oldest of these before the search.
+template <invertible_schedule Schedule, batch_denoiser Denoiser>
+multistep_form refined(const Schedule& schedule, const multistep_form& start,
+                       const Denoiser& denoise, const pilot_runs& pilots,
+                       const optimal_program_options& options = {}) {
+  using Eigen::MatrixXd;
+  using Eigen::VectorXd;
+  detail::require(options.memory >= 1, "refined", "memory", options.memory, "valid: >= 1");
+  const detail::free_form<Schedule> free(schedule, start, options.memory);
+  const auto flat = [&](const MatrixXd& made) -> VectorXd {
+    return (made - pilots.end).reshaped();
+  };
+  const auto residuals = [&](const VectorXd& p) -> VectorXd {
+    detail::form_trace seen{{pilots.start}, {}};
+    const MatrixXd made = detail::take_steps(free.at(p), denoise, seen, 0);
+    // A run that left the finite numbers is refused by being worse than any other.
+    if (!made.allFinite()) return VectorXd::Constant(made.size(), 1e100);
+    return flat(made);
+  };
+  const auto jacobian = [&](const VectorXd& p, const VectorXd& r) -> MatrixXd {
+    detail::form_trace seen{{pilots.start}, {}};
+    detail::take_steps(free.at(p), denoise, seen, 0);
+    MatrixXd out(r.size(), p.size());
+    for (Eigen::Index k = 0; k < p.size(); ++k) {
+      VectorXd moved = p;
+      moved[k] += options.search.probe;
+      const std::size_t first = free.first(k);
+      // The estimate of the first changed step is the old one: its state and node are.
+      const auto kept = static_cast<std::ptrdiff_t>(first) + 1;
+      detail::form_trace part{{seen.states.begin(), seen.states.begin() + kept},
+                              {seen.clean.begin(), seen.clean.begin() + kept}};
+      out.col(k) = (flat(detail::take_steps(free.at(moved), denoise, part, first)) - r) /
+                   options.search.probe;
+    }
+    return out;
+  };
+  return free.at(least_squares(
+                     free.start(), residuals, jacobian,
+                     [&](const VectorXd& p) { return free.admissible(p); }, options.search)
+                     .parameters);
+}
+
+/// The program of `steps` network calls with the least end error on the model, from the noisy end of
+/// the schedule to clean data.
+/// \throws std::invalid_argument for fewer than 2 steps or 4 pilots, or pilots of unequal sizes.
+template <invertible_schedule Schedule, batch_denoiser Denoiser>
+fitted_program optimal_program(const Schedule& schedule, int steps, const Denoiser& denoise,
+                               const pilot_runs& pilots,
+                               const optimal_program_options& options = {}) {
+  constexpr const char* name = "optimal_program";
+  const Eigen::Index count = pilots.start.cols();
+  detail::require(count >= 4, name, "pilots", static_cast<double>(count), "valid: at least 4");
+  detail::require(pilots.end.cols() == count && pilots.end.rows() == pilots.start.rows(), name,
+                  "ends of pilots", static_cast<double>(pilots.end.cols()),
+                  "valid: one for each start, of its dimension");
+  detail::require(options.starts >= 1, name, "starts", options.starts, "valid: >= 1");
+  const Eigen::Index held = std::max<Eigen::Index>(1, count / 4);
+  pilot_runs fitted, check;
+  fitted.start = pilots.start.leftCols(count - held);
+  fitted.end = pilots.end.leftCols(count - held);
+  check.start = pilots.start.rightCols(held);
+  check.end = pilots.end.rightCols(held);
+
+  std::vector<named_program> pairs = published_pairs(schedule, steps);
+  std::vector<std::pair<double, std::size_t>> ranked;
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    const double error = end_error(pairs[i].plan, denoise, pilots);
+    if (std::isfinite(error)) ranked.emplace_back(error, i);
+  }
+  if (ranked.empty()) detail::fail(name, "no published pair stays finite on the pilots");
+  std::sort(ranked.begin(), ranked.end());
+
+  const named_program& first = pairs[ranked.front().second];
+  fitted_program best{first.plan, end_error(first.plan, denoise, check), first.name, 0};
+  best.published_error = best.error;
+  int starts = 0;
+  for (const auto& [error, i] : ranked) {
+    if (starts == options.starts) break;
+    if (!has_multistep_form(pairs[i].plan)) continue;
+    ++starts;
+    const multistep_form form =
+        refined(schedule, to_multistep_form(pairs[i].plan, schedule.clean_time()), denoise, fitted,
+                options);
+    program plan = to_program(form);
+    const double reached = end_error(plan, denoise, check);
+    if (reached < best.error) {
+      best.plan = std::move(plan);
+      best.error = reached;
+    }
+  }
+  return best;
+}
+
+}  // namespace tweedie
