@@ -64,9 +64,11 @@ std::vector<named_program> published_pairs(const Schedule& schedule, int steps) 
   for (const auto& [name, levels] : detail::starting_levels(searched_levels(schedule), steps))
     grids.emplace_back(name, from_noise(schedule, levels));
   std::vector<named_program> out;
-  for (const auto& [name, nodes] : grids) {
+  for (const auto& named : grids) {
+    const std::string grid_name = named.first;
+    const grid& nodes = named.second;
     const auto add = [&](const char* sampler, program plan) {
-      out.push_back({std::string(name) + ", " + sampler, std::move(plan)});
+      out.push_back({grid_name + ", " + sampler, std::move(plan)});
     };
     add("DDIM", ddim(nodes));
     add("DPM-Solver++(2M)", dpm_solver_plus_plus(nodes, 2));
