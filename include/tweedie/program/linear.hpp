@@ -51,38 +51,44 @@ class linear {
   friend bool operator==(const linear&, const linear&) = default;
 
  private:
-  linear& add(double factor, const linear& other) {
-    if (other.terms_.empty()) return *this;
-    // The usual case: a tensor newer than all here.
-    if (terms_.empty() || terms_.back().tensor < other.terms_.front().tensor) {
-      terms_.reserve(terms_.size() + other.terms_.size());
-      for (const term& t : other.terms_)
-        if (factor * t.weight != 0) terms_.push_back({t.tensor, factor * t.weight});
-      return *this;
-    }
-    std::vector<term> sum;
-    sum.reserve(terms_.size() + other.terms_.size());
-    auto a = terms_.begin();
-    auto b = other.terms_.begin();
-    while (a != terms_.end() || b != other.terms_.end()) {
-      term next;
-      if (b == other.terms_.end() || (a != terms_.end() && a->tensor < b->tensor)) {
-        next = *a++;
-      } else if (a == terms_.end() || b->tensor < a->tensor) {
-        next = {b->tensor, factor * b->weight};
-        ++b;
-      } else {
-        next = {a->tensor, a->weight + factor * b->weight};
-        ++a;
-        ++b;
-      }
-      if (next.weight != 0) sum.push_back(next);
-    }
-    terms_ = std::move(sum);
-    return *this;
-  }
+  linear& add(double factor, const linear& other);
 
   std::vector<term> terms_;
 };
+
+#if defined(TWEEDIE_DEFINES_ENGINE)
+
+TWEEDIE_INLINE linear& linear::add(double factor, const linear& other) {
+  if (other.terms_.empty()) return *this;
+  // The usual case: a tensor newer than all here.
+  if (terms_.empty() || terms_.back().tensor < other.terms_.front().tensor) {
+    terms_.reserve(terms_.size() + other.terms_.size());
+    for (const term& t : other.terms_)
+      if (factor * t.weight != 0) terms_.push_back({t.tensor, factor * t.weight});
+    return *this;
+  }
+  std::vector<term> sum;
+  sum.reserve(terms_.size() + other.terms_.size());
+  auto a = terms_.begin();
+  auto b = other.terms_.begin();
+  while (a != terms_.end() || b != other.terms_.end()) {
+    term next;
+    if (b == other.terms_.end() || (a != terms_.end() && a->tensor < b->tensor)) {
+      next = *a++;
+    } else if (a == terms_.end() || b->tensor < a->tensor) {
+      next = {b->tensor, factor * b->weight};
+      ++b;
+    } else {
+      next = {a->tensor, a->weight + factor * b->weight};
+      ++a;
+      ++b;
+    }
+    if (next.weight != 0) sum.push_back(next);
+  }
+  terms_ = std::move(sum);
+  return *this;
+}
+
+#endif
 
 }  // namespace tweedie

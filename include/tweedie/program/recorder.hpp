@@ -58,14 +58,7 @@ class recorder {
   linear state() const { return linear(0); }
 
   /// Calls the network at x, which stands at noise level `at.level`; the network is told `at.time`.
-  estimate evaluate(linear& x, const node& at) {
-    store(x);
-    begin_stage();
-    stages_.back().evaluate = {x.terms().front().tensor, at};
-    const int now = current();
-    return {linear(add_tensor(kind::clean, now, 0)), linear(add_tensor(kind::noise, now, 0)),
-            linear(add_tensor(kind::output, now, 0))};
-  }
+  estimate evaluate(linear& x, const node& at);
 
   /// The same at an x that is one tensor already, or is not used again.
   estimate evaluate(const linear& x, const node& at) {
@@ -77,25 +70,13 @@ class recorder {
   linear draw() { return draw(draw_kind{}); }
 
   /// A fresh random tensor of the given kind.
-  linear draw(const draw_kind& how) {
-    draws_.push_back(how);
-    return linear(add_tensor(kind::draw, unused, static_cast<int>(draws_.size()) - 1));
-  }
+  linear draw(const draw_kind& how);
 
   /// Ends a step: the sample x stands at `at`. x is rewritten to the stored tensor it now names.
-  void mark(linear& x, const node& at) {
-    store(x);
-    stages_[static_cast<std::size_t>(current())].mark = {x.terms().front().tensor, at};
-    begin_stage();
-  }
+  void mark(linear& x, const node& at);
 
   /// Keeps x in a register, so that later steps refer to it as one tensor.
-  void store(linear& x) {
-    if (x.is_tensor() && tensors_[index(x)].what == kind::stored) return;
-    const int kept = add_tensor(kind::stored, current(), 0);
-    stages_.back().writes.push_back({kept, std::move(x)});
-    x = linear(kept);
-  }
+  void store(linear& x);
 
   /// The program whose result is x.
   program finish(linear x);
@@ -147,6 +128,33 @@ class recorder {
 };
 
 #if defined(TWEEDIE_DEFINES_ENGINE)
+
+TWEEDIE_INLINE estimate recorder::evaluate(linear& x, const node& at) {
+  store(x);
+  begin_stage();
+  stages_.back().evaluate = {x.terms().front().tensor, at};
+  const int now = current();
+  return {linear(add_tensor(kind::clean, now, 0)), linear(add_tensor(kind::noise, now, 0)),
+          linear(add_tensor(kind::output, now, 0))};
+}
+
+TWEEDIE_INLINE linear recorder::draw(const draw_kind& how) {
+  draws_.push_back(how);
+  return linear(add_tensor(kind::draw, unused, static_cast<int>(draws_.size()) - 1));
+}
+
+TWEEDIE_INLINE void recorder::mark(linear& x, const node& at) {
+  store(x);
+  stages_[static_cast<std::size_t>(current())].mark = {x.terms().front().tensor, at};
+  begin_stage();
+}
+
+TWEEDIE_INLINE void recorder::store(linear& x) {
+  if (x.is_tensor() && tensors_[index(x)].what == kind::stored) return;
+  const int kept = add_tensor(kind::stored, current(), 0);
+  stages_.back().writes.push_back({kept, std::move(x)});
+  x = linear(kept);
+}
 
 // A pass reads before it writes: what a stage stores is not there to be read in that stage, so a
 // reference to it is replaced by its value.
