@@ -117,7 +117,7 @@ void fixed_variance_row() {
       {"bound term with gradient, 4 M", "reading two tensors, writing one", reach::at_most, 1.3},
       [] {
         auto m = make_streams<float>(3, large);
-        const auto terms = items_of_bound(bound_variance::small);
+        const auto terms = items_of_bound(bound_variance::fixed_small);
         return pair{[=] {
                       benchmark::DoNotOptimize(
                           bound_terms(batch_of(*m, 0), batch_of(*m, 1), batch_of(*m, 1), terms,

@@ -359,11 +359,11 @@ inline std::vector<objective> bounds() {
         },
         1e-9));
   };
-  fixed("small variance, Gaussian decoder", bound_variance::small, discretised_gaussian(),
+  fixed("small variance, Gaussian decoder", bound_variance::fixed_small, discretised_gaussian(),
         plain_gaussian{});
-  fixed("large variance, logistic decoder", bound_variance::large, discretised_logistic(),
+  fixed("large variance, logistic decoder", bound_variance::fixed_large, discretised_logistic(),
         plain_logistic{});
-  fixed("small variance, tanh decoder", bound_variance::small, tanh_gaussian(), plain_tanh{});
+  fixed("small variance, tanh decoder", bound_variance::fixed_small, tanh_gaussian(), plain_tanh{});
   const auto learned = [&](const std::string& name, bound_variance kind, const MatrixXd& v,
                            auto decoder, auto plain_decoder) {
     const auto value = [=]<class T>(const std::vector<T>& answer, const std::vector<T>& variance,

@@ -105,7 +105,7 @@ plane_row v_row(const node& n) { return predicts_v(n); }
 
 TEST(bound_terms, are_divergences_of_the_reverse_kernels) {
   for (const bound_variance kind :
-       {bound_variance::small, bound_variance::large, bound_variance::learned_range}) {
+       {bound_variance::fixed_small, bound_variance::fixed_large, bound_variance::learned_range}) {
     const example e = make_example(kind, v_row);
     MatrixXd gradient(6, 4), variance_gradient(6, 4);
     const auto values = learned_variance_bound_terms(
@@ -131,7 +131,7 @@ TEST(bound_terms, are_divergences_of_the_reverse_kernels) {
 
 TEST(bound_terms, weight_of_fixed_small_variances_is_the_elbo_weight) {
   // Ho et al. 2020, eq. 12, published at t = 2: .59967151.
-  example e = make_example(bound_variance::small, noise_row);
+  example e = make_example(bound_variance::fixed_small, noise_row);
   MatrixXd gradient(6, 4);
   const auto values = bound_terms(e.output, e.target, e.x0, e.items, discretised_gaussian(),
                                   reduction::sum_over_dimensions, gradient);
@@ -148,7 +148,7 @@ TEST(bound_terms, weight_of_fixed_small_variances_is_the_elbo_weight) {
 }
 
 TEST(bound_terms, gradients_equal_central_differences) {
-  for (const bound_variance kind : {bound_variance::small, bound_variance::large,
+  for (const bound_variance kind : {bound_variance::fixed_small, bound_variance::fixed_large,
                                     bound_variance::learned, bound_variance::learned_range}) {
     const example e = make_example(kind, noise_row);
     MatrixXd gradient(6, 4), variance_gradient(6, 4), unused(6, 4);
@@ -214,7 +214,7 @@ TEST(bound_terms, refused_data_leaves_every_gradient_as_it_was) {
     EXPECT_EQ(gradient, before);
     EXPECT_EQ(variance_gradient, before);
   };
-  example e = make_example(bound_variance::small, noise_row);
+  example e = make_example(bound_variance::fixed_small, noise_row);
   example learned = make_example(bound_variance::learned_range, noise_row);
   e.x0(5, 3) = learned.x0(5, 3) = 255;  // the item at its last step
   const discretised_gaussian decoder;
@@ -233,7 +233,7 @@ TEST(bound_terms, refused_data_leaves_every_gradient_as_it_was) {
 }
 
 TEST(bound_terms, fixed_variances_without_an_output_are_the_same) {
-  const example e = make_example(bound_variance::large, noise_row);
+  const example e = make_example(bound_variance::fixed_large, noise_row);
   MatrixXd a(6, 4), b(6, 4), c(6, 4);
   const auto fixed = bound_terms(e.output, e.target, e.x0, e.items, discretised_logistic(),
                                  reduction::mean_over_dimensions, a);
@@ -320,8 +320,8 @@ TEST(chain_bound, of_an_exact_model_of_a_point_is_the_prior_term) {
   const auto exact = [&](std::span<const double>, double, std::span<double> out) {
     std::fill(out.begin(), out.end(), 21 / 255.0);
   };
-  const chain_bound bound = evaluate_chain_bound(x0, nodes, network, bound_variance::small, exact,
-                                                 recorded{}, reduction::bits_per_dimension);
+  const chain_bound bound = evaluate_chain_bound(x0, nodes, network, bound_variance::fixed_small,
+                                                 exact, recorded{}, reduction::bits_per_dimension);
   ASSERT_EQ(bound.terms.size(), 50u);
   for (std::size_t k = 0; k + 1 < 50; ++k) EXPECT_EQ(bound.terms[k][1], 0);
   const double last =
@@ -334,9 +334,10 @@ TEST(chain_bound, of_an_exact_model_of_a_point_is_the_prior_term) {
       std::numbers::ln2;
   EXPECT_NEAR(bound.terms[49][0], last, 1e-12);
   EXPECT_NEAR(bound.total()[0], bound.prior[0] + last, 1e-12);
-  const chain_bound clipped = evaluate_chain_bound(
-      x0, nodes, network, bound_variance::small, exact, recorded{}, reduction::bits_per_dimension,
-      discretised_gaussian(), [](std::span<double> x) { std::fill(x.begin(), x.end(), 0.0); });
+  const chain_bound clipped =
+      evaluate_chain_bound(x0, nodes, network, bound_variance::fixed_small, exact, recorded{},
+                           reduction::bits_per_dimension, discretised_gaussian(),
+                           [](std::span<double> x) { std::fill(x.begin(), x.end(), 0.0); });
   EXPECT_NEAR(clipped.sample_errors[3][0], 21 * 21 / 255.0 / 255.0, 1e-15);
   EXPECT_NEAR(clipped.noise_errors[3][0],
               21 * 21 / 255.0 / 255.0 * signal_to_noise_ratio(nodes[3].level), 1e-13);
@@ -361,7 +362,7 @@ TEST(chain_bound, a_model_may_always_write_its_variance_output) {
                                 gaussian_noise{1}, reduction::sum_over_dimensions)
         .total();
   };
-  for (const bound_variance kind : {bound_variance::small, bound_variance::large})
+  for (const bound_variance kind : {bound_variance::fixed_small, bound_variance::fixed_large})
     EXPECT_EQ(bound(with_variance, kind), bound(mean_only, kind));
   EXPECT_THROW(bound(mean_only, bound_variance::learned), std::invalid_argument);
 }
@@ -400,7 +401,7 @@ TEST(chain_bound, of_an_item_is_the_same_alone_and_in_a_batch) {
   std::srand(8);
   const MatrixXd x0 = (MatrixXd::Random(7, 3) * 127.5).array().round() / 127.5;
   for (const bound_variance kind :
-       {bound_variance::small, bound_variance::large, bound_variance::learned_range}) {
+       {bound_variance::fixed_small, bound_variance::fixed_large, bound_variance::learned_range}) {
     const chain_bound all = bound_of(x0, kind);
     ASSERT_EQ(all.terms.size(), 12u);
     for (std::size_t i = 0; i < 3; ++i) {
@@ -420,7 +421,7 @@ TEST(chain_bound, agrees_in_float_and_double) {
   std::srand(9);
   const Eigen::MatrixXf x0 =
       (MatrixXd::Random(7, 3) * 127.5).array().round().cast<float>() / 127.5f;
-  for (const bound_variance kind : {bound_variance::small, bound_variance::learned_range}) {
+  for (const bound_variance kind : {bound_variance::fixed_small, bound_variance::learned_range}) {
     const auto single = bound_of(x0, kind).total(),
                exact = bound_of(MatrixXd(x0.cast<double>()), kind).total();
     for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(single[i] / exact[i], 1, 2e-5);

@@ -26,8 +26,8 @@ discrete_schedule schedule_of(const json& recorded) {
 }
 
 bound_variance variance_of(const std::string& name) {
-  if (name == "FIXED_SMALL") return bound_variance::small;
-  if (name == "FIXED_LARGE") return bound_variance::large;
+  if (name == "FIXED_SMALL") return bound_variance::fixed_small;
+  if (name == "FIXED_LARGE") return bound_variance::fixed_large;
   if (name == "LEARNED") return bound_variance::learned;
   return bound_variance::learned_range;
 }
@@ -162,8 +162,8 @@ outcome replay_loss(const json& recorded) {
       log_variance.push_back(a.offset + a.slope * l.variance[j]);
       posterior_variance.push_back(l.posteriors[j / l.size].variance);
       posterior_log_variance.push_back(s.posterior_log_variance);
-      variance.push_back(l.kind == bound_variance::small ? posterior_variance.back()
-                                                         : std::exp(log_variance.back()));
+      variance.push_back(l.kind == bound_variance::fixed_small ? posterior_variance.back()
+                                                               : std::exp(log_variance.back()));
     }
     same("p_log_variance", log_variance);
     same("p_variance", variance);

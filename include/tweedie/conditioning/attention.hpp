@@ -62,7 +62,7 @@ Eigen::Matrix<typename Q::Scalar, Eigen::Dynamic, Eigen::Dynamic> attention(
   matrix out = matrix::Zero(values.rows(), n);
   if (m == 0) return out;
   for (Eigen::Index first = 0; first < n; first += block) {
-    const Eigen::Index count = std::min(block, n - first);
+    const Eigen::Index count = (std::min)(block, n - first);
     matrix scores(m, count);
     scores.noalias() = keys.transpose() * (scale * queries.middleCols(first, count));
     scores += bias.middleCols(first, count);

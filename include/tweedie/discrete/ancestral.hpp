@@ -25,7 +25,7 @@ namespace tweedie::discrete {
 
 /// Largest remasking probability from alpha_t to alpha_s >= alpha_t.
 inline double most_remasking(double alpha_t, double alpha_s) {
-  return alpha_t <= 0 ? 1 : std::min(1.0, (1 - alpha_s) / alpha_t);
+  return alpha_t <= 0 ? 1 : (std::min)(1.0, (1 - alpha_s) / alpha_t);
 }
 
 /// Weights of x_s for absorbing corruption with remasking. sigma = 0 is ancestral.
@@ -67,7 +67,7 @@ inline void ddim_weights(double alpha_t, double alpha_s, double sigma, token x_t
                   "alpha_t", alpha_t, "valid: 0 <= alpha_t <= alpha_s <= 1, below 1");
   detail::require(sigma >= 0 && sigma <= (1 - alpha_s) / (1 - alpha_t) * (1 + 1e-12), name, "sigma",
                   sigma, "valid: 0 ... (1 - alpha_s) / (1 - alpha_t)");
-  const double noise = std::max(0.0, 1 - alpha_s - (1 - alpha_t) * sigma);
+  const double noise = (std::max)(0.0, 1 - alpha_s - (1 - alpha_t) * sigma);
   for (std::size_t y = 0; y < out.size(); ++y)
     out[y] = sigma * (static_cast<token>(y) == x_t) + (alpha_s - sigma * alpha_t) * clean[y] +
              noise / static_cast<double>(out.size());

@@ -26,7 +26,7 @@ void log_softmax(std::span<const S> row, std::span<double> out,
     if (std::isnan(v) || v == INFINITY)
       detail::fail(function, "a logit of row " + std::to_string(row_number), v,
                    "valid: finite or -inf");
-    max = std::max(max, v);
+    max = (std::max)(max, v);
   }
   if (max == -INFINITY)
     detail::fail(function, "row " + std::to_string(row_number) + " has nothing but -inf");

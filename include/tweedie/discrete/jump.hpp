@@ -52,7 +52,7 @@ inline void trapezoidal_rates(double theta, std::span<const double> early, token
   for (std::size_t y = 0; y < out.size(); ++y) {
     const auto to = static_cast<token>(y);
     if (to == z) continue;
-    out[y] = std::max(0.0, a * late[y] - (to == x ? 0 : (a - 1) * early[y]));
+    out[y] = (std::max)(0.0, a * late[y] - (to == x ? 0 : (a - 1) * early[y]));
     leaving += out[y];
   }
   out[static_cast<std::size_t>(z)] = -leaving;
@@ -71,7 +71,7 @@ inline void uniformised_law(std::span<const double> rates, token x, double bound
   detail::require(bound > 0 && leaving <= bound * (1 + 1e-12), name, "bound", bound,
                   "valid: at least the rate of leaving");
   for (std::size_t y = 0; y < out.size(); ++y) out[y] = rates[y] / bound;
-  out[static_cast<std::size_t>(x)] = std::max(0.0, 1 - leaving / bound);
+  out[static_cast<std::size_t>(x)] = (std::max)(0.0, 1 - leaving / bound);
 }
 
 /// Time to the next event of a Poisson clock of rate `bound`, of a uniform u in (0, 1).

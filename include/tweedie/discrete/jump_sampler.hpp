@@ -229,7 +229,7 @@ struct uniformisation_sampler {
     };
     while (place.segment < segments()) {
       const double end = total_at(place.segment + 1);
-      const double bound = std::max(leaving_mask(end), most_leaving(end));
+      const double bound = (std::max)(leaving_mask(end), most_leaving(end));
       const double rate = bound * static_cast<double>(x.length());
       const double next = rate > 0 ? place.total - waiting_time(rate, draw()) : end;
       if (!(next > end)) {
@@ -254,7 +254,7 @@ struct uniformisation_sampler {
     token_move rate = reverse_rates(grid, {0, to_t, to_t.keep}, rate_network::clean,
                                     at);  // slope of noise itself
     if (!at.masked()) rate.stay = most_leaving(place.total) - rate.clean - rate.uniform;
-    rate.stay = std::max(0.0, rate.stay);
+    rate.stay = (std::max)(0.0, rate.stay);
     return rate;
   }
   template <class S>

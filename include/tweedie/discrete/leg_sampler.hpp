@@ -107,7 +107,7 @@ struct remasking_rule {
   token_move operator()(const token_grid& grid, std::size_t leg, token_position<S>& at) const {
     const double alpha_t = grid.levels[leg].marginal.keep,
                  alpha_s = grid.levels[leg + 1].marginal.keep;
-    const double sigma = std::min(most, share * most_remasking(alpha_t, alpha_s));
+    const double sigma = (std::min)(most, share * most_remasking(alpha_t, alpha_s));
     if (!at.masked()) return {1 - sigma, 0, 0, sigma};
     const double filled = (alpha_s - (1 - sigma) * alpha_t) / (1 - alpha_t);
     return {1 - filled, filled, 0, 0};
@@ -122,7 +122,7 @@ struct ddim_rule {
     const double alpha_t = grid.levels[leg].marginal.keep,
                  alpha_s = grid.levels[leg + 1].marginal.keep;
     const double sigma = share * (1 - alpha_s) / (1 - alpha_t);
-    const double noise = std::max(0.0, 1 - alpha_s - (1 - alpha_t) * sigma);
+    const double noise = (std::max)(0.0, 1 - alpha_s - (1 - alpha_t) * sigma);
     const double fresh = alpha_s - sigma * alpha_t, k = static_cast<double>(grid.symbols.ordinary);
     return {sigma + fresh * at.here() + noise / k, fresh * at.elsewhere(), noise * (k - 1) / k, 0};
   }

@@ -68,7 +68,7 @@ inline std::size_t entropy_bounded(std::span<const double> entropies, double bou
   std::size_t count = 0;
   for (const double h : entropies) {
     sum += h;
-    most = std::max(most, h);
+    most = (std::max)(most, h);
     if (!(sum - most <= bound)) break;
     ++count;
   }

@@ -40,8 +40,8 @@ struct extremes {
   A runner_up() const {
     A first = most[0], next = second[0];
     for (std::size_t k = 1; k < count; ++k) {
-      next = std::max({next, std::min(first, most[k]), second[k]});
-      first = std::max(first, most[k]);
+      next = (std::max)({next, (std::min)(first, most[k]), second[k]});
+      first = (std::max)(first, most[k]);
     }
     return next;
   }

@@ -77,8 +77,8 @@ class row_reader {
   // 1 / T; no limit of A makes it 0 or infinite, so that impossible tokens stay so.
   template <class A>
   A scale_of() const {
-    return static_cast<A>(std::clamp(scale_, static_cast<double>(std::numeric_limits<A>::min()),
-                                     static_cast<double>(std::numeric_limits<A>::max())));
+    return static_cast<A>(std::clamp(scale_, static_cast<double>((std::numeric_limits<A>::min)()),
+                                     static_cast<double>((std::numeric_limits<A>::max)())));
   }
   // The block as it is, or a copy without what is excluded and with -inf behind its end.
   template <class S>
@@ -97,7 +97,7 @@ class row_reader {
 template <class S>
 const S* row_reader::block_at(const S* row, std::size_t begin, std::size_t& size,
                               copied_block<S>& copy) const {
-  size = std::min(block_size, count_ - begin);
+  size = (std::min)(block_size, count_ - begin);
   const S* x = row + begin;
   bool as_it_is = size % detail::block_step == 0;
   for (const std::size_t k : excluded_) as_it_is &= k - begin >= size;  // wraps around before it
@@ -117,7 +117,7 @@ template <detail::wanted_sums Want, class S>
 void row_reader::read_blocks(const S* row, bool may_be_nothing, const char* function,
                              std::size_t row_number) {
   using A = arithmetic_t<S>;
-  constexpr double far = 40;  // in exponents: sums stay within the range of a float
+  constexpr double farthest = 40;  // in exponents: sums stay within the range of a float
   copied_block<S> copy;
   detail::extremes<A> ends;
   double sum = 0, weighted = 0, tempered = 0, max = -INFINITY, joined_at = -INFINITY;
@@ -135,7 +135,7 @@ void row_reader::read_blocks(const S* row, bool may_be_nothing, const char* func
     if (!std::isfinite(reference)) {
       reference = static_cast<A>(x[0]);
       for (std::size_t k = 1; k < std::min<std::size_t>(size, 64); ++k)
-        reference = std::max(reference, static_cast<A>(x[k]));
+        reference = (std::max)(reference, static_cast<A>(x[k]));
       if (!std::isfinite(reference)) reference = 0;
     }
     const A scale = scale_of<A>();
@@ -153,8 +153,8 @@ void row_reader::read_blocks(const S* row, bool may_be_nothing, const char* func
       continue;
     }
     // Far above what came before, or, the first possible ones, far below the guess: again.
-    const double above = (found.max - static_cast<double>(reference)) * std::max(1.0, scale_);
-    if (above > far || (max == -INFINITY && above < -far)) {
+    const double above = (found.max - static_cast<double>(reference)) * (std::max)(1.0, scale_);
+    if (above > farthest || (max == -INFINITY && above < -farthest)) {
       reference = static_cast<A>(found.max);
       ends = before;
       found = read_relative();
@@ -192,7 +192,7 @@ void row_reader::read_blocks(const S* row, bool may_be_nothing, const char* func
   reading_.log_sum_tempered =
       Want.tempered ? joined_at * scale_ + std::log(tempered) : reading_.log_sum;
   reading_.runner_up = Want.shape ? static_cast<double>(ends.runner_up()) : -INFINITY;
-  reading_.entropy = Want.shape ? std::max(0.0, std::log(sum) - weighted / sum) : 0;
+  reading_.entropy = Want.shape ? (std::max)(0.0, std::log(sum) - weighted / sum) : 0;
   double last = -INFINITY, factor = 0;
   for (block& b : blocks_) {
     if (b.mass == 0) continue;
@@ -248,7 +248,7 @@ token row_reader::sample(const S* row, double u) const {
   alignas(64) A mass[part_size];
   const auto possible = [x](std::size_t k) { return static_cast<double>(x[k]) > -INFINITY; };
   for (std::size_t begin = 0; begin < size; begin += part_size) {
-    const std::size_t n = std::min(part_size, size - begin);
+    const std::size_t n = (std::min)(part_size, size - begin);
     const double sum = detail::exponentials(x + begin, n, max, scale, mass);
     if (before + sum > target) {
       double within = before;

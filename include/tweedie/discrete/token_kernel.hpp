@@ -52,7 +52,7 @@ inline token_kernel between(const token_kernel& s, const token_kernel& t) {
   constexpr double rounding = 1e-12;
   detail::require(keep <= 1 + rounding && mask >= -rounding && uniform >= -rounding, "between",
                   "keep", keep, "valid: survival and unmasked share may only fall from s to t");
-  return {std::min(keep, 1.0), std::max(uniform, 0.0), std::max(mask, 0.0)};
+  return {(std::min)(keep, 1.0), (std::max)(uniform, 0.0), (std::max)(mask, 0.0)};
 }
 
 /// The tokens of a kernel: K ordinary ones, 0 ... K - 1 without the mask; `mask` is -1 where there

@@ -98,8 +98,8 @@ token moved(token_position<S>& at, const alphabet& symbols, const token_move& mo
     const std::size_t others = symbols.ordinary - (at.masked() ? 0 : 1);
     auto y = static_cast<token>(below(others, source(where)));
     // Numbers without the mask and x, from the smaller one up.
-    const token low = at.masked() ? symbols.mask : std::min(symbols.mask, at.x());
-    const token high = at.masked() ? -1 : std::max(symbols.mask, at.x());
+    const token low = at.masked() ? symbols.mask : (std::min)(symbols.mask, at.x());
+    const token high = at.masked() ? -1 : (std::max)(symbols.mask, at.x());
     if (low >= 0 && y >= low) ++y;
     if (high >= 0 && y >= high) ++y;
     return y;

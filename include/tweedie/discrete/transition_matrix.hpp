@@ -33,7 +33,7 @@ namespace detail {
 template <class Weight>
 Eigen::MatrixXd banded(Eigen::Index symbols, Eigen::Index bands, const Weight& weight) {
   Eigen::MatrixXd q = Eigen::MatrixXd::Zero(symbols, symbols);
-  for (Eigen::Index k = 1; k <= std::min(bands, symbols - 1); ++k)
+  for (Eigen::Index k = 1; k <= (std::min)(bands, symbols - 1); ++k)
     for (Eigen::Index i = 0; i + k < symbols; ++i) q(i, i + k) = q(i + k, i) = weight(k);
   for (Eigen::Index i = 0; i < symbols; ++i) q(i, i) = 1 - (q.row(i).sum());
   return q;
@@ -171,7 +171,7 @@ inline std::vector<double> cosine_betas(int steps, double most = 0.999) {
     return std::cos((static_cast<double>(t) / steps + 0.008) / 1.008 * std::numbers::pi / 2);
   };
   std::vector<double> betas;
-  for (int t = 0; t < steps; ++t) betas.push_back(std::min(1 - f(t + 1) / f(t), most));
+  for (int t = 0; t < steps; ++t) betas.push_back((std::min)(1 - f(t + 1) / f(t), most));
   return betas;
 }
 

@@ -114,7 +114,7 @@ struct unmasking {
   template <class T>
   std::size_t block_end(const unmasking_place& place, const token_batch<T>& x) const {
     const std::size_t begin = block_begin(place, x), rest = x.length() - begin;
-    return begin + (block_length == 0 ? rest : std::min(block_length, rest));
+    return begin + (block_length == 0 ? rest : (std::min)(block_length, rest));
   }
   template <class T>
   std::size_t count_masked(const token_batch<T>& x, std::size_t item, std::size_t from,
@@ -151,8 +151,9 @@ struct unmasking {
     for (std::size_t i = block_begin(place, x); i < block_end(place, x); ++i)
       if (x.tokens[item * x.length() + i] == mask) positions.push_back(item * x.length() + i);
     const std::size_t most =
-        entropy_bound ? positions.size()
-                      : std::min(quota(place.masked, place.step_in_block, steps), positions.size());
+        entropy_bound
+            ? positions.size()
+            : (std::min)(quota(place.masked, place.step_in_block, steps), positions.size());
     if (most == 0) return;
     const bool at_random = order == unmasking_order::random;
     std::vector<proposal> found(positions.size());

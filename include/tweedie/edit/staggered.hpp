@@ -39,7 +39,7 @@ inline scheduling_matrix pyramid(std::size_t frames, std::size_t steps, std::siz
   scheduling_matrix at(steps + delay * (frames - 1) + 1, std::vector<std::size_t>(frames));
   for (std::size_t m = 0; m < at.size(); ++m)
     for (std::size_t f = 0; f < frames; ++f)
-      at[m][f] = m <= delay * f ? 0 : std::min(m - delay * f, steps);
+      at[m][f] = m <= delay * f ? 0 : (std::min)(m - delay * f, steps);
   return at;
 }
 
@@ -55,7 +55,7 @@ inline scheduling_matrix waiting(std::span<const std::size_t> starts, std::size_
       if (start > steps)
         detail::fail("waiting", "start", static_cast<double>(start),
                      "valid: at most the steps, " + std::to_string(steps));
-      at[m].push_back(std::max(m, start));
+      at[m].push_back((std::max)(m, start));
     }
   return at;
 }

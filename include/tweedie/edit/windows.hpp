@@ -50,8 +50,8 @@ class windowed {
            window_weight weight = window_weight::tent)
       : whole_(whole),
         part_{whole.channels, height, width},
-        tops_(window_starts(whole.height, height, std::min(stride, height))),
-        lefts_(window_starts(whole.width, width, std::min(stride, width))),
+        tops_(window_starts(whole.height, height, (std::min)(stride, height))),
+        lefts_(window_starts(whole.width, width, (std::min)(stride, width))),
         down_(profile(height, weight)),
         across_(profile(width, weight)),
         total_down_(totals(whole.height, tops_, down_)),
@@ -85,7 +85,7 @@ class windowed {
     std::vector<double> weights(n, 1.0);
     if (weight == window_weight::tent)
       for (std::size_t i = 0; i < n; ++i)
-        weights[i] = static_cast<double>(std::min(i, n - 1 - i) + 1);
+        weights[i] = static_cast<double>((std::min)(i, n - 1 - i) + 1);
     return weights;
   }
   // Weights are products of one along each side, and so is what they are divided by.

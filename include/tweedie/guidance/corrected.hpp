@@ -84,7 +84,7 @@ struct magnitude_aware {
                std::span<double>) const {
     double excess = w - 1;
     if (needs_gram()) {
-      const double d = std::sqrt(std::max(0.0, g(1, 1) - 2 * g(1, 0) + g(0, 0)));
+      const double d = std::sqrt((std::max)(0.0, g(1, 1) - 2 * g(1, 0) + g(0, 0)));
       if (d > 0) excess *= std::exp(-strength * d / std::sqrt(g(0, 0)));
     }
     guided[0] = -excess;

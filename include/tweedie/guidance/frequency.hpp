@@ -63,33 +63,36 @@ inline plane_shape halved(plane_shape s) { return {s.planes, s.height / 2, s.wid
 
 inline std::vector<double> pyramid_down(std::span<const double> from, plane_shape shape) {
   const std::vector<double> smooth = blurred(from, shape, binomial);
-  const plane_shape small = halved(shape);
-  std::vector<double> to(small.size());
-  for (std::size_t row = 0; row < small.planes * small.height; ++row)
-    for (std::size_t x = 0; x < small.width; ++x) {
+  const plane_shape halved_shape = halved(shape);
+  std::vector<double> to(halved_shape.size());
+  for (std::size_t row = 0; row < halved_shape.planes * halved_shape.height; ++row)
+    for (std::size_t x = 0; x < halved_shape.width; ++x) {
       const double* const at = smooth.data() + 2 * row * shape.width + 2 * x;
-      to[row * small.width + x] = (at[0] + at[1] + at[shape.width] + at[shape.width + 1]) / 4;
+      to[row * halved_shape.width + x] =
+          (at[0] + at[1] + at[shape.width] + at[shape.width + 1]) / 4;
     }
   return to;
 }
 
 // To `shape` from half of it.
 inline std::vector<double> pyramid_up(std::span<const double> from, plane_shape shape) {
-  const plane_shape small = halved(shape);
+  const plane_shape halved_shape = halved(shape);
   // Neighbours of position i of 2 n, the nearer first, which has weight 3/4.
   const auto neighbours = [](std::size_t i, std::size_t n) {
-    const std::size_t near = i / 2;
-    const std::size_t far = i % 2 == 0 ? (near == 0 ? 0 : near - 1) : std::min(near + 1, n - 1);
-    return std::array{near, far};
+    const std::size_t nearer = i / 2;
+    const std::size_t farther =
+        i % 2 == 0 ? (nearer == 0 ? 0 : nearer - 1) : (std::min)(nearer + 1, n - 1);
+    return std::array{nearer, farther};
   };
   std::vector<double> to(shape.size());
   for (std::size_t p = 0; p < shape.planes; ++p)
     for (std::size_t y = 0; y < shape.height; ++y)
       for (std::size_t x = 0; x < shape.width; ++x) {
-        const auto rows = neighbours(y, small.height);
-        const auto columns = neighbours(x, small.width);
+        const auto rows = neighbours(y, halved_shape.height);
+        const auto columns = neighbours(x, halved_shape.width);
         const auto value = [&](std::size_t r) {
-          const double* const row = from.data() + (p * small.height + r) * small.width;
+          const double* const row =
+              from.data() + (p * halved_shape.height + r) * halved_shape.width;
           return 0.75 * row[columns[0]] + 0.25 * row[columns[1]];
         };
         to[(p * shape.height + y) * shape.width + x] =
@@ -210,7 +213,7 @@ inline std::vector<double> smoothed_queries(std::span<const double> queries, std
   if (wanted < static_cast<double>(widest)) {
     size = static_cast<std::size_t>(wanted) + 1;
     size -= (size + 1) % 2;
-    size = std::min(size, widest);
+    size = (std::min)(size, widest);
   }
   std::vector<double> kernel(size);
   double total = 0;

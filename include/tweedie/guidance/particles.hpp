@@ -93,7 +93,7 @@ class guided_particles {
     double g[9];
     for (std::size_t i = 0; i < items; ++i) {
       gram<S>(rows, i * (size / items), size / items, g);
-      differences_[i] = to_noise * to_noise * std::max(0.0, g[0] - 2 * g[1] + g[4]);
+      differences_[i] = to_noise * to_noise * (std::max)(0.0, g[0] - 2 * g[1] + g[4]);
     }
     from_ = at;
   }

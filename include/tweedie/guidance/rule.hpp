@@ -75,7 +75,7 @@ class stream_gram {
         if (b[j] != 0) total += a[i] * b[j] * (*this)(i, j);
     return total;
   }
-  double square(std::span<const double> a) const { return std::max(0.0, inner(a, a)); }
+  double square(std::span<const double> a) const { return (std::max)(0.0, inner(a, a)); }
 
   /// Variance of a combination over its elements. Less than 64 roundings of its mean square counts
   /// as 0: a constant has no spread.

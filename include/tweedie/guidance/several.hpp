@@ -42,7 +42,7 @@ struct perpendicular_negative {
                std::span<double>) const {
     double main = 1, all = 1;
     const double square =
-        std::max(floor, g.streams() > 1 && needs_gram() ? g(1, 1) - 2 * g(1, 0) + g(0, 0) : 0);
+        (std::max)(floor, g.streams() > 1 && needs_gram() ? g(1, 1) - 2 * g(1, 0) + g(0, 0) : 0);
     for (std::size_t i = 0; i < others.size(); ++i) {
       if (others[i] == 0) continue;
       const std::size_t k = 2 + i;

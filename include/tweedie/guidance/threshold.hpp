@@ -42,7 +42,7 @@ struct dynamic_threshold {
     for (std::size_t i = 0; i < items; ++i) {
       const std::span<const S> item = clean.subspan(i * length, length);
       const double quantile = magnitude_quantile<S>(item, ratio, scratch(arithmetic_t<S>()));
-      const double s = std::min(std::max(quantile, minimum), maximum);
+      const double s = (std::min)((std::max)(quantile, minimum), maximum);
       detail::require(std::isfinite(s), name, "threshold", s, "valid: finite");
       thresholds[i] = s;
     }

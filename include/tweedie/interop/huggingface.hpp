@@ -184,7 +184,7 @@ inline std::string instead_of(const std::string& name) {
       for (std::size_t j = 0; j < other.size(); ++j) {
         const std::size_t replaced = diagonal + (name[i] != other[j]);
         diagonal = row[j + 1];
-        row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+        row[j + 1] = (std::min)({replaced, row[j] + 1, row[j + 1] + 1});
       }
     }
     if (row.back() < least) {

@@ -176,7 +176,7 @@ class cuda_generator {
   requires(!std::same_as<S, double>) void randn(std::span<S> out) {
     const std::uint64_t n = out.size();
     if (n == 0) return;
-    const std::uint64_t blocks = std::min((n + block_size - 1) / block_size, most_blocks_);
+    const std::uint64_t blocks = (std::min)((n + block_size - 1) / block_size, most_blocks_);
     const std::uint64_t threads = blocks * block_size;
     const std::uint64_t rounds = (n - 1) / (threads * 4) + 1;
     for (std::uint64_t round = 0; round < rounds; ++round) {

@@ -80,7 +80,7 @@ void require_points(const char* function, const Eigen::MatrixBase<First>& first,
   if (first.rows() != second.rows())
     fail(function, "rows of the second", static_cast<double>(second.rows()),
          "valid: the dimension of the first, " + std::to_string(first.rows()));
-  const Eigen::Index points = std::min(first.cols(), second.cols());
+  const Eigen::Index points = (std::min)(first.cols(), second.cols());
   require(points >= least, function, "points", static_cast<double>(points),
           least == 1 ? "valid: at least one" : "valid: at least two");
   if (!first.allFinite() || !second.allFinite()) fail(function, "points must be finite");
@@ -143,7 +143,7 @@ inline double wasserstein_power(std::vector<double> first, std::vector<double> s
     // Both quantile functions are constant up to the nearer of their next steps.
     const double end_first = static_cast<double>(i + 1) / n;
     const double end_second = static_cast<double>(j + 1) / m;
-    const double end = std::min(end_first, end_second);
+    const double end = (std::min)(end_first, end_second);
     sum += (end - at) * std::pow(std::abs(first[i] - second[j]), p);
     at = end;
     // Compared as integers: (i + 1)/n against (j + 1)/m.

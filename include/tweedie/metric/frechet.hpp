@@ -84,7 +84,7 @@ double frechet_distance(const Moments& first, const Moments& second) {
           ? 0
           : Eigen::BDCSVD<Eigen::MatrixXd>(a.transpose() * b).singularValues().sum();
   // Rounding may leave less than 0 of covariances that are equal.
-  const double spread = std::max(0.0, a.squaredNorm() + b.squaredNorm() - 2 * overlap);
+  const double spread = (std::max)(0.0, a.squaredNorm() + b.squaredNorm() - 2 * overlap);
   return (first.mean - second.mean).squaredNorm() + spread;
 }
 

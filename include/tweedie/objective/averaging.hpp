@@ -77,9 +77,9 @@ struct average_profile {
 
 /// Inner product of two profiles p(t) = (gamma + 1) t^gamma / T^(gamma + 1) on [0, T].
 inline double profile_product(average_profile a, average_profile b) {
-  detail::require(a.time > 0 && b.time > 0, "profile_product", "time", std::min(a.time, b.time),
+  detail::require(a.time > 0 && b.time > 0, "profile_product", "time", (std::min)(a.time, b.time),
                   "valid: time > 0");
-  const double later = std::max(a.time, b.time);
+  const double later = (std::max)(a.time, b.time);
   const double ratio =
       a.time < b.time ? std::pow(a.time / b.time, b.gamma) : std::pow(b.time / a.time, a.gamma);
   return (a.gamma + 1) * (b.gamma + 1) * ratio / ((a.gamma + b.gamma + 1) * later);

@@ -43,8 +43,8 @@ inline int consistency_levels(double step, double total_steps, int first, int la
                   "valid: 1 <= first <= last");
   const double low = static_cast<double>(first) * first;
   const double high = (last + 1.0) * (last + 1.0);
-  return std::max(1, static_cast<int>(
-                         std::ceil(std::sqrt(step / total_steps * (high - low) + low) - 1))) +
+  return (std::max)(1, static_cast<int>(
+                           std::ceil(std::sqrt(step / total_steps * (high - low) + low) - 1))) +
          1;
 }
 
@@ -65,7 +65,7 @@ inline int doubling_levels(double step, double total_steps, int first, int last)
   detail::require(first >= 1 && first <= last, "doubling_levels", "first", first,
                   "valid: 1 <= first <= last");
   const double stages = std::log2(std::floor(static_cast<double>(last) / first)) + 1;
-  const double length = std::max(1.0, std::floor(total_steps / stages));
+  const double length = (std::max)(1.0, std::floor(total_steps / stages));
   return static_cast<int>(std::min<double>(first * std::exp2(std::floor(step / length)), last)) + 1;
 }
 
@@ -105,7 +105,7 @@ inline double easy_consistency_level(double t, int stage, double q = 2, double k
   detail::require(stage >= 0, "easy_consistency_level", "stage", stage, "valid: stage >= 0");
   detail::require(q > 1, "easy_consistency_level", "q", q, "valid: q > 1");
   const double n = 1 + k * sigmoid(-b * t);
-  return t * std::max(0.0, 1 - n / std::pow(q, stage));
+  return t * (std::max)(0.0, 1 - n / std::pow(q, stage));
 }
 
 /// Tangent of the continuous-time consistency model f = cos t x - sin t sigma_d F on the path

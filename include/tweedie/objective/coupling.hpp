@@ -190,7 +190,7 @@ inline entropic_plan sinkhorn(const Eigen::MatrixXd& cost, std::span<const doubl
     double error = 0;
     for (Eigen::Index i = 0; i < u.size(); ++i) {
       const double next = log_p[i] - detail::log_sum_exp(kernel.row(i).transpose() + v);
-      error = std::max(error, std::exp(log_p[i]) * std::abs(std::expm1(u[i] - next)));
+      error = (std::max)(error, std::exp(log_p[i]) * std::abs(std::expm1(u[i] - next)));
       u[i] = next;
     }
     for (Eigen::Index j = 0; j < v.size(); ++j)

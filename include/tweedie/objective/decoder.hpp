@@ -109,11 +109,12 @@ inline interval_likelihood normal_interval(double m, double h) {
     return {mirrored.log_probability, -mirrored.centre_slope, mirrored.half_width_slope};
   }
   // phi(m - h)/phi(m + h) = e^(2 m h), and of hazards phi/Phi Phi(m - h)/Phi(m + h) = e^gap.
-  const double near = normal_hazard(m + h), far = normal_hazard(m - h);
-  const double gap = 2 * m * h - std::log(far / near);
+  const double nearer = normal_hazard(m + h), farther = normal_hazard(m - h);
+  const double gap = 2 * m * h - std::log(farther / nearer);
   const double share = -std::expm1(gap);
-  const double at_upper = near / share, at_lower = at_upper * std::exp(2 * m * h);
-  return {log_normal_cdf(m + h, near) + std::log(share), at_upper - at_lower, at_upper + at_lower};
+  const double at_upper = nearer / share, at_lower = at_upper * std::exp(2 * m * h);
+  return {log_normal_cdf(m + h, nearer) + std::log(share), at_upper - at_lower,
+          at_upper + at_lower};
 }
 
 }  // namespace detail
@@ -144,7 +145,7 @@ inline bin_likelihood discretised_logistic::operator()(double x, double mean,
                                                        double log_scale) const {
   detail::require_bin("discretised_logistic", x, half_width_);
   const auto log_sigmoid = [](double v) {
-    return std::min(v, 0.0) - std::log1p(std::exp(-std::abs(v)));
+    return (std::min)(v, 0.0) - std::log1p(std::exp(-std::abs(v)));
   };
   const auto sigmoid = [](double v) {
     return v >= 0 ? 1 / (1 + std::exp(-v)) : std::exp(v) / (1 + std::exp(v));

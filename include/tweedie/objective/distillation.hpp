@@ -47,9 +47,9 @@ inline int progressive_levels(double update, double updates_per_stage, int first
                   "valid: updates_per_stage > 0");
   detail::require(first >= 2, name, "first", first, "valid: first >= 2");
   const double steps =
-      std::max(2.0, std::floor(first / std::exp2(std::floor(update / updates_per_stage))));
+      (std::max)(2.0, std::floor(first / std::exp2(std::floor(update / updates_per_stage))));
   if (steps > 2) return static_cast<int>(steps);
-  const double late = std::max(0.0, update - updates_per_stage * (std::log2(first) - 1));
+  const double late = (std::max)(0.0, update - updates_per_stage * (std::log2(first) - 1));
   return std::floor(late / (2 * updates_per_stage)) < 1 ? 2 : 1;
 }
 

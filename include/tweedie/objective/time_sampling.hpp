@@ -56,7 +56,7 @@ inline int discrete_time(double uniform, int steps) {
   detail::require(steps >= 1, "discrete_time", "steps", steps, "valid: steps >= 1");
   detail::require(uniform >= 0 && uniform <= 1, "discrete_time", "uniform", uniform,
                   "valid: 0 <= uniform <= 1");
-  return std::min(steps - 1, static_cast<int>(uniform * steps));
+  return (std::min)(steps - 1, static_cast<int>(uniform * steps));
 }
 inline std::vector<double> draw_discrete_times(int steps, std::span<const double> uniforms) {
   std::vector<double> times;
@@ -128,7 +128,7 @@ class importance_times {
     double largest = 0;
     for (const std::vector<double>& past : losses_) {
       if (past.size() < static_cast<std::size_t>(history_)) return;
-      for (const double loss : past) largest = std::max(largest, std::abs(loss));
+      for (const double loss : past) largest = (std::max)(largest, std::abs(loss));
     }
     // In units of the largest loss, whose square need not be a number.
     std::vector<double> root(losses_.size());

@@ -63,7 +63,7 @@ inline std::vector<bound_step> bound_steps(std::span<const signal_noise> levels)
 }
 
 /// How the variance of the reverse kernels is chosen.
-enum class bound_variance { small, large, learned, learned_range };
+enum class bound_variance { fixed_small, fixed_large, learned, learned_range };
 
 /// Log-variance offset + slope * v of the model.
 struct affine_log_variance {
@@ -75,8 +75,8 @@ inline affine_log_variance model_log_variance(const bound_step& step, bound_vari
   const double low = step.posterior_log_variance;
   const double high = step.forward_log_variance;
   switch (kind) {
-    case bound_variance::small: return {low, 0};
-    case bound_variance::large: return {step.last ? low : high, 0};
+    case bound_variance::fixed_small: return {low, 0};
+    case bound_variance::fixed_large: return {step.last ? low : high, 0};
     case bound_variance::learned: return {0, 1};
     case bound_variance::learned_range: return {(low + high) / 2, (high - low) / 2};
   }

@@ -40,10 +40,10 @@ concept loss_weighting = requires(const Weighting& w, double log_snr) {
 namespace detail {
 
 inline double log_add(double a, double b) {
-  const double high = std::max(a, b);
+  const double high = (std::max)(a, b);
   return high == -std::numeric_limits<double>::infinity()
              ? high
-             : high + std::log1p(std::exp(std::min(a, b) - high));
+             : high + std::log1p(std::exp((std::min)(a, b) - high));
 }
 /// log(1 + e^x).
 inline double log_one_plus_exp(double x) { return log_add(0, x); }
@@ -53,7 +53,7 @@ inline double log_one_plus_exp(double x) { return log_add(0, x); }
 inline constexpr auto simple_weighting = [](double log_snr) { return log_snr; };
 inline constexpr auto sample_weighting = [](double) { return 0.0; };
 inline constexpr auto truncated_snr_weighting = [](double log_snr) {
-  return std::max(log_snr, 0.0);
+  return (std::max)(log_snr, 0.0);
 };
 inline constexpr auto snr_plus_one_weighting = [](double log_snr) {
   return detail::log_one_plus_exp(log_snr);
@@ -66,7 +66,7 @@ inline constexpr auto velocity_weighting = [](double log_snr) {
 /// gamma = 5 in the paper.
 inline auto min_snr_weighting(double gamma) {
   detail::require(gamma > 0, "min_snr_weighting", "gamma", gamma, "valid: gamma > 0");
-  return [limit = std::log(gamma)](double log_snr) { return std::min(log_snr, limit); };
+  return [limit = std::log(gamma)](double log_snr) { return (std::min)(log_snr, limit); };
 }
 
 /// With gamma = 1/sigma_data^2 the soft-min-SNR of k-diffusion; with gamma = e^b the sigmoid
@@ -106,7 +106,7 @@ inline auto truncated_velocity_weighting(double t_min) {
   detail::require(t_min > 0 && t_min <= 1, "truncated_velocity_weighting", "t_min", t_min,
                   "valid: 0 < t_min <= 1");
   return [limit = -2 * std::log(t_min)](double log_snr) {
-    return std::min(velocity_weighting(log_snr), limit);
+    return (std::min)(velocity_weighting(log_snr), limit);
   };
 }
 

@@ -49,7 +49,7 @@ Eigen::VectorXd spectrum_of(const Eigen::MatrixBase<Derived>& samples) {
   const MatrixXd gram =
       tall ? MatrixXd(centred.transpose() * centred) : MatrixXd(centred * centred.transpose());
   const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(gram, Eigen::EigenvaluesOnly);
-  const Eigen::Index kept = std::min(centred.rows(), count - 1);
+  const Eigen::Index kept = (std::min)(centred.rows(), count - 1);
   return eigen.eigenvalues().tail(kept).reverse().cwiseMax(0) / static_cast<double>(count - 1);
 }
 
@@ -82,8 +82,8 @@ inline Eigen::VectorXd separated(Eigen::VectorXd p, Eigen::Index levels, level_r
   for (Eigen::Index i = 0; i < levels; ++i) {
     const double lowest = std::log(range.lowest) + apart * static_cast<double>(levels - 1 - i);
     const double highest = std::log(range.highest) - apart * static_cast<double>(i + 1);
-    p[i] = std::clamp(p[i], lowest, std::max(lowest, highest));
-    if (i > 0) p[i] = std::min(p[i], p[i - 1] - apart);
+    p[i] = std::clamp(p[i], lowest, (std::max)(lowest, highest));
+    if (i > 0) p[i] = (std::min)(p[i], p[i - 1] - apart);
   }
   return p;
 }
@@ -147,7 +147,7 @@ grid optimal_grid(const Schedule& schedule, int steps, const Planner& planner,
       const auto [alpha, sigma] = plan.start.level;
       const double start = alpha * alpha * variances[k] + sigma * sigma;
       const scalar_law made = law(plan, gaussian_denoiser(0, variances[k]), {0, start}).result;
-      out[k] = std::sqrt(std::max(0.0, made.variance)) - std::sqrt(variances[k]);
+      out[k] = std::sqrt((std::max)(0.0, made.variance)) - std::sqrt(variances[k]);
     }
     return out;
   };
@@ -238,7 +238,7 @@ inline grid optimal_grid(const pilot_runs& pilots, int steps, recorded_planner p
     double square = 0;
     for (int a = 0; a < 4; ++a)
       for (int b = 0; b < 4; ++b) square += weight[a] * weight[b] * products(at[a], at[b]);
-    return std::sqrt(std::max(square, 0.0)) / std::hypot(to.alpha * data_deviation, to.sigma);
+    return std::sqrt((std::max)(square, 0.0)) / std::hypot(to.alpha * data_deviation, to.sigma);
   };
 
   // least[k][b][i]: least error of a path of k legs that ends with the leg b -> i. DDIM does not look

@@ -61,7 +61,7 @@ search_result least_squares(const Vector& start, const Residuals& residuals,
       const VectorXd wanted = (J - last_J).transpose() * r / count;
       const VectorXd y = slope - last_slope;
       const double known = s.dot(bend * s);
-      if (known != 0) bend *= std::min(1.0, std::abs(s.dot(wanted) / known));
+      if (known != 0) bend *= (std::min)(1.0, std::abs(s.dot(wanted) / known));
       const VectorXd miss = wanted - bend * s;
       const double length = y.dot(s);
       if (length > 0)
@@ -93,7 +93,7 @@ search_result least_squares(const Vector& start, const Residuals& residuals,
         r = there;
         best = reached;
       }
-      damping = improved ? std::max(damping * 0.2, 1e-9) : damping * 5;
+      damping = improved ? (std::max)(damping * 0.2, 1e-9) : damping * 5;
     }
     if (!improved || best > before * (1 - options.least_gain)) break;
   }

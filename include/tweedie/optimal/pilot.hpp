@@ -37,7 +37,7 @@ level_range searched_levels(const Schedule& schedule) {
   double lowest = noise_level(schedule(schedule.clean_time()));
   if constexpr (std::is_same_v<Schedule, discrete_schedule>) lowest = noise_level(schedule(0));
   const double highest = noise_level(schedule(schedule.noisy_time()));
-  return {std::min(highest, 200.0), lowest > 0 ? lowest : 2e-3};
+  return {(std::min)(highest, 200.0), lowest > 0 ? lowest : 2e-3};
 }
 
 /// `levels`, noisiest first, as nodes between the noisy end of the schedule, which replaces the

@@ -94,7 +94,7 @@ class free_form {
     for (std::size_t i = 1; i < steps(); ++i) first_.push_back(i - 1);
     for (std::size_t i = 0; i < steps(); ++i) {
       std::vector<double>& w = start_.clean[i];
-      const std::size_t oldest = i - std::min(i, static_cast<std::size_t>(memory - 1));
+      const std::size_t oldest = i - (std::min)(i, static_cast<std::size_t>(memory - 1));
       for (std::size_t j = 0; j < oldest; ++j) w[oldest] += std::exchange(w[j], 0);
       for (std::size_t j = oldest; j < i; ++j) {
         first_.push_back(i);

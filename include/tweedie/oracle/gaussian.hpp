@@ -55,7 +55,7 @@ class gaussian {
     for (Scalar& v : variances_) {
       detail::require(v >= -rounding, name, "eigenvalue of covariance", static_cast<double>(v),
                       "valid: >= 0");
-      v = std::max(v, Scalar(0));
+      v = (std::max)(v, Scalar(0));
     }
   }
 

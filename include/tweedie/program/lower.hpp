@@ -154,7 +154,7 @@ inline std::vector<linear_pass> split(const pass_columns& whole, moving_register
   for (int& target : targets)
     if (whole.reads(target)) target = registers.take();
   for (std::size_t first = 0; first < outputs; first += most_pass_outputs) {
-    const std::size_t rows = std::min(outputs - first, most_pass_outputs);
+    const std::size_t rows = (std::min)(outputs - first, most_pass_outputs);
     const auto to = targets.begin() + static_cast<std::ptrdiff_t>(first);
     const std::vector<int> group(to, to + static_cast<std::ptrdiff_t>(rows));
     pass_columns part;

@@ -121,7 +121,7 @@ class blur {
   /// \throws std::invalid_argument for another number of weights, or one that is not finite.
   blur(image_shape shape, std::vector<double> kernel) : shape_(shape), kernel_(std::move(kernel)) {
     const std::size_t n = kernel_.size();
-    if (n % 2 == 0 || n > std::min(shape.height, shape.width))
+    if (n % 2 == 0 || n > (std::min)(shape.height, shape.width))
       detail::fail("blur", "kernel.size()", static_cast<double>(n),
                    "valid: odd and at most the shorter side");
     for (const double w : kernel_)

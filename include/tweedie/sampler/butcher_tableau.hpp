@@ -134,7 +134,7 @@ State runge_kutta_end(State start, double h, const Weights& weights, const std::
 
 namespace detail {
 
-constexpr bool near(double a, double b) { return a - b < 1e-13 && b - a < 1e-13; }
+constexpr bool close(double a, double b) { return a - b < 1e-13 && b - a < 1e-13; }
 
 // One factor of an elementary weight: values at the stages.
 struct tree {
@@ -164,14 +164,14 @@ struct tree {
 
 // The 17 rooted trees of up to five vertices (Hairer, Norsett and Wanner, table II.2.1).
 constexpr int order_of(const butcher_tableau& m, const butcher_tableau::row& weights) {
-  using detail::near;
+  using detail::close;
   detail::tree one{m, {}};
   for (double& v : one.at) v = 1;
   const detail::tree c = one.grown();
   for (std::size_t i = 0; i < m.stages; ++i)
-    if (!near(c.at[i], m.c[i])) return 0;
+    if (!close(c.at[i], m.c[i])) return 0;
   const auto holds = [&weights](const detail::tree& t, double density) {
-    return near(t.weight(weights) * density, 1);
+    return close(t.weight(weights) * density, 1);
   };
   if (!holds(one, 1)) return 0;
   if (!holds(c, 2)) return 1;

@@ -43,8 +43,8 @@ enum class last_noise {
 /// Any one of them.
 class reverse_variance {
  public:
-  reverse_variance(fixed_small) : kind_(kind::small) {}
-  reverse_variance(fixed_large) : kind_(kind::large) {}
+  reverse_variance(fixed_small) : kind_(kind::fixed_small) {}
+  reverse_variance(fixed_large) : kind_(kind::fixed_large) {}
   reverse_variance(learned_range) : kind_(kind::range) {}
   reverse_variance(learned_log_variance) : kind_(kind::log_variance) {}
   reverse_variance(analytic_variance known)
@@ -54,8 +54,8 @@ class reverse_variance {
   linear draw(recorder& r, const posterior_weights& q, const node& from) const {
     double variance = 0;
     switch (kind_) {
-      case kind::small: variance = small_variance(q); break;
-      case kind::large: variance = large_variance(q); break;
+      case kind::fixed_small: variance = small_variance(q); break;
+      case kind::fixed_large: variance = large_variance(q); break;
       case kind::range:
         if (q.variance == 0) break;  // the range is the single value 0
         return r.draw({.learned = true,
@@ -69,7 +69,7 @@ class reverse_variance {
   }
 
  private:
-  enum class kind { small, large, range, log_variance, analytic };
+  enum class kind { fixed_small, fixed_large, range, log_variance, analytic };
   kind kind_;
   std::function<double(const node&)> clean_variance_;
 };

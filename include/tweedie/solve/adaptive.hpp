@@ -159,7 +159,7 @@ class adaptive_sampling {
   void begin() {
     const adaptive_range& range = plan_.range;
     const double step = controller_.attempt(remaining());
-    if (!(step >= std::min(remaining(), 1e-6 * std::abs(range.to - range.from))))
+    if (!(step >= (std::min)(remaining(), 1e-6 * std::abs(range.to - range.from))))
       throw std::domain_error(detail::describe("adaptive_sampling", "step", step,
                                                "the error does not fall below the tolerance"));
     target_ = step >= remaining() ? range.to : reached_ + direction() * step;
@@ -206,14 +206,15 @@ class adaptive_sampling {
       double sum = 0;
       for (std::size_t i = p * length; i < (p + 1) * length; ++i) {
         const auto low = static_cast<double>(low_[i]);
-        const double size = std::max(std::abs(low), std::abs(static_cast<double>(low_before_[i])));
+        const double size =
+            (std::max)(std::abs(low), std::abs(static_cast<double>(low_before_[i])));
         const double delta =
-            std::max(plan_.range.allowed.absolute, plan_.range.allowed.relative * size);
+            (std::max)(plan_.range.allowed.absolute, plan_.range.allowed.relative * size);
         const double scaled = (low - static_cast<double>(high[i])) / delta;
         sum += scaled * scaled;
       }
       if (std::isnan(sum)) return std::numeric_limits<double>::infinity();
-      worst = std::max(worst, std::sqrt(sum / static_cast<double>(length)));
+      worst = (std::max)(worst, std::sqrt(sum / static_cast<double>(length)));
     }
     return worst;
   }

@@ -167,10 +167,10 @@ void execution<S>::prepare() {
     for (const linear_pass& p : from.passes) {
       to.passes.emplace_back(from, p, layout_, parts_);
       const prepared_pass<S>& made = to.passes.back();
-      inputs = std::max(inputs, made.inputs.size());
-      outputs = std::max(outputs, made.outputs.size());
-      weights = std::max(weights, made.weights.size());
-      draws = std::max(draws, made.draws.size());
+      inputs = (std::max)(inputs, made.inputs.size());
+      outputs = (std::max)(outputs, made.outputs.size());
+      weights = (std::max)(weights, made.weights.size());
+      draws = (std::max)(draws, made.draws.size());
       for (const operand& in : p.inputs)
         to.transforms = to.transforms || (parts_.transform && in.from == operand_kind::clean);
       for (const int r : p.outputs)
@@ -183,7 +183,7 @@ void execution<S>::prepare() {
   weights_.resize(weights);
   head_.resize(inputs);
   draws_.resize(draws);
-  clean_inputs_.resize(1 + std::max(stream_weights_.streams(), parts_.branches()));
+  clean_inputs_.resize(1 + (std::max)(stream_weights_.streams(), parts_.branches()));
   clean_weights_.resize(1 + stream_weights_.streams());
 }
 

@@ -76,7 +76,7 @@ flow_likelihood log_likelihood(const Denoiser& denoise, const Eigen::MatrixXd& x
     return out;
   };
   const auto norm = [&](const Eigen::VectorXd& v) {
-    return std::max(root_mean_square(v.head(d * n)), root_mean_square(v.tail(n)));
+    return (std::max)(root_mean_square(v.head(d * n)), root_mean_square(v.tail(n)));
   };
   const ode_result end = integrate(rate, state, range.lowest, range.highest, range.allowed, norm);
 
@@ -115,7 +115,8 @@ auto hutchinson_trace(Clean clean, Product product, Eigen::MatrixXd probes) {
 template <class Clean>
 auto central_difference_product(Clean clean) {
   return [clean = std::move(clean)](const Eigen::MatrixXd& x, double u, const Eigen::MatrixXd& v) {
-    const double h = 6e-6 * (1 + x.cwiseAbs().maxCoeff()) / std::max(1.0, v.cwiseAbs().maxCoeff());
+    const double h =
+        6e-6 * (1 + x.cwiseAbs().maxCoeff()) / (std::max)(1.0, v.cwiseAbs().maxCoeff());
     const Eigen::MatrixXd up = clean(x + h * v, u);
     const Eigen::MatrixXd down = clean(x - h * v, u);
     return Eigen::MatrixXd((up - down) / (2 * h));

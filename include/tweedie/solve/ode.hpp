@@ -88,10 +88,10 @@ ode_result integrate(const Function& f, const Eigen::VectorXd& start, double fro
     const double trial = size < 1e-5 || slope < 1e-5 ? 1e-6 : 0.01 * size / slope;
     const Eigen::VectorXd ahead = rate(from + direction * trial, y + trial * first);
     const double curvature = norm((ahead - first).cwiseQuotient(scale)) / trial;
-    const double steepest = std::max(slope, curvature);
+    const double steepest = (std::max)(slope, curvature);
     const double guess =
-        steepest <= 1e-15 ? std::max(1e-6, trial * 1e-3) : std::pow(0.01 / steepest, 0.2);
-    h = std::min(100 * trial, guess);
+        steepest <= 1e-15 ? (std::max)(1e-6, trial * 1e-3) : std::pow(0.01 / steepest, 0.2);
+    h = (std::min)(100 * trial, guess);
   }
 
   const double length = std::abs(to - from);
@@ -109,7 +109,7 @@ ode_result integrate(const Function& f, const Eigen::VectorXd& start, double fro
     const Eigen::VectorXd error = runge_kutta_end(Eigen::VectorXd(Eigen::VectorXd::Zero(y.size())),
                                                   h, detail::dormand_prince_error, k);
     const Eigen::VectorXd scale =
-        (allowed.absolute + allowed.relative * y.array().abs().max(ahead.array().abs())).matrix();
+        (allowed.absolute + allowed.relative * (y.array().abs().max)(ahead.array().abs())).matrix();
     const double measured = norm(error.cwiseQuotient(scale));
     // A step to where f is not finite is too long.
     const double ratio = std::isnan(measured) ? std::numeric_limits<double>::infinity() : measured;
@@ -133,7 +133,7 @@ ode_result integrate(const Function& f, const Eigen::VectorXd& start, double fro
     }
     const double least = accept ? 1.0 : 0.2;
     const double factor =
-        ratio == 0 ? 10.0 : std::min(10.0, std::max(0.9 / std::pow(ratio, 0.2), least));
+        ratio == 0 ? 10.0 : (std::min)(10.0, (std::max)(0.9 / std::pow(ratio, 0.2), least));
     h *= factor;
   }
 }

@@ -164,7 +164,7 @@ picard_cost picard(const program& plan, const network_description& network, T& x
       pass(now, kept, now.evaluates ? &answers[used++] : nullptr);
     }
     guesses.assign(
-        answers.begin() + static_cast<std::ptrdiff_t>(std::min(exact, answers.size() - 1)),
+        answers.begin() + static_cast<std::ptrdiff_t>((std::min)(exact, answers.size() - 1)),
         answers.end());
   }
   const std::vector<S>& result = kept[static_cast<std::size_t>(bound.result)];

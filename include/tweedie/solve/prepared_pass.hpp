@@ -53,7 +53,7 @@ struct memory_layout {
         for (const operand& in : p.inputs)
           draws += in.from == operand_kind::draw &&
                    (!parts.key || plan.draws[static_cast<std::size_t>(in.index)].learned);
-        most_draws = std::max(most_draws, draws);
+        most_draws = (std::max)(most_draws, draws);
       }
     const bool remembers = parts.guidance && parts.guidance->memory;
     out.end = static_cast<std::size_t>(plan.registers) * out.stride;

@@ -246,7 +246,7 @@ class sampling {
 
   const lowered_stage& current() const {
     if (plan().stages.empty()) detail::fail("sampling", "the program evaluates nothing");
-    return plan().stages[std::min(stage_, plan().stages.size() - 1)];
+    return plan().stages[(std::min)(stage_, plan().stages.size() - 1)];
   }
   int state_register() const {
     if (marked_) return plan().stages[stage_ - 1].mark->state;

@@ -33,7 +33,7 @@ struct pid_controller {
   double safety = 0.81;
   std::vector<double> inverse_errors{};
 
-  double attempt(double remaining) const { return std::min(step, remaining); }
+  double attempt(double remaining) const { return (std::min)(step, remaining); }
 
   void check(const char* function) const {
     detail::require(order > 0 && std::isfinite(order), function, "order", order,
@@ -70,7 +70,7 @@ struct elementary_controller {
   double theta = 0.9;
   double order = 3;
 
-  double attempt(double remaining) { return step = std::min(step, remaining); }
+  double attempt(double remaining) { return step = (std::min)(step, remaining); }
 
   void check(const char* function) const {
     detail::require(order > 0 && std::isfinite(order), function, "order", order,

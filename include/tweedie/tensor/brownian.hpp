@@ -160,18 +160,18 @@ void brownian_path::normalised_increment(double from, double to, std::uint64_t f
   detail::require(std::isfinite(to), name, "to", to, "must be finite");
   detail::require(from != to, name, "to", to, "must differ from `from`");
   const double smallest = std::ldexp(1, detail::lowest_octave);
-  const bool one_side = from * to > 0 && std::min(std::abs(from), std::abs(to)) >= smallest;
+  const bool one_side = from * to > 0 && (std::min)(std::abs(from), std::abs(to)) >= smallest;
   const A norm = static_cast<A>(1 / std::sqrt(std::abs(to - from)));
   A values[detail::brownian_block];
   for (std::size_t at = 0; at < out.size(); at += detail::brownian_block) {
-    const std::size_t n = std::min(out.size() - at, detail::brownian_block);
+    const std::size_t n = (std::min)(out.size() - at, detail::brownian_block);
     std::fill_n(values, n, A(0));
     detail::brownian_sum<A> sum(*this, first + at, std::span<A>(values, n));
     if (one_side) {
       // Only the octaves between the ends, so that nothing cancels.
       const int a = std::ilogb(from), b = std::ilogb(to);
       const A sign = a <= b ? A(1) : A(-1);
-      sum.add_octaves(std::min(a, b), std::max(a, b), from < 0, sign);
+      sum.add_octaves((std::min)(a, b), (std::max)(a, b), from < 0, sign);
       sum.add_within_octave(to, A(1));
       sum.add_within_octave(from, A(-1));
     } else {

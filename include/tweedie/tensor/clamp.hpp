@@ -41,7 +41,7 @@ void clamp_block(S* to, double low, double high, double scale, std::size_t n) {
     store(to + i + step, b);
   }
   for (std::size_t count; i < n; i += count) {
-    count = std::min(n - i, step);
+    count = (std::min)(n - i, step);
     store_partial(to + i, clamped(load_partial(to + i, count)), count);
   }
 }

@@ -147,12 +147,12 @@ void own_apply(const fused_pass<S>& pass, element_range range) {
   for (std::size_t c = 0; c < block_columns; ++c) columns[c] = scratch + c * block_elements;
 
   for (std::size_t at = range.begin, n = 0; at < range.end; at += n) {
-    n = std::min(range.end - at, block_elements);
+    n = (std::min)(range.end - at, block_elements);
     A* block = scratch + (has_head ? block_elements : 0);
     if (!pass.draws.empty()) {
       const std::size_t item = at / pass.item_size;
       const std::size_t position = at % pass.item_size;
-      n = std::min(n, pass.item_size - position);
+      n = (std::min)(n, pass.item_size - position);
       fetch_tile<S> fetch{pass.inputs, pass.outputs, at};
       for (const pass_draw<S>& draw : pass.draws) {
         noise_key key = pass.item_keys[item];

@@ -89,9 +89,9 @@ EIGEN_ALWAYS_INLINE float_bits round_to_half(packet<float> value) {
       Eigen::internal::padd(bit_cast<packet<float>>(magnitude), pset1<packet<float>>(0.5f));
   const float_bits subnormal = (bit_cast<float_bits>(shifted) - 0x3f000000u) << 13;
   const float_bits nan = mask(order > 0x7f800000) & 0x00400000u;
-  const float_bits small = mask(order < 0x38800000);
+  const float_bits below_normal = mask(order < 0x38800000);
   const float_bits large = mask(order >= 0x47800000);
-  const float_bits finite = (small & subnormal) | (~small & normal);
+  const float_bits finite = (below_normal & subnormal) | (~below_normal & normal);
   const float_bits unsigned_half = (large & (nan | 0x0f800000u)) | (~large & finite);
   return (unsigned_half << 3) | (bits & 0x80000000u);
 }

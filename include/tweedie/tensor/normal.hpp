@@ -180,7 +180,7 @@ EIGEN_DONT_INLINE void fill_tiles(noise_key key, purpose use, std::uint64_t firs
     }
     A buffer[size];
     Tiles::write(stream, tile_at(stream, use, index++), buffer);
-    const std::size_t count = std::min(n - i, size - skipped);
+    const std::size_t count = (std::min)(n - i, size - skipped);
     std::transform(buffer + skipped, buffer + skipped + count, out + i,
                    [](A value) { return static_cast<S>(value); });
     i += count;

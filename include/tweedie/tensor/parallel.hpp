@@ -115,7 +115,7 @@ template <class Work>
 void for_each_range(workers& threads, std::size_t size, std::size_t grain, Work&& work) {
   const std::size_t pieces = (size + grain - 1) / std::max<std::size_t>(grain, 1);
   threads.for_each(pieces,
-                   [&](std::size_t i) { work(i * grain, std::min(size, (i + 1) * grain)); });
+                   [&](std::size_t i) { work(i * grain, (std::min)(size, (i + 1) * grain)); });
 }
 
 // One pass, shared out in pieces of 16384 elements.

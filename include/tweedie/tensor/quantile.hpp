@@ -166,7 +166,7 @@ double magnitude_quantile(std::span<const S> values, double ratio,
   detail::require(ratio >= 0 && ratio <= 1, name, "ratio", ratio, "valid is 0 to 1");
   const std::size_t n = values.size();
   const double rank = ratio * static_cast<double>(n - 1);
-  const auto low = static_cast<std::size_t>(rank), high = std::min(low + 1, n - 1);
+  const auto low = static_cast<std::size_t>(rank), high = (std::min)(low + 1, n - 1);
 
   scratch.resize(n);
   A least = detail::sampled_floor(values, ratio);

@@ -14,13 +14,13 @@ namespace tweedie::huggingface {
 
 /// num_inference_steps, which must be there and within `least` ... `most`.
 inline int read_steps(const config& c, const request& how, int least = 1,
-                      int most = std::numeric_limits<int>::max()) {
+                      int most = (std::numeric_limits<int>::max)()) {
   const std::optional<int>& steps = how.num_inference_steps;
   if (steps && *steps >= least && *steps <= most) return *steps;
   c.fail("num_inference_steps",
          (steps ? std::to_string(*steps) : "(absent)") + "; valid: " + std::to_string(least) +
-             (most == std::numeric_limits<int>::max() ? " or more" : " ... ") +
-             (most == std::numeric_limits<int>::max() ? "" : std::to_string(most)));
+             (most == (std::numeric_limits<int>::max)() ? " or more" : " ... ") +
+             (most == (std::numeric_limits<int>::max)() ? "" : std::to_string(most)));
 }
 
 /// num_train_timesteps, at least `least`.

@@ -64,7 +64,7 @@ class options {
   std::optional<int> maybe_integer(const char* key) const {
     if (!has(key)) return std::nullopt;
     const double value = as_number(key, values_[key]);
-    if (value != std::floor(value) || std::abs(value) > std::numeric_limits<int>::max())
+    if (value != std::floor(value) || std::abs(value) > (std::numeric_limits<int>::max)())
       refuse(key, "an integer");
     return static_cast<int>(value);
   }

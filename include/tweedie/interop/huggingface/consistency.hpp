@@ -40,12 +40,12 @@ inline distilled_timesteps read_distilled(const config& c, const request& how, i
   }
   if (const auto custom = read_list(how, "timesteps")) {
     const int count = static_cast<int>(custom->size());
-    const int kept = std::min(static_cast<int>(count * strength), count);
+    const int kept = (std::min)(static_cast<int>(count * strength), count);
     if (kept < 1) how.set_timesteps.refuse("timesteps", "at least one, after cropping by strength");
     return {{custom->end() - kept, custom->end()}, count - 1};
   }
   const int available = static_cast<int>(origin.size());
-  const int steps = read_steps(c, how, 1, std::min({train_steps, available, original}));
+  const int steps = read_steps(c, how, 1, (std::min)({train_steps, available, original}));
   distilled_timesteps t{{}, steps - 1};
   for (int k = 0; k < steps; ++k) {
     const double position = std::floor(k * (static_cast<double>(available) / steps));
@@ -73,7 +73,7 @@ inline loaded_sampler load_lcm(const config& c, const request& how) {
   legs steps;
   for (std::size_t i = 0; i < visited.size(); ++i) {
     const bool noised = static_cast<int>(i) + how.begin_index != t.last_step;
-    const double next = visited[std::min(i + 1, visited.size() - 1)];
+    const double next = visited[(std::min)(i + 1, visited.size() - 1)];
     steps.push_back({limit_node(table_node(c, table, visited[i]), out.transform),
                      noised ? table_node(c, table, next) : clean_node(-1)});
   }
@@ -108,7 +108,7 @@ inline loaded_sampler load_tcd(const config& c, const request& how) {
   });
   // Noise is drawn up to the last step that is listed without cropping, also where its weight is 0.
   out.plan.draws.resize(
-      eta > 0 ? std::min(steps.size(), static_cast<std::size_t>(t.last_step - how.begin_index))
+      eta > 0 ? (std::min)(steps.size(), static_cast<std::size_t>(t.last_step - how.begin_index))
               : 0);
   return out;
 }

@@ -72,7 +72,7 @@ inline loaded_sampler load_ddim_inverse(const config& c, const request& how) {
   out.forward = nullptr;
   legs walked;
   for (const double t : remaining(c, out.timesteps, how.begin_index)) {
-    const int s = std::min(static_cast<int>(t) - train_steps / steps, train_steps - 1);
+    const int s = (std::min)(static_cast<int>(t) - train_steps / steps, train_steps - 1);
     const double a_s = s >= 0 ? table.at(s) : from_clean ? 1.0 : table.at(0);
     walked.push_back(
         {limit_node({t, alpha_bar_table::level_of(a_s)}, out.transform), table_node(c, table, t)});

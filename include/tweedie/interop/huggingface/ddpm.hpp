@@ -39,13 +39,13 @@ inline program plan_ddpm(const config& c, const request& how, const alpha_bar_ta
       listed_legs(c, table, sampler.transform, remaining(c, sampler.timesteps, how.begin_index));
   const auto noise = [&](recorder& r, const posterior_weights& q, const leg& l) -> linear {
     if (!(l.from.time > 0)) return {};
-    const double small = std::max(q.variance, 1e-20);
+    const double least = (std::max)(q.variance, 1e-20);
     if (variance_type == "learned")
       return r.draw({.learned = true, .log_lower = -1, .log_upper = 1});
     if (variance_type == "learned_range")
       return r.draw(
-          {.learned = true, .log_lower = std::log(small), .log_upper = std::log(q.upper_variance)});
-    return std::sqrt(variance_type == "fixed_large" ? q.upper_variance : small) * r.draw();
+          {.learned = true, .log_lower = std::log(least), .log_upper = std::log(q.upper_variance)});
+    return std::sqrt(variance_type == "fixed_large" ? q.upper_variance : least) * r.draw();
   };
   return ddpm_by("ddpm", steps, posterior_in(table, back_from_beta), noise);
 }

@@ -83,7 +83,7 @@ inline discrete_sampler discrete_ddim(const options& c, const options&, std::siz
   const int sweeps = c.integer("corrector_steps", 0), positions = c.integer("corrector_k", 1);
   if (sweeps < 0) c.fail("corrector_steps", std::to_string(sweeps) + "; valid: at least 0");
   s.corrector_steps = static_cast<std::size_t>(sweeps);
-  s.corrector_k = static_cast<std::size_t>(std::max(1, positions));
+  s.corrector_k = static_cast<std::size_t>((std::max)(1, positions));
   s.selection = how == "lowest_log_margin" ? corrector_selection::lowest_log_margin
                 : how == "lowest_maxprob"  ? corrector_selection::lowest_maxprob
                 : how == "random"          ? corrector_selection::random

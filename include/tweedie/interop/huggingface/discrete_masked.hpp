@@ -53,7 +53,7 @@ struct amused_scheduler {
                             "valid: below " + std::to_string(steps()));
     const std::size_t length = x.length();
     std::vector<T> drawn(x.tokens.begin(), x.tokens.end());
-    std::vector<double> probabilities(drawn.size(), std::numeric_limits<double>::max());
+    std::vector<double> probabilities(drawn.size(), (std::numeric_limits<double>::max)());
     discrete::proposer propose;
     const auto number = static_cast<std::uint32_t>(step);
     for (std::size_t r = 0; r < drawn.size(); ++r) {
@@ -77,13 +77,13 @@ struct amused_scheduler {
         for (std::size_t i = 0; i < length; ++i) {
           const std::size_t r = item * length + i;
           masked += x.tokens[r] == mask;
-          const double u = std::max(
+          const double u = (std::max)(
               source({number, draw_use::order, x.first_item + static_cast<std::uint32_t>(item), i}),
               least);
-          confidence[i] = std::log(std::max(probabilities[r], least)) -
-                          temperatures[step] * std::log(std::max(-std::log(u), least));
+          confidence[i] = std::log((std::max)(probabilities[r], least)) -
+                          temperatures[step] * std::log((std::max)(-std::log(u), least));
         }
-        const double count = std::max(1.0, std::min(masked - 1, wanted));
+        const double count = (std::max)(1.0, (std::min)(masked - 1, wanted));
         std::vector<double> sorted = confidence;
         std::sort(sorted.begin(), sorted.end());
         if (!(count < static_cast<double>(length)))
@@ -136,7 +136,7 @@ struct block_refinement_scheduler {
 
   /// Number of tokens that step `step` commits at least.
   std::size_t quota(std::size_t step) const {
-    return discrete::even_quota(block_length, std::min(step, steps - 1), steps);
+    return discrete::even_quota(block_length, (std::min)(step, steps - 1), steps);
   }
 
   /// One step in place. Requests `choice` numbers unless greedy, then `replacement` for uncommitted
@@ -213,7 +213,7 @@ struct block_refinement_scheduler {
         const auto order = open(item, [&](std::size_t r) { return x.tokens[r] == *how.mask; });
         std::size_t high = 0;
         while (high < order.size() && out.probabilities[item * length + order[high]] > sure) ++high;
-        const std::size_t commits = std::max(high, std::min(quota(step), order.size()));
+        const std::size_t commits = (std::max)(high, (std::min)(quota(step), order.size()));
         for (std::size_t j = 0; j < commits; ++j) out.transferred[item * length + order[j]] = true;
       }
       for (std::size_t r = 0; r < count; ++r) {

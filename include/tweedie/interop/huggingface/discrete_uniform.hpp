@@ -107,10 +107,11 @@ struct discrete_ddim_scheduler {
       double most = -INFINITY, other = -INFINITY;
       for (std::size_t y = 0; y < k; ++y) {
         const double kept = std::log(alpha) + own[y];
-        const double larger = std::max(kept, log_uniform), smaller = std::min(kept, log_uniform);
+        const double larger = (std::max)(kept, log_uniform),
+                     smaller = (std::min)(kept, log_uniform);
         own[y] = larger + std::log1p(std::exp(smaller - larger));
-        most = std::max(most, own[y]);
-        if (static_cast<token>(y) != x.tokens[r]) other = std::max(other, own[y]);
+        most = (std::max)(most, own[y]);
+        if (static_cast<token>(y) != x.tokens[r]) other = (std::max)(other, own[y]);
       }
       const double here = own[static_cast<std::size_t>(x.tokens[r])];
       const double u = source({static_cast<std::uint32_t>(step), draw_use::order,
@@ -124,7 +125,7 @@ struct discrete_ddim_scheduler {
     }
     result out;
     std::vector<T> next(x.tokens.begin(), x.tokens.end());
-    const std::size_t count = std::min(std::max<std::size_t>(1, corrector_k), length);
+    const std::size_t count = (std::min)(std::max<std::size_t>(1, corrector_k), length);
     for (std::size_t item = 0; item < x.items; ++item) {
       const auto order =
           discrete::ranked(std::span<const double>(keys).subspan(item * length, length));

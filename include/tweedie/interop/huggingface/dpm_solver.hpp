@@ -106,9 +106,9 @@ inline std::vector<int> read_orders(const config& c, const request& how, int ste
   const bool few = c.flag("lower_order_final", true) && steps < 15;
   std::vector<int> orders;
   for (int i = how.begin_index; i < steps; ++i) {
-    int now = std::min({order, i - how.begin_index + 1, 3});
+    int now = (std::min)({order, i - how.begin_index + 1, 3});
     if (i == steps - 1 && (few || first_order_end)) now = 1;
-    if (i == steps - 2 && few) now = std::min(now, 2);
+    if (i == steps - 2 && few) now = (std::min)(now, 2);
     orders.push_back(now);
   }
   return orders;

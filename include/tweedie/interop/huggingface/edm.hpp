@@ -77,7 +77,7 @@ inline void round_last_noise_as_the_reference(program& plan, double from, double
   const operand last{operand_kind::draw, static_cast<int>(plan.draws.size()) - 1};
   for (std::size_t i = 0; i < pass.inputs.size(); ++i)
     if (pass.inputs[i] == last)
-      pass.weights[i] = to * std::sqrt(1 - std::exp(-2 * std::max(h, 0.0)));
+      pass.weights[i] = to * std::sqrt(1 - std::exp(-2 * (std::max)(h, 0.0)));
 }
 
 inline loaded_sampler load_edm_multistep(const config& c, const request& how,

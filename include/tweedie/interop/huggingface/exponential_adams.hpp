@@ -122,7 +122,7 @@ inline program plan_unipc(const config& c, const grid& nodes, int first, plane_r
   const int count = static_cast<int>(nodes.size()) - 1;
   std::vector<adams_step> steps;
   for (int i = 0; i < count; ++i) {
-    const int p = std::min({order, i + 1, lowers ? count - i : order});
+    const int p = (std::min)({order, i + 1, lowers ? count - i : order});
     const bool corrected = std::ranges::find(disabled, i + first) == disabled.end();
     steps.push_back({p, corrected ? p + 1 : 0});
   }
@@ -175,8 +175,8 @@ inline loaded_sampler load_sa_solver(const config& c, const request& how) {
   const int count = static_cast<int>(nodes.size()) - 1;
   std::vector<adams_step> steps;
   for (int i = 0; i < count; ++i)
-    steps.push_back({std::min({predictor, i + 1, lowers ? count - i : predictor}),
-                     std::min({corrector, i + 2, lowers ? count - i + 1 : corrector})});
+    steps.push_back({(std::min)({predictor, i + 1, lowers ? count - i : predictor}),
+                     (std::min)({corrector, i + 2, lowers ? count - i + 1 : corrector})});
   multistep_model model;
   if (noise_form) model.row = noise_row;
   model.second = noise_form ? second_order_term::exact : second_order_term::leading;

@@ -30,7 +30,7 @@ inline signal_noise straight_level(const config& c, double s) {
     c.fail("sigmas", tweedie::detail::number(s) +
                          "; valid: 0 <= sigma <= 1 after shift, mu, shift_terminal, sigma_min and "
                          "sigma_max; timesteps are sigma num_train_timesteps");
-  return {std::max(1 - s, 0.0), std::max(s, 0.0)};
+  return {(std::max)(1 - s, 0.0), (std::max)(s, 0.0)};
 }
 
 /// Nodes of the steps from begin_index on; there is one flow time more than timesteps.
@@ -249,7 +249,7 @@ inline loaded_sampler load_ltx_euler_ancestral(const config& c, const request& h
       const double variance =
           to * to - down * down * (1 - to) * (1 - to) / ((1 - down) * (1 - down) + guard);
       x = (1 - to) / (1 - down + guard) * x +
-          noise_scale * std::sqrt(std::max(variance, 0.0)) * r.draw();
+          noise_scale * std::sqrt((std::max)(variance, 0.0)) * r.draw();
     }
     return x;
   });

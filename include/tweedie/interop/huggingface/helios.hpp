@@ -56,11 +56,11 @@ inline helios_stage read_helios_stage(const config& c, int train_steps, int stag
                           ", num_train_timesteps = " + std::to_string(train_steps) +
                           "; valid: positive, finite, and stages of some length");
     const auto i = static_cast<std::size_t>(ratio * train_steps);
-    return table[std::min(i, table.size() - 1)] * train_steps;
+    return table[(std::min)(i, table.size() - 1)] * train_steps;
   };
   const double begin = entry(index == 0 ? 0 : part(index));
   const double end = entry(index == stages - 1 ? 0.9999999999999999 : part(index + 1));
-  const std::vector<double> times = linspace(std::min(begin, 999.0), end, train_steps + 1);
+  const std::vector<double> times = linspace((std::min)(begin, 999.0), end, train_steps + 1);
   return {times.front(), times[times.size() - 2]};
 }
 
@@ -117,7 +117,7 @@ inline void read_helios(const config& c, const request& how, const char* time_sh
   out.sigmas.push_back(0);
   if (!dynamic) return;
   for (double& s : out.sigmas) s = time_shifted(c, time_shift_default, *mu, s);
-  const auto [low, high] = std::minmax(stage.first, stage.last);
+  const auto [low, high] = (std::minmax)(stage.first, stage.last);
   for (std::size_t i = 0; i < out.timesteps.size(); ++i)
     out.timesteps[i] =
         stages == 1 ? out.sigmas[i] * train_steps : low + out.sigmas[i] * (high - low);
@@ -144,7 +144,7 @@ inline loaded_sampler load_helios(const config& c, const request& how) {
   out.network = read_dpm_solver_prediction(c, !data, flow, "flow_prediction");
   const grid nodes = listed_nodes(c, how, out.timesteps, out.sigmas, 0, [&](double s) {
     const double norm = std::sqrt(s * s + 1);
-    return flow ? signal_noise{straight_level(c, s).alpha, std::max(s, 1e-8)}
+    return flow ? signal_noise{straight_level(c, s).alpha, (std::max)(s, 1e-8)}
                 : signal_noise{1 / norm, s / norm};
   });
   out.plan = plan_unipc(c, nodes, 0, data ? clean_row : noise_row);

@@ -26,7 +26,7 @@ inline loaded_sampler load_lms_discrete(const config& c, const request& how) {
   const auto weights = [&](std::size_t n, std::size_t) {
     const std::size_t at = n + static_cast<std::size_t>(how.begin_index);
     std::vector<double> positions;
-    for (std::size_t j = 0; j < std::min(at + 1, static_cast<std::size_t>(order)); ++j)
+    for (std::size_t j = 0; j < (std::min)(at + 1, static_cast<std::size_t>(order)); ++j)
       positions.push_back(out.sigmas[at - j]);
     return adams_weights(positions, out.sigmas[at + 1]);
   };

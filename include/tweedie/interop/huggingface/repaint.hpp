@@ -20,7 +20,7 @@ inline loaded_sampler load_repaint(const config& c, const request& how) {
   const double eta = how.step.number("eta", configured_eta);
   if (!(eta >= 0 && eta <= 1))
     how.step.fail("eta", tweedie::detail::number(eta) + "; valid: 0 <= eta <= 1");
-  const int steps = std::min(table.steps(), read_steps(c, how));
+  const int steps = (std::min)(table.steps(), read_steps(c, how));
   const int stride = table.steps() / steps;
   const int jump = how.set_timesteps.integer("jump_length", 10);
   const int times = how.set_timesteps.integer("jump_n_sample", 10);

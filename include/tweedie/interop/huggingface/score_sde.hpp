@@ -71,7 +71,7 @@ inline loaded_sampler load_score_sde_vp(const config& c, const request& how) {
   };
   legs walked;
   for (const double t : remaining(c, out.timesteps, how.begin_index)) {
-    const double next = std::max(t - dt, 0.0);
+    const double next = (std::max)(t - dt, 0.0);
     walked.push_back({{t, out.forward(t)}, {next, out.forward(next)}});
   }
   out.plan = walk_anywhere("ScoreSdeVp", walked, [&](recorder& r, linear x, const leg& l) {

@@ -31,7 +31,7 @@ void transform_first(tweedie::detail::run_parts<S>& parts, const clean_transform
   const auto elementwise = [](clip limits) {
     return [limits](std::span<S> clean, std::size_t, const node&) {
       const auto low = static_cast<S>(limits.low), high = static_cast<S>(limits.high);
-      for (S& v : clean) v = std::min(std::max(v, low), high);
+      for (S& v : clean) v = (std::min)((std::max)(v, low), high);
     };
   };
   if (parts.clipped) then = elementwise(*std::exchange(parts.clipped, {}));

@@ -190,7 +190,7 @@ inline std::vector<double> geometric_levels(double first, double last, int steps
 /// Timestep of a noise level: linear in the logarithm of the (increasing) table, clamped to it.
 /// \throws std::invalid_argument for a table of fewer than two levels
 inline double time_of_level(double level, const std::vector<double>& log_levels) {
-  const double x = std::log(std::max(level, 1e-10));
+  const double x = std::log((std::max)(level, 1e-10));
   tweedie::detail::require(log_levels.size() >= 2, "huggingface::scheduler", "num_train_timesteps",
                            static_cast<double>(log_levels.size()),
                            "valid: 2 or more where timesteps follow from noise levels");
@@ -198,7 +198,7 @@ inline double time_of_level(double level, const std::vector<double>& log_levels)
   std::size_t low = 0;
   for (std::size_t k = 0; k < log_levels.size(); ++k)
     if (x >= log_levels[k]) low = k;
-  low = std::min(low, last);
+  low = (std::min)(low, last);
   const double w =
       std::clamp((log_levels[low] - x) / (log_levels[low] - log_levels[low + 1]), 0.0, 1.0);
   return (1 - w) * static_cast<double>(low) + w * static_cast<double>(low + 1);

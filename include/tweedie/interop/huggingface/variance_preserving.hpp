@@ -91,7 +91,7 @@ inline node table_node(const config& c, const alpha_bar_table& table, double t) 
 /// or minus its range: the limit of small alpha. Without clipping x0 is refused later.
 inline node limit_node(node n, const clean_transform& transform) {
   if (!std::holds_alternative<std::monostate>(transform))
-    n.level.alpha = std::max(n.level.alpha, 1e-30);
+    n.level.alpha = (std::max)(n.level.alpha, 1e-30);
   return n;
 }
 
@@ -102,7 +102,7 @@ inline leg table_leg(const config& c, const alpha_bar_table& table,
                      const clean_transform& transform, double t, double s, double last = 1) {
   const node from = table_node(c, table, t);
   const node to =
-      s >= 0 ? table_node(c, table, s) : node{std::max(s, -1.0), alpha_bar_table::level_of(last)};
+      s >= 0 ? table_node(c, table, s) : node{(std::max)(s, -1.0), alpha_bar_table::level_of(last)};
   if (!(from.level.sigma > 0 && to.level.alpha > 0))
     c.refuse(c.has("trained_betas") ? "trained_betas" : "beta_start",
              from.level.sigma > 0 ? "beta < 1 up to the timestep where a step ends"

@@ -1,0 +1,22 @@
+# cmake -Dcompiler= -Dinclude= -Deigen= -Dsource= -Dobject= -P stack_frames.cmake
+# No function of the program needs more than 16 kB of stack (g++ -fstack-usage).
+cmake_minimum_required(VERSION 3.22)
+set(most 16384)
+execute_process(COMMAND "${compiler}" -std=c++20 -O1 -fstack-usage -c "-I${include}" -isystem "${eigen}"
+  "${source}" -o "${object}.o" RESULT_VARIABLE result ERROR_VARIABLE said)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "${said}")
+endif()
+file(READ "${object}.su" usage)
+string(REGEX MATCHALL "\t[0-9]+\t" frames "${usage}")
+set(largest 0)
+foreach(frame IN LISTS frames)
+  string(STRIP "${frame}" bytes)
+  if(bytes GREATER largest)
+    set(largest ${bytes})
+  endif()
+endforeach()
+if(largest EQUAL 0 OR largest GREATER most)
+  message(FATAL_ERROR "largest frame: ${largest} bytes, allowed: 1 to ${most}; see ${object}.su")
+endif()
+message(STATUS "largest frame: ${largest} bytes")
