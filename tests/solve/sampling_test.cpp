@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <optional>
@@ -638,6 +639,49 @@ TEST(sampling, saved_runs_keep_their_branch_weights) {
   for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(again.state()[i], whole.state()[i]);
   saved->branch_weights = {1};
   EXPECT_THROW(again.resume(*saved), std::invalid_argument);
+}
+
+// What engines bind to once: whole cache lines that stay, a copy having its own.
+TEST(sampling, addresses_stay_and_are_aligned) {
+  const grid nodes = karras(scaled_linear_beta_schedule(1000), 8);
+  const network_description scaled{.prediction = predicts_noise,
+                                   .input_scale = variance_preserving_input};
+  for (const program& plan :
+       {euler(nodes), heun(variance_exploding(nodes)), dpm_solver_plus_plus(nodes, 3),
+        sde_dpm_solver_plus_plus(variance_exploding(nodes), 2), lms(nodes)}) {
+    sampling s(plan, scaled, start(203), gaussian_noise{1}, std::vector<double>{0.25, 0.75});
+    const auto places = s.input_places();
+    EXPECT_GE(places.size(), 1u);
+    EXPECT_LE(places.size(), 5u);
+    const auto aligned = [](const double* p) {
+      return reinterpret_cast<std::uintptr_t>(p) % 64 == 0;
+    };
+    for (const auto& place : places) EXPECT_TRUE(aligned(place.data()));
+    const double* const first = s.output(0).data();
+    const double* const second = s.output(1).data();
+    EXPECT_TRUE(aligned(first) && aligned(second));
+    const auto run_through = [&](auto& run) {
+      while (run.next()) {
+        std::size_t found = 0;
+        for (const auto& place : places) found += place.data() == run.input().data();
+        EXPECT_EQ(found, 1u);
+        EXPECT_EQ(run.output(0).data(), first);
+        EXPECT_EQ(run.output(1).data(), second);
+        std::fill(run.output(0).begin(), run.output(0).end(), 0.1);
+        std::fill(run.output(1).begin(), run.output(1).end(), 0.2);
+      }
+    };
+    const auto begun = s.saved();
+    run_through(s);
+    s.restart(start(203));
+    run_through(s);
+    s.resume(begun);
+    run_through(s);
+    sampling copy = s;
+    EXPECT_NE(copy.output(0).data(), first);
+    EXPECT_NE(copy.input_places().front().data(), places.front().data());
+    EXPECT_EQ(copy.input_places().size(), places.size());
+  }
 }
 
 TEST(sampling, empty_and_single_elements) {

@@ -132,6 +132,19 @@ class sampling {
 
   /// What the network is to be shown: the state, scaled as the network wants it.
   const_view input() const { return make_view(run_.reg(current().shown)); }
+  /// Every place that input() has in this run, most programs have one to five: an engine that binds its
+  /// inputs to addresses binds each once. These places, output() and variance_output() begin at multiples
+  /// of 64 bytes and stay where they are until the run is destroyed, also through `restart` and `resume`;
+  /// a copy of the run has its own.
+  std::vector<const_view> input_places() const {
+    std::vector<int> registers;
+    for (const lowered_stage& s : plan().stages)
+      if (s.evaluates && std::find(registers.begin(), registers.end(), s.shown) == registers.end())
+        registers.push_back(s.shown);
+    std::vector<const_view> places;
+    for (const int r : registers) places.push_back(make_view(run_.reg(r)));
+    return places;
+  }
   /// Time the network is to be told.
   double network_time() const { return current().time; }
   /// Level of the state the network is asked about.
