@@ -20,6 +20,7 @@
 #include "tweedie/process/renoise.hpp"
 #include "tweedie/process/reverse.hpp"
 #include "tweedie/program/cost.hpp"
+#include "tweedie/program/generated.hpp"
 #include "tweedie/program/law.hpp"
 #include "tweedie/program/linear.hpp"
 #include "tweedie/program/lower.hpp"

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "tweedie/oracle/mixture.hpp"
 
 namespace {
@@ -59,6 +61,57 @@ TEST(Empirical, RefusesWhatIsNotFinite) {
         << w;
   EXPECT_THROW((oracle::empirical<double>(points, Eigen::Vector4d::Constant(1e308))),
                std::invalid_argument);
+}
+
+MatrixXd cloud(Eigen::Index dimension, Eigen::Index count) {
+  std::mt19937_64 engine(3);
+  std::normal_distribution<double> normal;
+  return MatrixXd::NullaryExpr(dimension, count, [&] { return normal(engine); });
+}
+
+// Blocks of points with products of matrices against one sum over all points, at levels where one
+// point counts and where all do, far from the origin too.
+TEST(Empirical, GoesThroughManyPointsByBlocks) {
+  const MatrixXd many = cloud(5, 1300);
+  const MatrixXd x = 3 * cloud(5, 7);
+  for (const double shift : {0.0, 100.0}) {
+    const MatrixXd moved = (many.array() + shift).matrix();
+    const oracle::empirical<double> data(moved);
+    const oracle::empirical<float> rough(moved.cast<float>());
+    for (const signal_noise level :
+         {signal_noise{1, 1e-3}, {1, 0.05}, {0.8, 0.6}, {1, 20}, {0, 1}}) {
+      const MatrixXd y = (x.array() + level.alpha * shift).matrix();
+      const MatrixXd clean = data.denoise(level, y);
+      for (Eigen::Index c = 0; c < y.cols(); ++c)
+        EXPECT_LT((clean.col(c) - moved * data.responsibilities(level, y.col(c))).norm(),
+                  1e-11 * (1 + shift))
+            << level.sigma << ' ' << shift;
+      const Eigen::MatrixXf single = y.cast<float>();
+      const Eigen::MatrixXf rough_clean = rough.denoise(level, single);
+      for (Eigen::Index c = 0; c < y.cols(); ++c)
+        EXPECT_LT(
+            (rough_clean.col(c) - rough.points() * rough.responsibilities(level, single.col(c)))
+                .norm(),
+            2e-3 * (1 + shift / 10))
+            << level.sigma << ' ' << shift;
+    }
+  }
+}
+
+TEST(Empirical, ConditionedOnAClassIsTheDataOfThatClass) {
+  const MatrixXd many = cloud(3, 1100);
+  const VectorXd weigh = VectorXd::LinSpaced(1100, 1, 2);
+  const oracle::empirical<double> data(many, weigh);
+  oracle::empirical<double>::mask last(1100);
+  for (Eigen::Index i = 0; i < 1100; ++i) last[i] = i >= 900;  // not in the first block at all
+  const oracle::empirical<double> alone(many.rightCols(200), weigh.tail(200));
+  const MatrixXd x = cloud(3, 4);
+  EXPECT_LT((data.denoise({0.8, 0.6}, x, last) - alone.denoise({0.8, 0.6}, x)).norm(), 1e-13);
+  last.setConstant(true);
+  EXPECT_EQ(data.denoise({0.8, 0.6}, x, last), data.denoise({0.8, 0.6}, x));
+  last.setConstant(false);
+  EXPECT_THROW(data.denoise({0.8, 0.6}, x, last), std::invalid_argument);
+  EXPECT_THROW(data.denoise({0.8, 0.6}, x, last.head(3)), std::invalid_argument);
 }
 
 }  // namespace

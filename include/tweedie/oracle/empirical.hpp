@@ -6,10 +6,18 @@
 //
 // The limit of oracle/mixture.hpp for vanishing covariances. Every probability-flow trajectory ends
 // in a training point. Points are columns; sigma > 0 everywhere; O(points * dimension) per column.
+//
+// `denoise` and `score` go through blocks of 512 points with matrix products and a softmax that is
+// carried along (Milakov and Gimelshein 2018), so that beside points, x and the answer they take
+// 512 numbers for each column of x and two for each point, whatever the number of points. Distances by
+// products, |x|^2 - 2 alpha x^T x_i + alpha^2 |x_i|^2, lose digits at small sigma: those that count are
+// then taken again as |x - alpha x_i|^2.
 #pragma once
 
 #include <Eigen/Dense>
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <utility>
 
@@ -23,6 +31,7 @@ class empirical {
  public:
   using vector = Eigen::Vector<Scalar, Eigen::Dynamic>;
   using matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
+  using mask = Eigen::Array<bool, Eigen::Dynamic, 1>;
 
   /// Equally likely points.
   explicit empirical(const matrix& points) : empirical(points, vector::Ones(points.cols())) {}
@@ -41,6 +50,7 @@ class empirical {
     detail::require(weights.minCoeff() > 0, "empirical", "weight",
                     static_cast<double>(weights.minCoeff()), "valid: weight > 0");
     log_weights_ = (weights / total).array().log().matrix();
+    squares_ = points_.colwise().squaredNorm().transpose();
   }
 
   const matrix& points() const { return points_; }
@@ -54,11 +64,15 @@ class empirical {
   }
 
   /// E[x0 | x], for each column of x.
-  matrix denoise(signal_noise level, const matrix& x) const {
-    matrix out(x.rows(), x.cols());
-    for (Eigen::Index i = 0; i < x.cols(); ++i)
-      out.col(i) = points_ * responsibilities(level, x.col(i));
-    return out;
+  matrix denoise(signal_noise level, const matrix& x) const { return streamed(level, x, nullptr); }
+
+  /// E[x0 | x, x0 one of the points where `mask` is true], for example those of a class.
+  /// \throws std::invalid_argument unless the mask has one entry a point, one of them true.
+  matrix denoise(signal_noise level, const matrix& x, const mask& among) const {
+    detail::require(among.size() == points_.cols(), "empirical::denoise", "mask",
+                    static_cast<double>(among.size()), "valid: one entry for each point");
+    if (!among.any()) detail::fail("empirical::denoise", "the mask leaves no point");
+    return streamed(level, x, &among);
   }
 
   /// Gradient of log p, for each column of x, by Tweedie's formula.
@@ -85,10 +99,66 @@ class empirical {
   }
 
  private:
-  vector log_joint(const char* function, signal_noise level, const vector& x) const {
-    detail::require(x.size() == points_.rows(), function, "rows of x",
-                    static_cast<double>(x.size()), "valid: the dimension of the points");
+  matrix streamed(signal_noise level, const matrix& x, const mask* among) const {
+    constexpr Eigen::Index block = 512;
+    check("empirical::denoise", level, x.rows());
+    const auto alpha = static_cast<Scalar>(level.alpha);
+    const auto variance = static_cast<Scalar>(level.sigma * level.sigma);
+    constexpr Scalar none = -std::numeric_limits<Scalar>::infinity();
+    using row = Eigen::Matrix<Scalar, 1, Eigen::Dynamic>;
+    const row x_squares = x.colwise().squaredNorm();
+    // How wrong a logit may be, and below the largest by how much one no longer counts.
+    const Scalar rounding = 4 * Eigen::NumTraits<Scalar>::epsilon() *
+                            (x_squares.maxCoeff() + alpha * alpha * squares_.maxCoeff()) / variance;
+    const bool again = rounding > std::sqrt(Eigen::NumTraits<Scalar>::epsilon()) / 100;
+    const Scalar counts = 50 + 2 * rounding;
+
+    matrix out = matrix::Zero(x.rows(), x.cols());
+    row top = row::Constant(x.cols(), none);
+    row sum = row::Zero(x.cols());
+    for (Eigen::Index first = 0; first < points_.cols(); first += block) {
+      const Eigen::Index count = std::min(block, points_.cols() - first);
+      const auto points = points_.middleCols(first, count);
+      matrix logits = (alpha / variance) * (points.transpose() * x);
+      logits.colwise() += log_weights_.segment(first, count) -
+                          alpha * alpha / (2 * variance) * squares_.segment(first, count);
+      logits.rowwise() -= x_squares / (2 * variance);
+      if (among)
+        for (Eigen::Index i = 0; i < count; ++i)
+          if (!(*among)[first + i]) logits.row(i).setConstant(none);
+      for (Eigen::Index c = 0; c < x.cols(); ++c) {
+        if (again) {
+          const Scalar least = std::max(top[c], logits.col(c).maxCoeff()) - counts;
+          for (Eigen::Index i = 0; i < count; ++i)
+            if (logits(i, c) > least)
+              logits(i, c) = log_weights_[first + i] -
+                             (x.col(c) - alpha * points.col(i)).squaredNorm() / (2 * variance);
+        }
+        const Scalar higher = std::max(top[c], logits.col(c).maxCoeff());
+        if (higher == none) {
+          logits.col(c).setZero();
+          continue;
+        }
+        const Scalar kept = std::exp(top[c] - higher);
+        logits.col(c) = (logits.col(c).array() - higher).exp().matrix();
+        sum[c] = sum[c] * kept + logits.col(c).sum();
+        out.col(c) *= kept;
+        top[c] = higher;
+      }
+      out.noalias() += points * logits;
+    }
+    out.array().rowwise() /= sum.array();
+    return out;
+  }
+
+  void check(const char* function, signal_noise level, Eigen::Index rows) const {
+    detail::require(rows == points_.rows(), function, "rows of x", static_cast<double>(rows),
+                    "valid: the dimension of the points");
     detail::require(level.sigma > 0, function, "sigma", level.sigma, "valid: sigma > 0");
+  }
+
+  vector log_joint(const char* function, signal_noise level, const vector& x) const {
+    check(function, level, x.size());
     const auto alpha = static_cast<Scalar>(level.alpha);
     const auto sigma = static_cast<Scalar>(level.sigma);
     return log_weights_ - ((alpha * points_).colwise() - x).colwise().squaredNorm().transpose() /
@@ -97,6 +167,7 @@ class empirical {
 
   matrix points_;
   vector log_weights_;
+  vector squares_;  // |x_i|^2
 };
 
 }  // namespace tweedie::oracle
