@@ -59,6 +59,7 @@ struct unmasking {
   progress begin(token_batch<T> x, std::size_t vocabulary, const Source&) const {
     constexpr const char* name = "unmasking";
     if (steps == 0) detail::fail(name, "steps", 0, "valid: at least 1");
+    if (quota == nullptr) detail::fail(name, "there is no quota; valid: a function");
     check(name, rule);
     if (entropy_bound)
       detail::require(*entropy_bound >= 0, name, "entropy_bound", *entropy_bound,
