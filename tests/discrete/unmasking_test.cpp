@@ -219,13 +219,19 @@ TEST(Unmasking, RefusesBadInputAndChangesNothing) {
   EXPECT_EQ(begin(plan), "unmasking: steps = 0; valid: at least 1");
   plan.steps = 1;
   plan.rule.temperature = -1;
-  EXPECT_EQ(begin(plan), "unmasking: temperature = -1; valid: at least 0");
+  EXPECT_EQ(begin(plan), "unmasking: temperature = -1; valid: finite, at least 0");
   plan.rule.temperature = NAN;
-  EXPECT_EQ(begin(plan), "unmasking: temperature = nan; valid: at least 0");
+  EXPECT_EQ(begin(plan), "unmasking: temperature = nan; valid: finite, at least 0");
   plan.rule.temperature = 1;
   plan.entropy_bound = -1;
   EXPECT_EQ(begin(plan), "unmasking: entropy_bound = -1; valid: at least 0");
   plan.entropy_bound = {};
+  plan.quota = nullptr;
+  EXPECT_EQ(begin(plan), "unmasking: there is no quota; valid: a function");
+  plan.quota = even_quota;
+  std::vector<token> nothing;
+  EXPECT_EQ(refusal([&] { token_sampling(plan, token_batch{nothing}, vocabulary); }),
+            "unmasking: tokens = 0; valid: at least 1");
   logits.resize(10 * vocabulary);
   EXPECT_EQ(begin(plan), "token_sampling: logits = 100; valid: 360");
   EXPECT_EQ(refusal([&] {

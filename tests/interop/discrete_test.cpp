@@ -44,6 +44,24 @@ TEST(DiscreteScheduler, RefusesWhatItDoesNotKnow) {
             std::string::npos);
 }
 
+// Wider tokens, and items run apart with their numbers, get the same.
+TEST(DiscreteScheduler, TakesWiderTokensAndParts) {
+  const entropy_bound_scheduler scheduler{0.5, 4};
+  std::vector<double> logits;
+  for (std::size_t k = 0; k < 24; ++k) logits.push_back(2 * std::sin(static_cast<double>(k * k)));
+  std::vector<token> x(6, 1);
+  std::vector<std::int64_t> wide(6, 1);
+  const discrete::counter_uniform source{5};
+  scheduler.step(discrete::logits_view<double>(logits, 4), 1, discrete::token_batch{x, 2}, source,
+                 0.7, 0.5);
+  for (std::uint32_t item = 0; item < 2; ++item) {
+    const std::span<std::int64_t> own(wide.data() + 3 * item, 3);
+    scheduler.step(discrete::logits_view<double>({logits.data() + 12 * item, 12}, 4), 1,
+                   discrete::token_batch{own, 1, item}, source, 0.7, 0.5);
+  }
+  EXPECT_EQ(wide, std::vector<std::int64_t>(x.begin(), x.end()));
+}
+
 TEST(DiscreteScheduler, CorrectorAfterTheLastStepIsRefused) {
   const discrete_ddim_scheduler ddim{2};
   std::vector<token> x = {0, 1};

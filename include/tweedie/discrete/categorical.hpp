@@ -64,7 +64,7 @@ inline void keep_top_k(std::span<double> logits, std::size_t k) {
 /// \throws std::invalid_argument unless p > 0.
 inline void keep_top_p(std::span<double> logits, double p) {
   detail::require(p > 0, "keep_top_p", "p", p, "valid: p > 0");
-  if (p >= 1) return;
+  if (p >= 1 || logits.empty()) return;
   std::vector<std::size_t> by_size(logits.size());
   std::iota(by_size.begin(), by_size.end(), std::size_t{0});
   std::stable_sort(by_size.begin(), by_size.end(),

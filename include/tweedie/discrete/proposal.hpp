@@ -27,7 +27,7 @@ struct token_rule {
 /// \throws std::invalid_argument for a temperature below 0 or a top_p out of (0, 1].
 inline void check(const char* function, const token_rule& rule) {
   detail::require(rule.temperature >= 0 && std::isfinite(rule.temperature), function, "temperature",
-                  rule.temperature, "valid: at least 0");
+                  rule.temperature, "valid: finite, at least 0");
   detail::require(rule.top_p > 0 && rule.top_p <= 1, function, "top_p", rule.top_p,
                   "valid: in (0, 1]");
 }

@@ -110,7 +110,7 @@ EIGEN_ALWAYS_INLINE double join_lanes(tweedie::detail::packet<A> v, const Join& 
 
 // Blocks are a multiple of this, padded with -inf.
 inline constexpr std::size_t block_step = 32;
-inline constexpr std::size_t read_ahead = 1024;
+inline constexpr std::size_t read_ahead = 2048;
 
 template <wanted_sums Want, storage_scalar S>
 [[gnu::noinline]] block_reading read_packets(extremes<arithmetic_t<S>>& ends, const S* x,
