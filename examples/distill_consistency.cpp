@@ -24,15 +24,16 @@
 #include "support/random.hpp"
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/metric/discrepancy.hpp"
+#include "tweedie/metric/wasserstein.hpp"
 #include "tweedie/objective/consistency.hpp"
 #include "tweedie/objective/regression.hpp"
-#include "tweedie/objective/time_sampling.hpp"
 #include "tweedie/oracle/mixture.hpp"
 #include "tweedie/sampler/consistency.hpp"
 #include "tweedie/sampler/euler.hpp"
 #include "tweedie/schedule/continuous.hpp"
 #include "tweedie/schedule/precondition.hpp"
 #include "tweedie/solve/run.hpp"
+#include "tweedie/training/time_sampling.hpp"
 
 namespace {
 

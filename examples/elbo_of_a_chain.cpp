@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "tweedie/objective/normal_divergence.hpp"
+#include "tweedie/distribution/normal_divergence.hpp"
 #include "tweedie/objective/variational_bound.hpp"
 #include "tweedie/schedule/discrete.hpp"
 #include "tweedie/tensor/random.hpp"

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "support/gnuplot.hpp"
+#include "tweedie/distribution/normal_divergence.hpp"
 #include "tweedie/grid/spacing.hpp"
-#include "tweedie/objective/normal_divergence.hpp"
 #include "tweedie/program/law.hpp"
 #include "tweedie/sampler/ddim.hpp"
 #include "tweedie/sampler/ddpm.hpp"

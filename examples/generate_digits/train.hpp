@@ -10,9 +10,9 @@
 #include "../support/random.hpp"
 #include "network.hpp"
 #include "tweedie/objective/regression.hpp"
-#include "tweedie/objective/time_sampling.hpp"
-#include "tweedie/objective/training_batch.hpp"
 #include "tweedie/schedule/discrete.hpp"
+#include "tweedie/training/time_sampling.hpp"
+#include "tweedie/training/training_batch.hpp"
 
 namespace digits {
 

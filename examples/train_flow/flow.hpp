@@ -11,13 +11,14 @@
 #include "../support/perceptron.hpp"
 #include "../support/random.hpp"
 #include "tweedie/grid/spacing.hpp"
+#include "tweedie/metric/trajectory.hpp"
 #include "tweedie/objective/flow_matching.hpp"
 #include "tweedie/objective/regression.hpp"
-#include "tweedie/objective/time_sampling.hpp"
-#include "tweedie/objective/training_batch.hpp"
 #include "tweedie/sampler/euler.hpp"
 #include "tweedie/schedule/continuous.hpp"
 #include "tweedie/solve/run.hpp"
+#include "tweedie/training/time_sampling.hpp"
+#include "tweedie/training/training_batch.hpp"
 
 namespace flows {
 

@@ -9,7 +9,7 @@
 
 #include "../support/gnuplot.hpp"
 #include "flow.hpp"
-#include "tweedie/metric/discrepancy.hpp"
+#include "tweedie/metric/wasserstein.hpp"
 
 namespace flows {
 

@@ -12,9 +12,10 @@
 #include <vector>
 
 #include "../support/gnuplot.hpp"
+#include "tweedie/distribution/normal_divergence.hpp"
+#include "tweedie/metric/divergence.hpp"
 #include "tweedie/objective/adversarial.hpp"
 #include "tweedie/objective/f_divergence.hpp"
-#include "tweedie/objective/normal_divergence.hpp"
 
 namespace vae_vs_gan {
 

@@ -6,8 +6,9 @@
 #include <complex>
 
 #include "objective/gradient_check.hpp"
+#include "tweedie/distribution/normal_divergence.hpp"
+#include "tweedie/metric/divergence.hpp"
 #include "tweedie/objective/f_divergence.hpp"
-#include "tweedie/objective/normal_divergence.hpp"
 
 namespace {
 
@@ -282,62 +283,6 @@ TEST(f_divergence, variational_form_reaches_the_divergence_and_no_more) {
 TEST(f_divergence, refuses_ratios_that_are_none) {
   EXPECT_THROW(f_generator(f_divergence::pearson, 0), std::invalid_argument);
   EXPECT_THROW(f_generator(f_divergence::gan, NAN), std::invalid_argument);
-}
-
-TEST(js_divergence, of_discrete_distributions) {
-  const std::vector<double> p = {0.5, 0.5, 0}, q = {0, 0.5, 0.5}, r = {0, 0, 1};
-  EXPECT_EQ(js_divergence(p, p), 0);
-  EXPECT_NEAR(js_divergence(p, q), 0.5 * std::log(2), 1e-15);
-  const std::vector<double> left = {0.3, 0.7, 0, 0}, right = {0, 0, 0.1, 0.9};
-  EXPECT_NEAR(js_divergence(left, right), .693147181, 5e-10);
-  EXPECT_THROW(js_divergence(p, std::vector<double>{1}), std::invalid_argument);
-  EXPECT_THROW(js_divergence(p, std::vector<double>{-1, 1, 1}), std::invalid_argument);
-  EXPECT_LE(js_divergence(p, r), std::log(2));
-  EXPECT_THROW(js_divergence(log_p, log_q, 1, 1), std::invalid_argument);
-  EXPECT_THROW(js_divergence(log_p, log_q, -1, 1, 1), std::invalid_argument);
-  EXPECT_THROW(js_divergence_of_samples({}, p), std::invalid_argument);
-}
-
-TEST(js_divergence, of_samples_converges_to_the_integral) {
-  std::vector<double> at_p, at_q;
-  for (int i = 0; i < 4000; ++i) {  // quantiles in place of random numbers
-    const double z = normal_quantile((i + 0.5) / 4000);
-    at_p.push_back(log_p(z) - log_q(z));
-    at_q.push_back(log_p(1 + 1.5 * z) - log_q(1 + 1.5 * z));
-  }
-  EXPECT_NEAR(js_divergence_of_samples(at_p, at_q), 0.099290097, 1e-4);
-  EXPECT_NEAR(js_divergence_of_samples(std::vector<double>{2000.0}, std::vector<double>{-2000.0}),
-              std::log(2), 1e-15);
-}
-
-TEST(js_divergence, integrand_is_the_logarithm_of_both_shares) {
-  for (const double l : {-30.0, -1.0, 0.0, 0.4, 30.0}) {
-    const js_terms t = js_integrand(l);
-    EXPECT_NEAR(std::exp(t.of_data) + std::exp(t.of_generated), 2, 1e-14);  // 2p and 2q over p + q
-    EXPECT_NEAR(t.of_data - t.of_generated, l, 1e-13);
-  }
-}
-
-TEST(js_divergence, of_densities_that_are_zero_somewhere) {
-  // Uniform densities on [0, 1], [2, 3] and [0, 2]; 100 points inside each unit.
-  const auto uniform = [](double low, double high) {
-    return [=](double x) {
-      return x > low && x < high ? -std::log(high - low) : -std::numeric_limits<double>::infinity();
-    };
-  };
-  const auto js = [](const auto& p, const auto& q) {
-    return js_divergence(p, q, -0.995, 4.005, 501);
-  };
-  EXPECT_NEAR(js(uniform(0, 1), uniform(2, 3)), std::log(2), 1e-12);
-  EXPECT_NEAR(js(uniform(0, 1), uniform(0, 1)), 0, 1e-12);
-  // p = 1, q = 1/2 on [0, 1]; q alone on [1, 2].
-  EXPECT_NEAR(js(uniform(0, 1), uniform(0, 2)),
-              (std::log(4 / 3.) + 0.5 * std::log(2 / 3.) + 0.5 * std::log(2)) / 2, 1e-12);
-  const auto normal = [](double x) { return normal_log_density(x); };
-  EXPECT_TRUE(std::isfinite(js(uniform(0, 1), normal)));
-  EXPECT_THROW(js(normal, [](double) { return static_cast<double>(NAN); }), std::invalid_argument);
-  EXPECT_THROW(js([](double) { return static_cast<double>(INFINITY); }, normal),
-               std::invalid_argument);
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "objective/gradient_check.hpp"
+#include "tweedie/distribution/normal_divergence.hpp"
 #include "tweedie/objective/consistency.hpp"
-#include "tweedie/objective/normal_divergence.hpp"
 #include "tweedie/objective/regression.hpp"
 
 namespace {

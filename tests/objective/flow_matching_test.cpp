@@ -5,9 +5,9 @@
 #include "objective/gradient_check.hpp"
 #include "tweedie/objective/flow_map.hpp"
 #include "tweedie/objective/regression.hpp"
-#include "tweedie/objective/training_batch.hpp"
 #include "tweedie/oracle/mixture.hpp"
 #include "tweedie/schedule/continuous.hpp"
+#include "tweedie/training/training_batch.hpp"
 
 namespace {
 
@@ -196,41 +196,6 @@ TEST(flow_matching, conditional_and_marginal_gradients_agree) {
 }
 
 // Data N(0, s^2): the flow multiplies x by sqrt(c), c = (1 - t)^2 s^2 + t^2.
-TEST(straightness, of_the_flow_to_gaussian_data_has_a_closed_form) {
-  const double s2 = 0.3, s = std::sqrt(s2);
-  const int n = 4000;
-  std::vector<double> times;
-  std::vector<MatrixXd> velocities;
-  const auto c = [&](double t) { return (1 - t) * (1 - t) * s2 + t * t; };
-  for (int k = 0; k <= n; ++k) {
-    const double t = static_cast<double>(k) / n;
-    times.push_back(t);
-    // The trajectory through z = 1 at t = 1: x = sqrt(c).
-    velocities.push_back(MatrixXd::Constant(1, 1, (t - (1 - t) * s2) / std::sqrt(c(t))));
-  }
-  const MatrixXd data = MatrixXd::Constant(1, 1, s), noise = MatrixXd::Constant(1, 1, 1);
-  const double value = straightness<MatrixXd>(data, noise, times, velocities)[0];
-  EXPECT_NEAR(value, .235084534, 1e-6);
-  // After reflow the pair (s z, z) is joined by a straight line.
-  const std::vector<MatrixXd> straight(times.size(), MatrixXd::Constant(1, 1, 1 - s));
-  EXPECT_NEAR(straightness<MatrixXd>(data, noise, times, straight)[0], 0, 1e-30);
-  // One Euler step along its velocity is then the whole flow.
-  EXPECT_NEAR(jump(noise(0, 0), straight[0](0, 0), 1, 0), data(0, 0), 1e-16);
-  const auto refuses = [&](const std::vector<double>& at, const std::vector<MatrixXd>& along) {
-    EXPECT_THROW(straightness<MatrixXd>(data, noise, at, along), std::invalid_argument);
-  };
-  refuses({0, 0.5}, velocities);
-  refuses({0, 0.5}, {noise, noise});
-  try {
-    straightness<MatrixXd>(data, noise, std::vector<double>{0.5, 1}, std::vector{noise, noise});
-    FAIL();
-  } catch (const std::invalid_argument& e) {
-    EXPECT_STREQ(e.what(), "straightness: times.front() = 0.5; valid: 0");
-  }
-  refuses({0, 0.7, 0.6, 1}, {noise, noise, noise, noise});
-  refuses({0, 1}, {noise, MatrixXd(1, 2)});
-}
-
 TEST(flow_map, exact_gaussian_maps_satisfy_every_identity) {
   const double s2 = 0.3;
   const auto c = [&](double t) { return (1 - t) * (1 - t) * s2 + t * t; };

@@ -1,12 +1,12 @@
 // Identities that tie densities, scores and denoising errors together.
 #include <gtest/gtest.h>
 
-#include "tweedie/objective/batch.hpp"
+#include "tweedie/distribution/normal_divergence.hpp"
 #include "tweedie/objective/decoder.hpp"
 #include "tweedie/objective/diffusion_bound.hpp"
-#include "tweedie/objective/normal_divergence.hpp"
-#include "tweedie/objective/weighting.hpp"
 #include "tweedie/schedule/continuous.hpp"
+#include "tweedie/tensor/batch.hpp"
+#include "tweedie/training/weighting.hpp"
 
 namespace {
 

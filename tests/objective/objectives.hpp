@@ -13,16 +13,17 @@
 
 #include "objective/gradient_check.hpp"
 #include "objective/plain_decoder.hpp"
+#include "tweedie/metric/trajectory.hpp"
 #include "tweedie/objective/adversarial.hpp"
 #include "tweedie/objective/distillation.hpp"
 #include "tweedie/objective/f_divergence.hpp"
 #include "tweedie/objective/flow_matching.hpp"
 #include "tweedie/objective/regression.hpp"
 #include "tweedie/objective/score_matching.hpp"
-#include "tweedie/objective/training_batch.hpp"
 #include "tweedie/objective/vae.hpp"
 #include "tweedie/objective/variational_bound.hpp"
 #include "tweedie/schedule/discrete.hpp"
+#include "tweedie/training/training_batch.hpp"
 
 namespace tweedie_test {
 

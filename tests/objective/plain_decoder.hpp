@@ -5,9 +5,16 @@
 #include <cmath>
 
 #include "tweedie/objective/decoder.hpp"
-#include "tweedie/objective/numeric.hpp"
+#include "tweedie/tensor/numeric.hpp"
 
 namespace tweedie_test {
+
+/// Logarithm of the standard normal distribution function.
+template <class S>
+S log_normal_cdf(const S& x) {
+  return tweedie::detail::lift(
+      x, [](double v) { return tweedie::log_normal_cdf(v); }, tweedie::normal_hazard);
+}
 
 /// log(Phi(upper) - Phi(lower)) with both arguments on the side where Phi is small, from a Taylor
 /// series in h = (upper - lower)/2 below 1e-3 (the next term is h^4/120 He_4), else from logarithms.
@@ -19,8 +26,8 @@ S log_normal_interval(const S& centre, const S& h) {
     return S(log(S(2 * h)) - centre * centre / 2 - tweedie::half_log_two_pi + log(S(1 + second)));
   }
   if (centre > S(0)) return log_normal_interval(S(-centre), h);
-  const S upper = tweedie::log_normal_cdf(S(centre + h));
-  const S lower = tweedie::log_normal_cdf(S(centre - h));
+  const S upper = log_normal_cdf(S(centre + h));
+  const S lower = log_normal_cdf(S(centre - h));
   return S(upper + log(S(1 - exp(S(lower - upper)))));
 }
 
@@ -33,8 +40,8 @@ struct plain_gaussian {
   S operator()(double x, const S& mean, const S& log_scale) const {
     using std::exp;
     const S inverse = exp(S(-log_scale));
-    if (first_bin(x)) return tweedie::log_normal_cdf(S((x + half_width - mean) * inverse));
-    if (last_bin(x)) return tweedie::log_normal_cdf(S((mean - x + half_width) * inverse));
+    if (first_bin(x)) return log_normal_cdf(S((x + half_width - mean) * inverse));
+    if (last_bin(x)) return log_normal_cdf(S((mean - x + half_width) * inverse));
     return log_normal_interval(S((x - mean) * inverse), S(half_width * inverse));
   }
 };

@@ -5,10 +5,10 @@
 #include <functional>
 
 #include "objective/gradient_check.hpp"
-#include "tweedie/objective/training_batch.hpp"
 #include "tweedie/schedule/continuous.hpp"
 #include "tweedie/schedule/precondition.hpp"
 #include "tweedie/tensor/eigen_tensor.hpp"
+#include "tweedie/training/training_batch.hpp"
 
 namespace {
 

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "objective/gradient_check.hpp"
-#include "tweedie/objective/normal_distribution.hpp"
+#include "tweedie/distribution/normal_distribution.hpp"
 
 namespace {
 

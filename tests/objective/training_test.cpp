@@ -12,13 +12,13 @@
 #include <numbers>
 #include <vector>
 
+#include "tweedie/metric/frechet.hpp"
 #include "tweedie/objective/adversarial.hpp"
-#include "tweedie/objective/gaussian.hpp"
 #include "tweedie/objective/regression.hpp"
-#include "tweedie/objective/training_batch.hpp"
 #include "tweedie/objective/vae.hpp"
 #include "tweedie/oracle/gaussian.hpp"
 #include "tweedie/schedule/continuous.hpp"
+#include "tweedie/training/training_batch.hpp"
 
 namespace {
 
@@ -63,7 +63,7 @@ linear_denoiser trained_denoiser(const Prediction& predicted, double time, doubl
   using matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
   constexpr Index d = 3, items = 4 * d;
   const MatrixXd both = cloud(2 * d);
-  const multivariate_normal<> data(data_mean, covariance(data_variances));
+  const oracle::gaussian<> data(data_mean, covariance(data_variances));
   const matrix x0 = data.sample(both.topRows(d)).template cast<Scalar>();
   const matrix z = both.bottomRows(d).template cast<Scalar>();
   const auto batch = make_training_batch(x0, z, cosine_path{}, network_description{predicted},
@@ -200,7 +200,7 @@ TEST(training, of_a_linear_vae_reaches_the_likelihood_of_probabilistic_pca) {
   const Eigen::Vector4d lambda(3, 1.5, 0.4, 0.2);
   const VectorXd centre = Eigen::Vector4d(1, -0.5, 0, 0.3);
   const MatrixXd s = covariance(lambda), u = rotation(d);
-  const MatrixXd x = multivariate_normal<>(centre, s).sample(cloud(d));
+  const MatrixXd x = oracle::gaussian<>(centre, s).sample(cloud(d));
   linear_vae model = starting_vae(d, k, true);
   double loss = 0;
   ASSERT_GT(train(model, x, loss), 0);
@@ -228,7 +228,7 @@ TEST(training, of_a_linear_vae_collapses_the_latents_that_do_not_pay) {
   constexpr Index d = 4, k = 3;
   const Eigen::Vector4d lambda(4, 2.5, 0.5, 0.2);
   const MatrixXd s = covariance(lambda), u = rotation(d);
-  const MatrixXd x = multivariate_normal<>(VectorXd::Zero(d), s).sample(cloud(d));
+  const MatrixXd x = oracle::gaussian<>(VectorXd::Zero(d), s).sample(cloud(d));
   linear_vae model = starting_vae(d, k, false);
   double loss = 0;
   ASSERT_GT(train(model, x, loss), 0);
@@ -305,7 +305,7 @@ void expect_generator_matches_the_data(const Game& game) {
   constexpr Index d = 2;
   const VectorXd mean = Eigen::Vector2d(0.7, -0.4);
   const MatrixXd s = covariance(Eigen::Vector2d(1.5, 0.4)), z = cloud(d);
-  const MatrixXd real = multivariate_normal<>(mean, s).sample(z);
+  const MatrixXd real = oracle::gaussian<>(mean, s).sample(z);
   quadratic_game players{MatrixXd::Identity(d, d), MatrixXd::Zero(d, d), VectorXd::Zero(d),
                          VectorXd::Zero(d)};
   double length = 1;

@@ -3,12 +3,12 @@
 #include <gtest/gtest.h>
 
 #include "objective/gradient_check.hpp"
+#include "tweedie/distribution/normal_divergence.hpp"
 #include "tweedie/objective/chain_bound.hpp"
 #include "tweedie/objective/diffusion_bound.hpp"
-#include "tweedie/objective/normal_divergence.hpp"
 #include "tweedie/objective/regression.hpp"
-#include "tweedie/objective/weighting.hpp"
 #include "tweedie/schedule/discrete.hpp"
+#include "tweedie/training/weighting.hpp"
 
 namespace {
 

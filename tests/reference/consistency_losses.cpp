@@ -9,8 +9,8 @@
 #include "tweedie/objective/consistency.hpp"
 #include "tweedie/objective/distillation.hpp"
 #include "tweedie/objective/regression.hpp"
-#include "tweedie/objective/weighting.hpp"
 #include "tweedie/schedule/precondition.hpp"
+#include "tweedie/training/weighting.hpp"
 
 namespace reference {
 namespace {

@@ -6,13 +6,13 @@
 #include "drive.hpp"
 #include "kinds.hpp"
 #include "tweedie/grid/spacing.hpp"
-#include "tweedie/objective/weighting.hpp"
 #include "tweedie/sampler/ancestral.hpp"
 #include "tweedie/sampler/consistency.hpp"
 #include "tweedie/sampler/euler.hpp"
 #include "tweedie/sampler/midpoint.hpp"
 #include "tweedie/schedule/continuous.hpp"
 #include "tweedie/schedule/precondition.hpp"
+#include "tweedie/training/weighting.hpp"
 
 namespace reference {
 namespace {

@@ -6,9 +6,9 @@
 #include "drive.hpp"
 #include "losses.hpp"
 #include "tweedie/objective/regression.hpp"
-#include "tweedie/objective/time_density.hpp"
-#include "tweedie/objective/weighting.hpp"
 #include "tweedie/schedule/continuous.hpp"
+#include "tweedie/training/time_density.hpp"
+#include "tweedie/training/weighting.hpp"
 
 namespace reference {
 namespace {

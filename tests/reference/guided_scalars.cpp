@@ -5,9 +5,9 @@
 
 #include "drive.hpp"
 #include "tweedie/conditioning/embedding.hpp"
+#include "tweedie/distribution/normal_divergence.hpp"
 #include "tweedie/objective/decoder.hpp"
-#include "tweedie/objective/normal_divergence.hpp"
-#include "tweedie/objective/time_sampling.hpp"
+#include "tweedie/training/time_sampling.hpp"
 
 namespace reference {
 namespace {

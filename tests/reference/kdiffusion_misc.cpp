@@ -10,11 +10,11 @@
 #include "kinds.hpp"
 #include "tweedie/grid/named.hpp"
 #include "tweedie/objective/regression.hpp"
-#include "tweedie/objective/time_density.hpp"
-#include "tweedie/objective/weighting.hpp"
 #include "tweedie/schedule/continuous.hpp"
 #include "tweedie/schedule/precondition.hpp"
 #include "tweedie/solve/likelihood.hpp"
+#include "tweedie/training/time_density.hpp"
+#include "tweedie/training/weighting.hpp"
 
 namespace reference {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "drive.hpp"
 #include "kinds.hpp"
-#include "tweedie/objective/normal_divergence.hpp"
+#include "tweedie/distribution/normal_divergence.hpp"
 #include "tweedie/sampler/reverse_sde.hpp"
 #include "tweedie/schedule/continuous.hpp"
 #include "tweedie/schedule/discrete.hpp"

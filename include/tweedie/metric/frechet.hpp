@@ -1,14 +1,14 @@
-// The Frechet distance between two sets of points (or features), taken as Gaussians:
+// Distances between Gaussians, and between sets of points taken as Gaussians.
 //
-//   |m_1 - m_2|^2 + tr(S_1 + S_2 - 2 (S_1^1/2 S_2 S_1^1/2)^1/2)       (Dowson and Landau 1982;
-//   Heusel et al. 2017: FID, on the features of an Inception network)
+//   Frechet   |m_1 - m_2|^2 + tr(S_1 + S_2 - 2 (S_1^1/2 S_2 S_1^1/2)^1/2)    (Dowson and Landau 1982;
+//             Heusel et al. 2017: FID, on the features of an Inception network)
+//   KL        1/2 (tr(S_2^-1 S_1) - d - log det(S_2^-1 S_1) + |S_2^-1/2 (m_1 - m_2)|^2)
 //
-// The trace of the last root is the sum of the singular values of A_1^T A_2, S_i = A_i A_i^T: without
-// square roots of what rounding leaves of eigenvalues that are 0.
-//
-// It is the squared 2-Wasserstein distance of the Gaussians. Singular covariances, that is fewer
-// points than dimensions, are fine; the estimate is biased upwards by a term of order 1/n. Columns
-// are points.
+// The first is the squared 2-Wasserstein distance. With S_i = A_i A_i^T it is |m_1 - m_2|^2 +
+// |A_1 - A_2 R|^2 for the best rotation R (Bhatia et al. 2019, theorem 1): a sum of squares, in which
+// nothing cancels, and no root of what rounding leaves of eigenvalues that are 0. Singular
+// covariances, that is fewer points than dimensions, are fine; between sets of points the estimate is
+// biased upwards by a term of order 1/n. Columns are points.
 #pragma once
 
 #include <Eigen/Dense>
@@ -17,8 +17,10 @@
 #include <concepts>
 #include <limits>
 #include <string>
+#include <utility>
 
-#include "tweedie/schedule/error.hpp"
+#include "tweedie/oracle/gaussian.hpp"
+#include "tweedie/process/log1p_minus.hpp"
 
 namespace tweedie {
 
@@ -42,50 +44,50 @@ point_moments moments_of(const Eigen::MatrixBase<Derived>& points) {
 
 namespace detail {
 
-/// A with S = A A^T, one column per eigenvalue that is not 0. The lower triangle of S is read.
-template <std::same_as<point_moments> Moments>
-Eigen::MatrixXd covariance_factor(const char* function, const Moments& moments) {
-  const Eigen::Index d = moments.mean.size();
-  if (moments.covariance.rows() != d || moments.covariance.cols() != d)
-    fail(function, "rows of covariance", static_cast<double>(moments.covariance.rows()),
-         "valid: the size of the mean, " + std::to_string(d));
-  if (!moments.mean.allFinite() || !moments.covariance.allFinite())
-    fail(function, "mean and covariance must be finite");
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(moments.covariance);
-  const Eigen::VectorXd& values = eigen.eigenvalues();  // increasing
-  const double largest = values.cwiseAbs().maxCoeff();
-  // Covariances may come from single precision.
-  require(values[0] >=
-              -std::numeric_limits<float>::epsilon() * std::sqrt(static_cast<double>(d)) * largest,
-          function, "eigenvalue of covariance", values[0], "valid: a positive semidefinite matrix");
-  const double rounding = std::numeric_limits<double>::epsilon() * static_cast<double>(d) * largest;
-  const Eigen::Index rank = (values.array() > rounding).count();
-  return eigen.eigenvectors().rightCols(rank) * values.tail(rank).cwiseSqrt().asDiagonal();
+/// A_1 V and A_2 U, whose first columns are as near to each other as rotations of the factors can be;
+/// those that only one of the factors has are behind.
+template <class Scalar>
+auto aligned_factors(const char* function, const oracle::gaussian<Scalar>& first,
+                     const oracle::gaussian<Scalar>& second) {
+  using matrix = typename oracle::gaussian<Scalar>::matrix;
+  if (second.dimension() != first.dimension())
+    fail(function, "dimension of the second", static_cast<double>(second.dimension()),
+         "valid: that of the first, " + std::to_string(first.dimension()));
+  std::pair<matrix, matrix> factors(first.factor(), second.factor());
+  auto& [a, b] = factors;
+  if (a.cols() > 0 && b.cols() > 0) {
+    const Eigen::BDCSVD<matrix> svd(a.transpose() * b, Eigen::ComputeFullU | Eigen::ComputeFullV);
+    a *= svd.matrixU();
+    b *= svd.matrixV();
+  }
+  return factors;
 }
 
 }  // namespace detail
 
-/// Squared Frechet distance of two Gaussians, >= 0. A template, since only who calls it is to compile
-/// Eigen's decompositions.
-/// \throws std::invalid_argument for sizes that differ, and covariances that are not finite or not
-/// semidefinite.
+/// Squared Frechet distance of two Gaussians, >= 0.
+template <class Scalar>
+Scalar frechet_distance(const oracle::gaussian<Scalar>& first,
+                        const oracle::gaussian<Scalar>& second) {
+  const auto [a, b] = detail::aligned_factors("frechet_distance", first, second);
+  const Eigen::Index both = std::min(a.cols(), b.cols());
+  return (first.mean() - second.mean()).squaredNorm() +
+         (a.leftCols(both) - b.leftCols(both)).squaredNorm() +
+         a.rightCols(a.cols() - both).squaredNorm() + b.rightCols(b.cols() - both).squaredNorm();
+}
+
+/// Squared Frechet distance of moments, which may come from single precision. A template, since only
+/// who calls it is to compile Eigen's decompositions.
+/// \throws std::invalid_argument for sizes that differ, and covariances that are not finite, symmetric
+/// and semidefinite.
 template <std::same_as<point_moments> Moments = point_moments>
 double frechet_distance(const Moments& first, const Moments& second) {
-  constexpr const char* name = "frechet_distance";
-  const Eigen::Index d = first.mean.size();
-  if (second.mean.size() != d)
-    detail::fail(name, "dimension of the second", static_cast<double>(second.mean.size()),
-                 "valid: that of the first, " + std::to_string(d));
-  if (d == 0) return 0;
-  const Eigen::MatrixXd a = detail::covariance_factor(name, first);
-  const Eigen::MatrixXd b = detail::covariance_factor(name, second);
-  const double overlap =
-      a.cols() == 0 || b.cols() == 0
-          ? 0
-          : Eigen::BDCSVD<Eigen::MatrixXd>(a.transpose() * b).singularValues().sum();
-  // Rounding may leave less than 0 of covariances that are equal.
-  const double spread = (std::max)(0.0, a.squaredNorm() + b.squaredNorm() - 2 * overlap);
-  return (first.mean - second.mean).squaredNorm() + spread;
+  const auto of = [](const point_moments& m) {
+    return oracle::gaussian<double>(
+        m.mean, m.covariance,
+        std::numeric_limits<float>::epsilon() * std::sqrt(static_cast<double>(m.mean.size())));
+  };
+  return frechet_distance(of(first), of(second));
 }
 
 /// Squared Frechet distance of two sets of points.
@@ -93,6 +95,50 @@ template <class First, class Second>
 double frechet_distance(const Eigen::MatrixBase<First>& first,
                         const Eigen::MatrixBase<Second>& second) {
   return frechet_distance(moments_of(first), moments_of(second));
+}
+
+/// The symmetric matrix T of the optimal map x -> m_q + T (x - m_p) from p, of full rank, to q.
+/// \throws std::domain_error if p is singular.
+template <class Scalar>
+typename oracle::gaussian<Scalar>::matrix transport_matrix(const oracle::gaussian<Scalar>& p,
+                                                           const oracle::gaussian<Scalar>& q) {
+  using matrix = typename oracle::gaussian<Scalar>::matrix;
+  const auto [a, b] = detail::aligned_factors("transport_matrix", p, q);
+  if (a.cols() < p.dimension())
+    throw std::domain_error("transport_matrix: rank of p = " + std::to_string(a.cols()) +
+                            "; valid: full rank");
+  if (b.cols() == 0) return matrix::Zero(p.dimension(), p.dimension());
+  // T a = b on the columns that both have, and 0 on the others.
+  matrix image = matrix::Zero(p.dimension(), p.dimension());
+  image.leftCols(b.cols()) = b;
+  const matrix t = a.transpose().partialPivLu().solve(image.transpose());
+  return (t + t.transpose()) / 2;
+}
+
+/// KL(p || q) in nats, from the singular values of S_q^-1/2 S_p^1/2 one by one: a sum of terms >= 0.
+/// +inf where p is singular and q is not. \throws std::domain_error if q is singular.
+template <class Scalar>
+Scalar kl_divergence(const oracle::gaussian<Scalar>& p, const oracle::gaussian<Scalar>& q) {
+  using matrix = typename oracle::gaussian<Scalar>::matrix;
+  constexpr const char* name = "kl_divergence";
+  if (p.dimension() != q.dimension())
+    detail::fail(name, "dimension of q", static_cast<double>(q.dimension()),
+                 "valid: the dimension of p, " + std::to_string(p.dimension()));
+  if (p.dimension() == 0) return 0;
+  if (q.rank() < q.dimension())
+    throw std::domain_error("kl_divergence: rank of q = " + std::to_string(q.rank()) +
+                            "; valid: full rank");
+  if (p.rank() < p.dimension()) return std::numeric_limits<Scalar>::infinity();
+  const auto whiten = [&](const matrix& x) -> matrix {
+    return q.variances().cwiseSqrt().cwiseInverse().asDiagonal() * (q.axes().transpose() * x);
+  };
+  const matrix ratio = whiten(p.axes() * p.variances().cwiseSqrt().asDiagonal());
+  double sum = static_cast<double>(whiten(p.mean() - q.mean()).squaredNorm());
+  for (const Scalar s : Eigen::BDCSVD<matrix>(ratio).singularValues()) {
+    const auto root = static_cast<double>(s);
+    sum -= log1p_minus((root - 1) * (root + 1));
+  }
+  return static_cast<Scalar>(sum / 2);
 }
 
 }  // namespace tweedie

@@ -22,9 +22,8 @@
 #include <span>
 #include <vector>
 
-#include "tweedie/objective/batch.hpp"
-#include "tweedie/objective/numeric.hpp"
-#include "tweedie/objective/one_pass.hpp"
+#include "tweedie/tensor/numeric.hpp"
+#include "tweedie/tensor/per_item.hpp"
 
 namespace tweedie {
 
@@ -174,39 +173,29 @@ enum class adversarial_part { real, fake, generator };
 template <class Game, tensor_like Logits, writable_tensor Gradient>
 std::vector<double> adversarial_losses(const Game& game, adversarial_part part,
                                        const Logits& logits, reduction how, Gradient&& gradient) {
-  constexpr const char* name = "adversarial_losses";
-  const std::size_t items = detail::checked_items(name, logits);
-  detail::require_same_batch(name, "gradient", logits, gradient);
-  const std::size_t n = item_size(logits);
-  const double factor = items == 0 ? 0 : reduction_factor(how, n);
-  std::vector<double> values(items);
   const auto evaluate = [&](const auto& kernel) {
-    for (std::size_t i = 0; i < items; ++i)
-      values[i] = factor * detail::one_pass(n, kernel,
-                                            std::tuple(detail::scaled_gradient<scalar_t<Gradient>>{
-                                                elements(gradient).data() + i * n, factor}),
-                                            elements(logits).data() + i * n);
+    return detail::per_item("adversarial_losses", how, detail::item_kernel{kernel},
+                            std::tuple(detail::named("logits", logits)),
+                            std::tuple(detail::named("gradient", gradient)));
   };
   switch (part) {
     case adversarial_part::real:
-      evaluate([=](const auto& l, auto& slope) {
+      return evaluate([=](const auto& l, auto& slope) {
         slope = game.real_slope(l);
         return game.real(detail::for_values<Game>(l));
       });
-      break;
     case adversarial_part::fake:
-      evaluate([=](const auto& l, auto& slope) {
+      return evaluate([=](const auto& l, auto& slope) {
         slope = game.fake_slope(l);
         return game.fake(detail::for_values<Game>(l));
       });
-      break;
     case adversarial_part::generator:
-      evaluate([=](const auto& l, auto& slope) {
+      return evaluate([=](const auto& l, auto& slope) {
         slope = game.generator_slope(l);
         return game.generator(detail::for_values<Game>(l));
       });
   }
-  return values;
+  detail::fail("adversarial_losses", "unknown adversarial_part");
 }
 
 /// Loss of a pair of logits and its two slopes.

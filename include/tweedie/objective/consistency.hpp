@@ -14,10 +14,10 @@
 #include <span>
 #include <vector>
 
-#include "tweedie/objective/normal_distribution.hpp"
-#include "tweedie/objective/numeric.hpp"
-#include "tweedie/objective/one_pass.hpp"
+#include "tweedie/distribution/normal_distribution.hpp"
 #include "tweedie/schedule/signal_noise.hpp"
+#include "tweedie/tensor/numeric.hpp"
+#include "tweedie/tensor/per_item.hpp"
 
 namespace tweedie {
 
@@ -126,12 +126,14 @@ S trigflow_tangent(const S& x, const S& network, const S& velocity, const S& net
 template <storage_scalar S>
 void normalise_tangent(std::span<S> g, double c) {
   detail::require(c > 0, "normalise_tangent", "c", c, "valid: c > 0");
-  const double squares = detail::one_pass(
-      g.size(), [](const auto& v) { return detail::squared(detail::widened(v)); }, std::tuple<>(),
-      g.data());
-  detail::one_pass(
-      g.size(), [](const auto& v, auto& out) { out = v; },
-      std::tuple(detail::scaled_gradient<S>{g.data(), 1 / (std::sqrt(squares) + c)}), g.data());
+  const auto tangent = std::tuple(detail::named("g", g));
+  const double squares = detail::per_item(
+      "normalise_tangent", reduction::sum_over_dimensions,
+      detail::item_kernel{[](const auto& v) { return detail::squared(detail::widened(v)); }},
+      tangent)[0];
+  const auto copy = [](const auto& v, auto& out) { out = v; };
+  detail::per_item("normalise_tangent", reduction::sum_over_dimensions,
+                   detail::item_kernel{copy, 1, 1 / (std::sqrt(squares) + c)}, tangent, tangent);
 }
 
 }  // namespace tweedie

@@ -18,7 +18,7 @@
 #include <concepts>
 #include <numbers>
 
-#include "tweedie/objective/normal_distribution.hpp"
+#include "tweedie/distribution/normal_distribution.hpp"
 
 namespace tweedie {
 

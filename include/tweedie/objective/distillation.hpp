@@ -15,10 +15,9 @@
 #include <span>
 #include <vector>
 
-#include "tweedie/objective/batch.hpp"
-#include "tweedie/objective/numeric.hpp"
-#include "tweedie/objective/one_pass.hpp"
 #include "tweedie/schedule/signal_noise.hpp"
+#include "tweedie/tensor/numeric.hpp"
+#include "tweedie/tensor/per_item.hpp"
 
 namespace tweedie {
 
@@ -63,23 +62,19 @@ std::vector<double> score_distillation_gradient(const Prediction& prediction,
                                                 std::span<const double> weights,
                                                 Gradient&& gradient) {
   constexpr const char* name = "score_distillation_gradient";
-  const std::size_t items = detail::checked_items(name, prediction);
-  detail::require_same_batch(name, "reference", prediction, reference);
-  detail::require_same_batch(name, "gradient", prediction, gradient);
-  detail::require_per_item(name, "weights", weights.size(), items);
-  const std::size_t n = item_size(prediction);
-  std::vector<double> values(items);
-  for (std::size_t i = 0; i < items; ++i)
-    values[i] = detail::one_pass(
-        n,
-        [](const auto& p, const auto& r, auto& g) {
-          g = p - r;
-          return detail::squared(detail::widened(p) - detail::widened(r));
-        },
-        std::tuple(detail::scaled_gradient<scalar_t<Gradient>>{elements(gradient).data() + i * n,
-                                                               weights[i]}),
-        elements(prediction).data() + i * n, elements(reference).data() + i * n);
-  return values;
+  detail::require_per_item(name, "weights", weights.size(),
+                           traits_of<Prediction>::items(prediction));
+  const auto difference = [](const auto& p, const auto& r, auto& g) {
+    g = p - r;
+    return detail::squared(detail::widened(p) - detail::widened(r));
+  };
+  return detail::per_item(
+      name, reduction::sum_over_dimensions,
+      [&](std::size_t i) {
+        return detail::item_kernel{difference, 1, weights[i]};
+      },
+      std::tuple(detail::named("prediction", prediction), detail::named("reference", reference)),
+      std::tuple(detail::named("gradient", gradient)));
 }
 
 /// Gradient of KL(generated || data) with respect to generated data, per item divided by the mean
@@ -91,30 +86,24 @@ template <tensor_like Data, tensor_like Fake, tensor_like Real, writable_tensor 
 void distribution_matching_gradient(const Data& generated, const Fake& fake, const Real& real,
                                     Gradient&& gradient) {
   constexpr const char* name = "distribution_matching_gradient";
-  const std::size_t items = detail::checked_items(name, generated);
+  const auto distance = [](const auto& a, const auto& b) {
+    return detail::magnitude(detail::widened(a) - detail::widened(b));
+  };
+  const std::vector<double> errors = detail::per_item(
+      name, reduction::mean_over_dimensions, detail::item_kernel{distance},
+      std::tuple(detail::named("generated", generated), detail::named("real", real)));
+  for (const double error : errors)
+    detail::require(error > 0 && std::isfinite(error), name, "mean |generated - real|", error,
+                    "valid: finite and > 0; 0 if the data network returned its input");
+  const auto difference = [](const auto& f, const auto& r, auto& g) { g = f - r; };
   detail::require_same_batch(name, "fake", generated, fake);
-  detail::require_same_batch(name, "real", generated, real);
-  detail::require_same_batch(name, "gradient", generated, gradient);
-  const std::size_t n = item_size(generated);
-  std::vector<double> errors(items);
-  for (std::size_t i = 0; i < items; ++i) {
-    errors[i] =
-        detail::one_pass(
-            n,
-            [](const auto& a, const auto& b) {
-              return detail::magnitude(detail::widened(a) - detail::widened(b));
-            },
-            std::tuple<>(), elements(generated).data() + i * n, elements(real).data() + i * n) /
-        static_cast<double>(std::max<std::size_t>(n, 1));
-    detail::require(errors[i] > 0 && std::isfinite(errors[i]), name, "mean |generated - real|",
-                    errors[i], "valid: finite and > 0; 0 if the data network returned its input");
-  }
-  for (std::size_t i = 0; i < items; ++i)
-    detail::one_pass(
-        n, [](const auto& f, const auto& b, auto& g) { g = f - b; },
-        std::tuple(detail::scaled_gradient<scalar_t<Gradient>>{elements(gradient).data() + i * n,
-                                                               1 / errors[i]}),
-        elements(fake).data() + i * n, elements(real).data() + i * n);
+  detail::per_item(
+      name, reduction::sum_over_dimensions,
+      [&](std::size_t i) {
+        return detail::item_kernel{difference, 1, 1 / errors[i]};
+      },
+      std::tuple(detail::named("fake", fake), detail::named("real", real)),
+      std::tuple(detail::named("gradient", gradient)));
 }
 
 /// Weights for `regression` on a batch of instance items followed by prior items, so that the sum

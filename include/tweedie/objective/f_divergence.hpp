@@ -2,8 +2,6 @@
 //
 //   D_f(p || q) = sup_T E_p T - E_q f*(T),   optimum T = f'(p/q)
 //
-// and the Jensen-Shannon divergence of discrete, one-dimensional and sampled distributions.
-//
 //   kind               f(u)                          f*(t)                 T = activation(logit)
 //   kullback_leibler   u log u                       e^(t - 1)             logit
 //   reverse_kl         -log u                        -1 - log(-t)          -e^-logit
@@ -11,18 +9,15 @@
 //   squared_hellinger  (sqrt u - 1)^2                t/(1 - t)             1 - e^-logit
 //   jensen_shannon     u log u - (u+1) log((u+1)/2)  -log(2 - e^t)         log 2 - softplus(-logit)
 //   gan                u log u - (u+1) log(u+1)      -log(1 - e^t)         -softplus(-logit)
-// The Jensen-Shannon row is twice the divergence below, the GAN row 2 JS - log 4. The discriminator
+// The Jensen-Shannon row is 2 JS (metric/divergence.hpp), the GAN row 2 JS - log 4. The discriminator
 // minimises -T on real and f*(T) on fake data. In nats.
 #pragma once
 
 #include <cmath>
-#include <limits>
 #include <numbers>
-#include <span>
-#include <string>
 
-#include "tweedie/objective/numeric.hpp"
 #include "tweedie/schedule/error.hpp"
+#include "tweedie/tensor/numeric.hpp"
 
 namespace tweedie {
 
@@ -137,71 +132,6 @@ inline double f_optimal_logit(f_divergence kind, double log_ratio) {
     case f_divergence::gan: return log_ratio;
   }
   detail::fail("f_optimal_logit", "unknown f_divergence");
-}
-
-/// JS(p, q) = KL(p || m)/2 + KL(q || m)/2, m = (p + q)/2, of discrete distributions; log 2 for
-/// disjoint ones.
-inline double js_divergence(std::span<const double> p, std::span<const double> q) {
-  if (p.size() != q.size())
-    detail::fail("js_divergence", "entries of q", static_cast<double>(q.size()),
-                 "valid: as many as p, " + std::to_string(p.size()));
-  double sum = 0;
-  const auto part = [](double a, double b) { return a > 0 ? a * std::log(2 * a / (a + b)) : 0; };
-  for (std::size_t i = 0; i < p.size(); ++i) {
-    detail::require(p[i] >= 0, "js_divergence", "p", p[i], "valid: probabilities >= 0");
-    detail::require(q[i] >= 0, "js_divergence", "q", q[i], "valid: probabilities >= 0");
-    sum += (part(p[i], q[i]) + part(q[i], p[i])) / 2;
-  }
-  return sum;
-}
-
-/// The share of one point in a Monte Carlo or quadrature estimate of JS, from log(p/q) there:
-/// JS = (E_p of_data + E_q of_generated)/2.
-struct js_terms {
-  double of_data = 0;       ///< log(2p/(p + q))
-  double of_generated = 0;  ///< log(2q/(p + q))
-};
-inline js_terms js_integrand(double log_ratio) {
-  return {std::numbers::ln2 - softplus(-log_ratio), std::numbers::ln2 - softplus(log_ratio)};
-}
-
-/// JS of two densities on the line, given by their logarithms, by the trapezoidal rule with
-/// `points` points on [low, high]: exponentially accurate for smooth densities that vanish there.
-/// Where a density is 0, its logarithm is -inf. \throws std::invalid_argument where it is +inf or NaN.
-template <class LogP, class LogQ>
-double js_divergence(const LogP& log_p, const LogQ& log_q, double low, double high,
-                     int points = 4001) {
-  detail::require(low < high, "js_divergence", "low", low, "valid: low < high");
-  detail::require(points >= 2, "js_divergence", "points", points, "valid: points >= 2");
-  const double h = (high - low) / (points - 1);
-  const auto share = [](double density, double log_ratio) {
-    return density > 0 ? density * log_ratio : 0;
-  };
-  double sum = 0;
-  for (int i = 0; i < points; ++i) {
-    const double x = low + i * h;
-    const double p = log_p(x), q = log_q(x);
-    for (const double log_density : {p, q})
-      detail::require(log_density < std::numeric_limits<double>::infinity(), "js_divergence",
-                      "log-density", log_density, "valid: -inf <= log-density < inf");
-    const js_terms t = js_integrand(p - q);
-    const double end = i == 0 || i == points - 1 ? 0.5 : 1;
-    sum += end * h * (share(std::exp(p), t.of_data) + share(std::exp(q), t.of_generated)) / 2;
-  }
-  return sum;
-}
-
-/// Monte Carlo estimate of JS from log(p/q) at samples of p and at samples of q.
-inline double js_divergence_of_samples(std::span<const double> log_ratio_at_data,
-                                       std::span<const double> log_ratio_at_generated) {
-  detail::require(!log_ratio_at_data.empty() && !log_ratio_at_generated.empty(),
-                  "js_divergence_of_samples", "samples", 0, "valid: at least one of each");
-  double data = 0, generated = 0;
-  for (const double l : log_ratio_at_data) data += js_integrand(l).of_data;
-  for (const double l : log_ratio_at_generated) generated += js_integrand(l).of_generated;
-  return (data / static_cast<double>(log_ratio_at_data.size()) +
-          generated / static_cast<double>(log_ratio_at_generated.size())) /
-         2;
 }
 
 }  // namespace tweedie

@@ -7,19 +7,15 @@
 // with `regression` is conditional flow matching, whose gradient is that of the marginal velocity.
 // Here time 0 is data and 1 is noise; Lipman et al. and Liu et al. count the other way, which
 // changes t to 1 - t and the sign of the velocity. Conditional paths are straight, the flow they
-// make is not: `straightness` measures it; training on pairs (z, flow of z) straightens it.
+// make is not: `straightness` (metric/trajectory.hpp) measures it; training on pairs (z, flow of z) straightens it.
 #pragma once
 
 #include <cmath>
 #include <numbers>
 #include <span>
-#include <string>
-#include <vector>
 
-#include "tweedie/objective/batch.hpp"
-#include "tweedie/objective/numeric.hpp"
-#include "tweedie/objective/one_pass.hpp"
 #include "tweedie/schedule/schedule.hpp"
+#include "tweedie/tensor/per_item.hpp"
 
 namespace tweedie {
 
@@ -88,63 +84,18 @@ template <tensor_like First, tensor_like Second, tensor_like Noise, writable_ten
 void interpolate(const First& x0, const Second& x1, const Noise& z,
                  std::span<const interpolant> paths, State&& state, Velocity&& velocity) {
   constexpr const char* name = "interpolate";
-  const std::size_t items = detail::checked_items(name, x0);
-  detail::require_per_item(name, "paths", paths.size(), items);
-  detail::require_same_batch(name, "x1", x0, x1);
-  detail::require_same_batch(name, "z", x0, z);
-  detail::require_same_batch(name, "state", x0, state);
-  detail::require_same_batch(name, "velocity", x0, velocity);
-  const std::size_t n = item_size(x0);
-  for (std::size_t i = 0; i < items; ++i) {
-    const interpolant_weights& at = paths[i].at;
-    const interpolant_weights& rate = paths[i].rate;
-    detail::one_pass(
-        n,
-        [=](const auto& a, const auto& b, const auto& e, auto& x, auto& v) {
-          x = at.first * a + at.second * b + at.noise * e;
-          v = rate.first * a + rate.second * b + rate.noise * e;
-        },
-        std::tuple(detail::scaled_gradient<scalar_t<State>>{elements(state).data() + i * n},
-                   detail::scaled_gradient<scalar_t<Velocity>>{elements(velocity).data() + i * n}),
-        elements(x0).data() + i * n, elements(x1).data() + i * n, elements(z).data() + i * n);
-  }
-}
-
-/// int |(x_end - x_start) - v(t)|^2 dt of one trajectory, per item, over a time of length 1 (Liu et
-/// al. 2023, eq. 5), by the trapezoidal rule on times from 0 to 1; velocities[k] is the velocity of
-/// all items at times[k]. 0 for straight paths.
-template <tensor_like Tensor>
-std::vector<double> straightness(const Tensor& start, const Tensor& end,
-                                 std::span<const double> times,
-                                 std::span<const Tensor> velocities) {
-  constexpr const char* name = "straightness";
-  const std::size_t items = detail::checked_items(name, start);
-  detail::require_same_batch(name, "end", start, end);
-  detail::require(times.size() >= 2, name, "times", static_cast<double>(times.size()),
-                  "valid: at least two");
-  if (velocities.size() != times.size())
-    detail::fail(name, "velocities", static_cast<double>(velocities.size()),
-                 "valid: one per time, " + std::to_string(times.size()));
-  detail::require(times.front() == 0, name, "times.front()", times.front(), "valid: 0");
-  detail::require(times.back() == 1, name, "times.back()", times.back(), "valid: 1");
-  const std::size_t n = item_size(start);
-  std::vector<double> out(items);
-  for (std::size_t k = 0; k < times.size(); ++k) {
-    const double before = k == 0 ? 0 : times[k] - times[k - 1];
-    const double after = k + 1 == times.size() ? 0 : times[k + 1] - times[k];
-    detail::require(before >= 0 && after >= 0, name, "time", times[k], "valid: increasing times");
-    detail::require_same_batch(name, "velocity", start, velocities[k]);
-    for (std::size_t i = 0; i < items; ++i)
-      out[i] += (before + after) / 2 *
-                detail::one_pass_in<double>(
-                    n,
-                    [](const auto& a, const auto& b, const auto& v) {
-                      return detail::squared(b - a - v);
-                    },
-                    std::tuple<>(), elements(start).data() + i * n, elements(end).data() + i * n,
-                    elements(velocities[k]).data() + i * n);
-  }
-  return out;
+  detail::require_per_item(name, "paths", paths.size(), traits_of<First>::items(x0));
+  const auto kernel = [&](std::size_t i) {
+    return detail::item_kernel{[at = paths[i].at, rate = paths[i].rate](
+                                   const auto& a, const auto& b, const auto& e, auto& x, auto& v) {
+      x = at.first * a + at.second * b + at.noise * e;
+      v = rate.first * a + rate.second * b + rate.noise * e;
+    }};
+  };
+  detail::per_item(
+      name, reduction::sum_over_dimensions, kernel,
+      std::tuple(detail::named("x0", x0), detail::named("x1", x1), detail::named("z", z)),
+      std::tuple(detail::named("state", state), detail::named("velocity", velocity)));
 }
 
 }  // namespace tweedie

@@ -5,7 +5,7 @@
 //
 // output and target are of one prediction kind, a row of the (x0, z) plane. With gain != 1 the
 // error is measured in another kind: at a fixed state all errors are proportional,
-// Delta to = gain * Delta from (schedule/prediction.hpp). Weights come from objective/weighting.hpp
+// Delta to = gain * Delta from (schedule/prediction.hpp). Weights come from training/weighting.hpp
 // or from a training batch; dividing them by the number of items makes the gradient that of the
 // mean over the batch.
 //
@@ -22,10 +22,9 @@
 #include <cmath>
 #include <vector>
 
-#include "tweedie/objective/batch.hpp"
-#include "tweedie/objective/numeric.hpp"
-#include "tweedie/objective/one_pass.hpp"
 #include "tweedie/schedule/prediction.hpp"
+#include "tweedie/tensor/numeric.hpp"
+#include "tweedie/tensor/per_item.hpp"
 
 namespace tweedie {
 
@@ -173,65 +172,57 @@ inline double residual_gain(signal_noise level, plane_row from, plane_row to) {
 
 namespace detail {
 
-template <class Metric, class O, class T, class G>
-double regression_item(const O* output, const T* target, std::size_t n, item_factors f,
-                       const Metric& metric, double reduced, G* gradient) {
-  const double factor = f.weight * reduced;
-  const double gain = f.gain;
-  if constexpr (requires { Metric::values_in_double; }) {
-    return factor *
-           one_pass(
-               n,
-               [=](const auto& y, const auto& t, auto& slope) {
-                 const auto r = gain * (y - t);
-                 slope = metric.slope(r);
-                 return metric.value(gain * (for_values<Metric>(y) - for_values<Metric>(t)));
-               },
-               std::tuple(scaled_gradient<G>{gradient, factor * gain}), output, target);
-  } else if constexpr (elementwise_metric<Metric>) {
-    return factor * one_pass_in<double>(
-                        n,
-                        [gain, &metric](const auto& y, const auto& t, auto& slope) {
-                          const auto r = gain * (y - t);
-                          slope = r.each([&](double v) { return metric.slope(v); });
-                          return r.each([&](double v) { return metric.value(v); });
-                        },
-                        std::tuple(scaled_gradient<G>{gradient, factor * gain}), output, target);
-  } else {
-    const double q =
-        gain * gain *
-        one_pass(
-            n, [](const auto& y, const auto& t) { return squared(widened(y) - widened(t)); },
-            std::tuple<>(), output, target);
-    if (gradient != nullptr)
-      one_pass(
-          n, [](const auto& y, const auto& t, auto& slope) { slope = y - t; },
-          std::tuple(scaled_gradient<G>{
-              gradient, factor * 2 * gain * gain * metric.slope_of_squared_norm(q)}),
-          output, target);
-    return factor * metric.value_of_squared_norm(q);
-  }
-}
-
 template <class Factors, class Output, class Target, class Metric, class G>
 std::vector<double> regression_items(const Output& output, const Target& target,
-                                     const Factors& factors, const Metric& metric, reduction how,
-                                     G* gradient) {
-  const std::size_t items = checked_items("regression", output);
-  require_same_batch("regression", "target", output, target);
-  const std::size_t n = item_size(output);
-  const double reduced = items == 0 ? 0 : reduction_factor(how, n);
-  for (std::size_t i = 0; i < items; ++i) {
-    const item_factors f = factors(i);
-    require(std::isfinite(f.weight), "regression", "weight", f.weight, "valid: finite");
-    require(std::isfinite(f.gain), "regression", "gain", f.gain, "valid: finite");
+                                     std::span<const Factors> factors, const Metric& metric,
+                                     reduction how, const named_tensor<G>& gradient) {
+  constexpr const char* name = "regression";
+  const auto factors_of = [&](std::size_t i) {
+    if constexpr (std::same_as<Factors, item_factors>)
+      return factors[i];
+    else
+      return item_factors{factors[i], 1};
+  };
+  require_per_item(name, "factors", factors.size(), traits_of<Output>::items(output));
+  for (std::size_t i = 0; i < factors.size(); ++i) {
+    require(std::isfinite(factors_of(i).weight), name, "weight", factors_of(i).weight,
+            "valid: finite");
+    require(std::isfinite(factors_of(i).gain), name, "gain", factors_of(i).gain, "valid: finite");
   }
-  std::vector<double> values(items);
-  for (std::size_t i = 0; i < items; ++i)
-    values[i] = regression_item(elements(output).data() + i * n, elements(target).data() + i * n, n,
-                                factors(i), metric, reduced,
-                                gradient == nullptr ? nullptr : gradient + i * n);
-  return values;
+  const auto value = [&](std::size_t i, std::size_t n, const auto* y, const auto* t, G* to) {
+    const double gain = factors_of(i).gain;
+    const double factor = factors_of(i).weight * reduction_factor(how, n);
+    if constexpr (elementwise_metric<Metric>) {
+      using A = std::conditional_t < requires { Metric::values_in_double; }
+      , common_arithmetic<G, scalar_t<Output>, scalar_t<Target>>, double > ;
+      const auto kernel = [gain, metric](const auto& a, const auto& b, auto& slope) {
+        const auto r = gain * (a - b);
+        if constexpr (requires { Metric::values_in_double; }) {
+          slope = metric.slope(r);
+          return metric.value(gain * (for_values<Metric>(a) - for_values<Metric>(b)));
+        } else {
+          slope = r.each([&](double v) { return metric.slope(v); });
+          return r.each([&](double v) { return metric.value(v); });
+        }
+      };
+      return factor *
+             one_pass_in<A>(n, kernel, std::tuple(scaled_gradient<G>{to, factor * gain}), y, t);
+    } else {
+      const double q =
+          gain * gain *
+          one_pass(
+              n, [](const auto& a, const auto& b) { return squared(widened(a) - widened(b)); },
+              std::tuple<>(), y, t);
+      if (to != nullptr)
+        one_pass(
+            n, [](const auto& a, const auto& b, auto& slope) { slope = a - b; },
+            std::tuple(
+                scaled_gradient<G>{to, factor * 2 * gain * gain * metric.slope_of_squared_norm(q)}),
+            y, t);
+      return factor * metric.value_of_squared_norm(q);
+    }
+  };
+  return each_item(name, value, named("output", output), named("target", target), gradient);
 }
 
 }  // namespace detail
@@ -241,12 +232,8 @@ template <tensor_like Output, tensor_like Target, regression_metric Metric,
 std::vector<double> regression(const Output& output, const Target& target,
                                std::span<const item_factors> factors, const Metric& metric,
                                reduction how, Gradient&& gradient) {
-  detail::require_same_batch("regression", "gradient", output, gradient);
-  detail::require_per_item("regression", "factors", factors.size(),
-                           traits_of<Output>::items(output));
-  return detail::regression_items(
-      output, target, [&](std::size_t i) { return factors[i]; }, metric, how,
-      elements(gradient).data());
+  return detail::regression_items(output, target, factors, metric, how,
+                                  detail::named("gradient", gradient));
 }
 
 template <tensor_like Output, tensor_like Target, regression_metric Metric,
@@ -254,29 +241,16 @@ template <tensor_like Output, tensor_like Target, regression_metric Metric,
 std::vector<double> regression(const Output& output, const Target& target,
                                std::span<const double> weights, const Metric& metric, reduction how,
                                Gradient&& gradient) {
-  detail::require_same_batch("regression", "gradient", output, gradient);
-  detail::require_per_item("regression", "weights", weights.size(),
-                           traits_of<Output>::items(output));
-  return detail::regression_items(
-      output, target,
-      [&](std::size_t i) {
-        return item_factors{weights[i], 1};
-      },
-      metric, how, elements(gradient).data());
+  return detail::regression_items(output, target, weights, metric, how,
+                                  detail::named("gradient", gradient));
 }
 
 template <tensor_like Output, tensor_like Target, regression_metric Metric>
 std::vector<double> regression(const Output& output, const Target& target,
                                std::span<const double> weights, const Metric& metric,
                                reduction how) {
-  detail::require_per_item("regression", "weights", weights.size(),
-                           traits_of<Output>::items(output));
-  return detail::regression_items(
-      output, target,
-      [&](std::size_t i) {
-        return item_factors{weights[i], 1};
-      },
-      metric, how, static_cast<scalar_t<Output>*>(nullptr));
+  return detail::regression_items(output, target, weights, metric, how,
+                                  detail::named_tensor<scalar_t<Output>>{});
 }
 
 }  // namespace tweedie

@@ -14,25 +14,21 @@
 #include <span>
 #include <vector>
 
-#include "tweedie/objective/batch.hpp"
-#include "tweedie/objective/numeric.hpp"
-#include "tweedie/objective/one_pass.hpp"
+#include "tweedie/tensor/numeric.hpp"
+#include "tweedie/tensor/per_item.hpp"
 
 namespace tweedie {
 
 namespace detail {
 
-/// |x|^2 of one item; x is copied to the gradient.
-template <class S, class G>
-double squared_norm(std::size_t n, const S* x, G* gradient) {
-  return one_pass(
-      n,
-      [](const auto& s, auto& slope) {
-        slope = s;
-        return squared(widened(s));
-      },
-      std::tuple(scaled_gradient<G>{gradient}), x);
-}
+/// |x|^2; its slope is x, half the gradient.
+inline constexpr auto squared_norm = [](const auto& x, auto& slope) {
+  slope = x;
+  return squared(widened(x));
+};
+inline constexpr auto inner_product = [](const auto& x, const auto& y) {
+  return widened(x) * widened(y);
+};
 
 }  // namespace detail
 
@@ -43,30 +39,21 @@ std::vector<double> denoising_score_matching(const Score& score, const Noise& z,
                                              std::span<const double> weights, reduction how,
                                              Gradient&& gradient) {
   constexpr const char* name = "denoising_score_matching";
-  const std::size_t items = detail::checked_items(name, score);
-  detail::require_same_batch(name, "z", score, z);
-  detail::require_same_batch(name, "gradient", score, gradient);
-  detail::require_per_item(name, "sigmas", sigmas.size(), items);
-  detail::require_per_item(name, "weights", weights.size(), items);
+  detail::require_per_item(name, "sigmas", sigmas.size(), traits_of<Score>::items(score));
+  detail::require_per_item(name, "weights", weights.size(), sigmas.size());
   for (const double sigma : sigmas)
     detail::require(sigma > 0, name, "sigma", sigma, "valid: sigma > 0");
-  const std::size_t n = item_size(score);
-  std::vector<double> values(items);
-  for (std::size_t i = 0; i < items; ++i) {
-    const double factor = weights[i] * reduction_factor(how, n);
-    const double inverse = 1 / sigmas[i];
-    values[i] = factor / 2 *
-                detail::one_pass(
-                    n,
-                    [=](const auto& s, const auto& e, auto& g) {
-                      g = s + inverse * e;
-                      return detail::squared(detail::widened(s) + inverse * detail::widened(e));
-                    },
-                    std::tuple(detail::scaled_gradient<scalar_t<Gradient>>{
-                        elements(gradient).data() + i * n, factor}),
-                    elements(score).data() + i * n, elements(z).data() + i * n);
-  }
-  return values;
+  const auto kernel = [&](std::size_t i) {
+    return detail::item_kernel{
+        [inverse = 1 / sigmas[i]](const auto& s, const auto& e, auto& g) {
+          g = s + inverse * e;
+          return detail::squared(detail::widened(s) + inverse * detail::widened(e));
+        },
+        weights[i] / 2, weights[i]};
+  };
+  return detail::per_item(name, how, kernel,
+                          std::tuple(detail::named("score", score), detail::named("z", z)),
+                          std::tuple(detail::named("gradient", gradient)));
 }
 
 /// 1/2 |score|^2 + divergence per item; `gradient` is that of the first part, the divergence has
@@ -75,15 +62,11 @@ template <tensor_like Score, writable_tensor Gradient>
 std::vector<double> implicit_score_matching(const Score& score, std::span<const double> divergences,
                                             Gradient&& gradient) {
   constexpr const char* name = "implicit_score_matching";
-  const std::size_t items = detail::checked_items(name, score);
-  detail::require_same_batch(name, "gradient", score, gradient);
-  detail::require_per_item(name, "divergences", divergences.size(), items);
-  const std::size_t n = item_size(score);
-  std::vector<double> values(items);
-  for (std::size_t i = 0; i < items; ++i)
-    values[i] = divergences[i] + detail::squared_norm(n, elements(score).data() + i * n,
-                                                      elements(gradient).data() + i * n) /
-                                     2;
+  detail::require_per_item(name, "divergences", divergences.size(), traits_of<Score>::items(score));
+  std::vector<double> values = detail::per_item(
+      name, reduction::sum_over_dimensions, detail::item_kernel{detail::squared_norm, 0.5},
+      std::tuple(detail::named("score", score)), std::tuple(detail::named("gradient", gradient)));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] += divergences[i];
   return values;
 }
 
@@ -97,43 +80,29 @@ template <tensor_like Score, tensor_like Direction, tensor_like Product, writabl
 std::vector<double> sliced_score_matching(const Score& score, const Direction& v,
                                           const Product& jacobian_times_v, sliced_form form,
                                           Gradient&& gradient, ProductGradient&& product_gradient) {
-  constexpr const char* name = "sliced_score_matching";
-  const std::size_t items = detail::checked_items(name, score);
-  detail::require_same_batch(name, "v", score, v);
-  detail::require_same_batch(name, "jacobian_times_v", score, jacobian_times_v);
-  detail::require_same_batch(name, "gradient", score, gradient);
-  detail::require_same_batch(name, "product_gradient", score, product_gradient);
-  const std::size_t n = item_size(score);
-  std::vector<double> values(items);
-  for (std::size_t i = 0; i < items; ++i) {
-    const auto* s = elements(score).data() + i * n;
-    const auto* d = elements(v).data() + i * n;
-    auto* g = elements(gradient).data() + i * n;
+  using G = scalar_t<Gradient>;
+  const auto copy = [](const auto& from, auto& to) { to = from; };
+  const auto value = [&](std::size_t, std::size_t n, const auto* s, const auto* d, const auto* j,
+                         G* g, scalar_t<ProductGradient>* h) {
     const double curvature = detail::one_pass(
         n,
         [](const auto& direction, const auto& product, auto& slope) {
           slope = direction;
-          return detail::widened(direction) * detail::widened(product);
+          return detail::inner_product(direction, product);
         },
-        std::tuple(detail::scaled_gradient<scalar_t<ProductGradient>>{
-            elements(product_gradient).data() + i * n}),
-        d, elements(jacobian_times_v).data() + i * n);
-    if (form == sliced_form::variance_reduced) {
-      values[i] = curvature + detail::squared_norm(n, s, g) / 2;
-      continue;
-    }
-    const double projection = detail::one_pass(
-        n,
-        [](const auto& x, const auto& direction) {
-          return detail::widened(x) * detail::widened(direction);
-        },
-        std::tuple<>(), s, d);
-    detail::one_pass(
-        n, [](const auto& direction, auto& slope) { slope = direction; },
-        std::tuple(detail::scaled_gradient<scalar_t<Gradient>>{g, projection}), d);
-    values[i] = curvature + projection * projection / 2;
-  }
-  return values;
+        std::tuple(detail::scaled_gradient<scalar_t<ProductGradient>>{h}), d, j);
+    if (form == sliced_form::variance_reduced)
+      return curvature + detail::one_pass(n, detail::squared_norm,
+                                          std::tuple(detail::scaled_gradient<G>{g}), s) /
+                             2;
+    const double projection = detail::one_pass(n, detail::inner_product, std::tuple<>(), s, d);
+    detail::one_pass(n, copy, std::tuple(detail::scaled_gradient<G>{g, projection}), d);
+    return curvature + projection * projection / 2;
+  };
+  return detail::each_item(
+      "sliced_score_matching", value, detail::named("score", score), detail::named("v", v),
+      detail::named("jacobian_times_v", jacobian_times_v), detail::named("gradient", gradient),
+      detail::named("product_gradient", product_gradient));
 }
 
 }  // namespace tweedie

@@ -14,7 +14,8 @@
 #include <span>
 #include <vector>
 
-#include "tweedie/objective/normal_divergence.hpp"
+#include "tweedie/distribution/normal_divergence.hpp"
+#include "tweedie/tensor/per_item.hpp"
 
 namespace tweedie {
 
@@ -22,17 +23,55 @@ namespace tweedie {
 template <tensor_like Mean, tensor_like LogVariance, tensor_like Noise, writable_tensor Latent>
 void reparameterise(const Mean& mean, const LogVariance& log_variance, const Noise& eps,
                     Latent&& z) {
-  constexpr const char* name = "reparameterise";
-  detail::require_same_batch(name, "log_variance", mean, log_variance);
-  detail::require_same_batch(name, "eps", mean, eps);
-  detail::require_same_batch(name, "z", mean, z);
-  detail::one_pass(
-      elements(mean).size(),
-      [](const auto& m, const auto& l, const auto& e, auto& out) {
-        out = m + detail::exponential(0.5 * l) * e;
-      },
-      std::tuple(detail::scaled_gradient<scalar_t<Latent>>{elements(z).data()}),
-      elements(mean).data(), elements(log_variance).data(), elements(eps).data());
+  const auto kernel = [](const auto& m, const auto& l, const auto& e, auto& out) {
+    out = m + detail::exponential(0.5 * l) * e;
+  };
+  detail::per_item(
+      "reparameterise", reduction::sum_over_dimensions, detail::item_kernel{kernel},
+      std::tuple(detail::named("mean", mean), detail::named("log_variance", log_variance),
+                 detail::named("eps", eps)),
+      std::tuple(detail::named("z", z)));
+}
+
+/// Divergence of diagonal normals from N(0, I) per item, with the gradients to mean and
+/// log-variance. Reads two tensors, writes two. Like all below computed in double.
+template <tensor_like Mean, tensor_like LogVariance, writable_tensor MeanGradient,
+          writable_tensor LogVarianceGradient>
+std::vector<double> standard_normal_divergences(const Mean& mean, const LogVariance& log_variance,
+                                                reduction how, MeanGradient&& mean_gradient,
+                                                LogVarianceGradient&& log_variance_gradient) {
+  const auto kernel = [](const auto& m, const auto& l, auto& dm, auto& dl) {
+    dm = m;
+    dl = detail::exp_minus_one(l);
+    return standard_normal_divergence(m, l);
+  };
+  return detail::per_item<double>(
+      "standard_normal_divergences", how, detail::item_kernel{kernel},
+      std::tuple(detail::named("mean", mean), detail::named("log_variance", log_variance)),
+      std::tuple(detail::named("mean_gradient", mean_gradient),
+                 detail::named("log_variance_gradient", log_variance_gradient, 0.5)));
+}
+
+/// Negative log-density of x under diagonal normals per item, with the gradients to mean and
+/// log-variance. Reads three tensors, writes two.
+template <tensor_like Data, tensor_like Mean, tensor_like LogVariance, writable_tensor MeanGradient,
+          writable_tensor LogVarianceGradient>
+std::vector<double> normal_negative_log_likelihoods(const Data& x, const Mean& mean,
+                                                    const LogVariance& log_variance, reduction how,
+                                                    MeanGradient&& mean_gradient,
+                                                    LogVarianceGradient&& log_variance_gradient) {
+  const auto kernel = [](const auto& y, const auto& m, const auto& l, auto& dm, auto& dl) {
+    const auto r = m - y;
+    dm = r * detail::exponential(-l);
+    dl = 1 - r * dm;
+    return 0.5 * (r * dm + l) + half_log_two_pi;
+  };
+  return detail::per_item<double>(
+      "normal_negative_log_likelihoods", how, detail::item_kernel{kernel},
+      std::tuple(detail::named("x", x), detail::named("mean", mean),
+                 detail::named("log_variance", log_variance)),
+      std::tuple(detail::named("mean_gradient", mean_gradient),
+                 detail::named("log_variance_gradient", log_variance_gradient, 0.5)));
 }
 
 /// The divergence part of the bound per item, with the whole gradient: what comes back through z
@@ -51,37 +90,25 @@ std::vector<double> latent_divergences(const Mean& mean, const LogVariance& log_
   constexpr const char* name = "latent_divergences";
   detail::require(beta >= 0, name, "beta", beta, "valid: beta >= 0");
   detail::require(free_nats >= 0, name, "free_nats", free_nats, "valid: free_nats >= 0");
-  const std::size_t items = detail::checked_items(name, mean);
-  detail::require_same_batch(name, "log_variance", mean, log_variance);
-  detail::require_same_batch(name, "eps", mean, eps);
-  detail::require_same_batch(name, "latent_gradient", mean, latent_gradient);
-  detail::require_same_batch(name, "mean_gradient", mean, mean_gradient);
-  detail::require_same_batch(name, "log_variance_gradient", mean, log_variance_gradient);
-  const std::size_t n = item_size(mean);
-  std::vector<double> values(items);
-  for (std::size_t i = 0; i < items; ++i) {
-    const double weight = beta * reduction_factor(how, n);
-    values[i] =
-        weight *
-        detail::one_pass_in<double>(
-            n,
-            [=](const auto& m, const auto& l, const auto& e, const auto& g, auto& dm, auto& dl) {
-              const auto kl = standard_normal_divergence(m, l);
-              const auto active = detail::choose(kl >= free_nats, detail::constant_like(kl, weight),
-                                                 detail::constant_like(kl, 0));
-              dm = g + active * m;
-              dl = g * detail::exponential(0.5 * l) * e + active * detail::exp_minus_one(l);
-              return detail::at_least(kl, free_nats);
-            },
-            std::tuple(
-                detail::scaled_gradient<scalar_t<MeanGradient>>{elements(mean_gradient).data() +
-                                                                i * n},
-                detail::scaled_gradient<scalar_t<LogVarianceGradient>>{
-                    elements(log_variance_gradient).data() + i * n, 0.5}),
-            elements(mean).data() + i * n, elements(log_variance).data() + i * n,
-            elements(eps).data() + i * n, elements(latent_gradient).data() + i * n);
-  }
-  return values;
+  const auto kernel = [&](std::size_t) {
+    const double weight = beta * reduction_factor(how, item_size(mean));
+    return detail::item_kernel{
+        [=](const auto& m, const auto& l, const auto& e, const auto& g, auto& dm, auto& dl) {
+          const auto kl = standard_normal_divergence(m, l);
+          const auto active = detail::choose(kl >= free_nats, detail::constant_like(kl, weight),
+                                             detail::constant_like(kl, 0));
+          dm = g + active * m;
+          dl = g * detail::exponential(0.5 * l) * e + active * detail::exp_minus_one(l);
+          return detail::at_least(kl, free_nats);
+        },
+        weight};
+  };
+  return detail::per_item<double>(
+      name, reduction::sum_over_dimensions, kernel,
+      std::tuple(detail::named("mean", mean), detail::named("log_variance", log_variance),
+                 detail::named("eps", eps), detail::named("latent_gradient", latent_gradient)),
+      std::tuple(detail::named("mean_gradient", mean_gradient),
+                 detail::named("log_variance_gradient", log_variance_gradient, 0.5)));
 }
 
 /// log 1/K sum_k e^w_k of log importance weights w_k = log p(x, z_k) - log q(z_k | x), a lower bound

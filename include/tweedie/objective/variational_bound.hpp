@@ -18,12 +18,11 @@
 #include <span>
 #include <vector>
 
-#include "tweedie/objective/batch.hpp"
 #include "tweedie/objective/decoder.hpp"
-#include "tweedie/objective/numeric.hpp"
-#include "tweedie/objective/one_pass.hpp"
 #include "tweedie/process/reverse.hpp"
 #include "tweedie/schedule/prediction.hpp"
+#include "tweedie/tensor/numeric.hpp"
+#include "tweedie/tensor/per_item.hpp"
 
 namespace tweedie {
 
@@ -137,7 +136,6 @@ std::vector<double> prior_terms(const Data& x0, signal_noise terminal, double pr
   detail::require(terminal.sigma > 0, name, "sigma", terminal.sigma, "valid: sigma > 0");
   detail::require(prior_deviation > 0, name, "prior_deviation", prior_deviation,
                   "valid: prior_deviation > 0");
-  const std::size_t items = detail::checked_items(name, x0);
   const std::size_t n = item_size(x0);
   const double scale = 1 / (prior_deviation * prior_deviation);
   // sigma^2/s^2 - 1, without cancellation where alpha^2 + sigma^2 = s^2 and sigma is near s.
@@ -151,14 +149,11 @@ std::vector<double> prior_terms(const Data& x0, signal_noise terminal, double pr
   const double variance_part =
       ratio < 0.5 ? excess / 2 - std::log(ratio) : -log1p_minus(excess) / 2;
   const double mean_factor = terminal.alpha * terminal.alpha * scale / 2;
-  std::vector<double> values(items);
-  for (std::size_t i = 0; i < items; ++i)
-    values[i] =
-        reduction_factor(how, n) *
-        (mean_factor * detail::one_pass(
-                           n, [](const auto& x) { return detail::squared(detail::widened(x)); },
-                           std::tuple<>(), elements(x0).data() + i * n) +
-         static_cast<double>(n) * variance_part);
+  const auto squares = [](const auto& x) { return detail::squared(detail::widened(x)); };
+  std::vector<double> values = detail::per_item(
+      name, how, detail::item_kernel{squares, mean_factor}, std::tuple(detail::named("x0", x0)));
+  for (double& value : values)
+    value += reduction_factor(how, n) * static_cast<double>(n) * variance_part;
   return values;
 }
 
@@ -214,7 +209,7 @@ double bound_term(std::size_t n, const O* output, const V* variance, const T* ta
   }
   // With d = log v_q - l: twice the divergence is e^d - 1 - d + (mu - mu_q)^2 e^-l, and
   // (mu - mu_q)^2 e^-l = w^2 e^d for w = gain e^(-log v_q / 2) (y - y*).
-  using A = common_arithmetic<O, V, T, G, H>;
+  using A = common_arithmetic<O, std::remove_const_t<V>, T, G, H>;
   const double whitening = gain * std::exp(-log_v / 2);
   const double constant = log_v - offset;
   const auto rounded = static_cast<double>(static_cast<A>(constant));
@@ -236,33 +231,33 @@ double bound_term(std::size_t n, const O* output, const V* variance, const T* ta
 }
 
 template <class Output, class V, class Target, class Data, class Decoder, class G, class H>
-std::vector<double> bound_terms_of(const char* name, const Output& output, const V* variance,
-                                   const Target& target, const Data& x0,
-                                   std::span<const bound_item> items, const Decoder& decoder,
-                                   reduction how, G* gradient, H* variance_gradient) {
-  const std::size_t count = checked_items(name, output);
-  require_same_batch(name, "target", output, target);
-  require_same_batch(name, "x0", output, x0);
-  require_per_item(name, "items", items.size(), count);
-  const std::size_t n = item_size(output);
+std::vector<double> bound_terms_of(const char* name, const Output& output,
+                                   const named_tensor<V>& variance, const Target& target,
+                                   const Data& x0, std::span<const bound_item> items,
+                                   const Decoder& decoder, reduction how,
+                                   const named_tensor<G>& gradient,
+                                   const named_tensor<H>& variance_gradient) {
+  require_per_item(name, "items", items.size(), traits_of<Output>::items(output));
   for (const bound_item& item : items)
-    if (variance == nullptr && item.log_variance.slope != 0)
+    if (variance.data == nullptr && item.log_variance.slope != 0)
       fail(name, "the items have learned variances; pass the variance output");
-  const double factor = count == 0 ? 0 : reduction_factor(how, n);
-  const auto at = [n](auto* p, std::size_t i) { return p == nullptr ? nullptr : p + i * n; };
   // The decoder may refuse its data: all of it is decoded before any gradient is written.
-  std::vector<std::vector<bin_likelihood>> bins(count);
-  for (std::size_t i = 0; i < count; ++i)
-    if (items[i].step.last)
-      bins[i] =
-          decoded(n, at(elements(output).data(), i), at(variance, i),
-                  at(elements(target).data(), i), at(elements(x0).data(), i), items[i], decoder);
-  std::vector<double> values(count);
-  for (std::size_t i = 0; i < count; ++i)
-    values[i] = bound_term(n, at(elements(output).data(), i), at(variance, i),
-                           at(elements(target).data(), i), bins[i], items[i], factor,
-                           at(gradient, i), at(variance_gradient, i));
-  return values;
+  std::vector<std::vector<bin_likelihood>> bins(items.size());
+  const auto decode = [&](std::size_t i, std::size_t n, const auto* y, const auto* t, const auto* x,
+                          const auto* v, G*, H*) {
+    if (items[i].step.last) bins[i] = decoded(n, y, v, t, x, items[i], decoder);
+    return 0.0;
+  };
+  const auto value = [&](std::size_t i, std::size_t n, const auto* y, const auto* t, const auto*,
+                         const auto* v, G* to, H* variance_to) {
+    return bound_term(n, y, v, t, bins[i], items[i], reduction_factor(how, n), to, variance_to);
+  };
+  const auto over_items = [&](const auto& f) {
+    return each_item(name, f, named("output", output), named("target", target), named("x0", x0),
+                     variance, gradient, variance_gradient);
+  };
+  over_items(decode);
+  return over_items(value);
 }
 
 }  // namespace detail
@@ -272,12 +267,9 @@ template <tensor_like Output, tensor_like Target, tensor_like Data, bin_decoder 
 std::vector<double> bound_terms(const Output& output, const Target& target, const Data& x0,
                                 std::span<const bound_item> items, const Decoder& decoder,
                                 reduction how, Gradient&& gradient) {
-  constexpr const char* name = "bound_terms";
-  detail::require_same_batch(name, "gradient", output, gradient);
-  const scalar_t<Output>* none = nullptr;
-  scalar_t<Output>* not_written = nullptr;
-  return detail::bound_terms_of(name, output, none, target, x0, items, decoder, how,
-                                elements(gradient).data(), not_written);
+  const detail::named_tensor<scalar_t<Output>> none;
+  return detail::bound_terms_of("bound_terms", output, none, target, x0, items, decoder, how,
+                                detail::named("gradient", gradient), none);
 }
 
 template <tensor_like Output, tensor_like Variance, tensor_like Target, tensor_like Data,
@@ -288,12 +280,10 @@ std::vector<double> learned_variance_bound_terms(const Output& output, const Var
                                                  const Decoder& decoder, reduction how,
                                                  Gradient&& gradient,
                                                  VarianceGradient&& variance_gradient) {
-  constexpr const char* name = "learned_variance_bound_terms";
-  detail::require_same_batch(name, "variance", output, variance);
-  detail::require_same_batch(name, "gradient", output, gradient);
-  detail::require_same_batch(name, "variance_gradient", output, variance_gradient);
-  return detail::bound_terms_of(name, output, elements(variance).data(), target, x0, items, decoder,
-                                how, elements(gradient).data(), elements(variance_gradient).data());
+  return detail::bound_terms_of("learned_variance_bound_terms", output,
+                                detail::named("variance", variance), target, x0, items, decoder,
+                                how, detail::named("gradient", gradient),
+                                detail::named("variance_gradient", variance_gradient));
 }
 
 template <tensor_like Output, tensor_like Variance, tensor_like Target, tensor_like Data,
@@ -302,12 +292,10 @@ std::vector<double> variance_bound_terms(const Output& output, const Variance& v
                                          const Target& target, const Data& x0,
                                          std::span<const bound_item> items, const Decoder& decoder,
                                          reduction how, VarianceGradient&& variance_gradient) {
-  constexpr const char* name = "variance_bound_terms";
-  detail::require_same_batch(name, "variance", output, variance);
-  detail::require_same_batch(name, "variance_gradient", output, variance_gradient);
-  scalar_t<Output>* not_written = nullptr;
-  return detail::bound_terms_of(name, output, elements(variance).data(), target, x0, items, decoder,
-                                how, not_written, elements(variance_gradient).data());
+  const detail::named_tensor<scalar_t<Output>> not_written;
+  return detail::bound_terms_of("variance_bound_terms", output, detail::named("variance", variance),
+                                target, x0, items, decoder, how, not_written,
+                                detail::named("variance_gradient", variance_gradient));
 }
 
 }  // namespace tweedie

@@ -10,12 +10,15 @@
 //   flow map          x_r = alpha_r m + C_r^1/2 C_t^-1/2 (x_t - alpha_t m)   (probability-flow ODE)
 //
 // S is diagonalised once; a level costs no factorisation. S may be singular, also zero (a point):
-// what is undefined then (scores and densities at sigma = 0) is refused.
-// Points are columns.
+// what is undefined then (scores and densities at sigma = 0) is refused. d = 0 is one point of
+// probability 1. `at(level)` is the marginal as a Gaussian of its own; distances between two of them
+// are in metric/frechet.hpp. Points are columns.
 #pragma once
 
 #include <Eigen/Dense>
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <string>
 #include <utility>
@@ -34,29 +37,49 @@ class gaussian {
   using vector = Eigen::Vector<Scalar, Eigen::Dynamic>;
   using matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
 
+  /// Asymmetries up to `rounding` times the largest covariance and eigenvalues down to as much below
+  /// 0 count as rounding; without it, 64 d roundings of Scalar.
   /// \throws std::invalid_argument if sizes differ or S is not symmetric positive semidefinite.
-  gaussian(vector mean, const matrix& covariance) : mean_(std::move(mean)) {
+  gaussian(vector mean, const matrix& covariance, Scalar rounding = 0) : mean_(std::move(mean)) {
     constexpr const char* name = "oracle::gaussian";
     if (covariance.rows() != mean_.size() || covariance.cols() != mean_.size())
       detail::fail(name, "rows of covariance", static_cast<double>(covariance.rows()),
                    "valid: the size of the mean, " + std::to_string(mean_.size()));
-    const Scalar scale = covariance.size() ? covariance.cwiseAbs().maxCoeff() : Scalar(0);
-    const Scalar rounding = Scalar(64) * Eigen::NumTraits<Scalar>::epsilon() * scale *
-                            static_cast<Scalar>(std::max<Eigen::Index>(1, mean_.size()));
-    if (!mean_.allFinite() || !covariance.allFinite() ||
-        (covariance - covariance.transpose()).cwiseAbs().sum() > rounding)
-      detail::fail(name, "mean and covariance must be finite, the covariance symmetric");
+    if (!mean_.allFinite() || !covariance.allFinite())
+      detail::fail(name, "mean and covariance must be finite");
     axes_ = covariance;
     variances_ = mean_;
     if (mean_.size() == 0) return;
+    if (rounding == 0)
+      rounding = 64 * Eigen::NumTraits<Scalar>::epsilon() * static_cast<Scalar>(mean_.size());
+    const Scalar limit = rounding * covariance.cwiseAbs().maxCoeff();
+    const Scalar asymmetry = (covariance - covariance.transpose()).cwiseAbs().maxCoeff();
+    detail::require(asymmetry <= limit, name, "asymmetry of covariance",
+                    static_cast<double>(asymmetry), "valid: a symmetric matrix");
     const Eigen::SelfAdjointEigenSolver<matrix> eigen(covariance);
     axes_ = eigen.eigenvectors();
     variances_ = eigen.eigenvalues();
     for (Scalar& v : variances_) {
-      detail::require(v >= -rounding, name, "eigenvalue of covariance", static_cast<double>(v),
+      detail::require(v >= -limit, name, "eigenvalue of covariance", static_cast<double>(v),
                       "valid: >= 0");
       v = (std::max)(v, Scalar(0));
     }
+  }
+  /// N(mean, diag(variances)).
+  static gaussian diagonal(vector mean, const vector& variances) {
+    return {std::move(mean), matrix(variances.asDiagonal())};
+  }
+  /// N(mean, variance I).
+  static gaussian isotropic(vector mean, Scalar variance) {
+    const vector variances = vector::Constant(mean.size(), variance);
+    return diagonal(std::move(mean), variances);
+  }
+  /// N(alpha m, C), what the data are at a level.
+  gaussian at(signal_noise level) const {
+    gaussian out = *this;
+    out.mean_ *= static_cast<Scalar>(level.alpha);
+    for (Scalar& s : out.variances_) s = total(level, s);
+    return out;
   }
 
   Eigen::Index dimension() const { return mean_.size(); }
@@ -65,6 +88,23 @@ class gaussian {
   const vector& variances() const { return variances_; }
   matrix covariance() const {
     return spectral([](Scalar s) { return s; });
+  }
+
+  /// Number of variances above d roundings of the largest.
+  Eigen::Index rank() const {
+    if (dimension() == 0) return 0;
+    const Scalar rounding = Eigen::NumTraits<Scalar>::epsilon() * static_cast<Scalar>(dimension()) *
+                            variances_.maxCoeff();
+    return (variances_.array() > rounding).count();
+  }
+  /// A with S = A A^T, d x rank.
+  matrix factor() const {
+    return axes_.rightCols(rank()) * variances_.tail(rank()).cwiseSqrt().asDiagonal();
+  }
+  /// 1/2 log det(2 pi e S), in nats; -inf below full rank.
+  Scalar entropy() const {
+    if (rank() < dimension()) return -std::numeric_limits<Scalar>::infinity();
+    return ((variances_.array() * Scalar(2 * std::numbers::pi * std::numbers::e)).log() / 2).sum();
   }
 
   /// Covariance C of the marginal at a level.
@@ -181,12 +221,23 @@ class gaussian {
     return static_cast<Scalar>(gap);
   }
 
+  /// Distribution of the coordinates `kept`, in that order.
+  gaussian marginal(const std::vector<Eigen::Index>& kept) const {
+    check_coordinates("marginal", kept);
+    return {vector(mean_(kept)), matrix(covariance()(kept, kept))};
+  }
+  /// Distribution of the other coordinates, in order, given that those in `known` have `values`.
+  /// \throws std::domain_error if the values are impossible (off the support of a singular S).
+  gaussian conditional(const std::vector<Eigen::Index>& known, const vector& values) const;
+
   /// m + S^1/2 z for each column of standard normals z.
   matrix sample(const matrix& z) const {
+    check_rows(z);
     return (axes_ * variances_.cwiseSqrt().asDiagonal() * z).colwise() + mean_;
   }
 
  private:
+  gaussian() = default;
   // alpha^2 s + sigma^2, in the precision of s.
   template <class Number>
   static Number total(signal_noise level, Number s) {
@@ -198,6 +249,17 @@ class gaussian {
     if (x.rows() != dimension())
       detail::fail("oracle::gaussian", "rows", static_cast<double>(x.rows()),
                    "valid: the dimension of the data, " + std::to_string(dimension()));
+  }
+  void check_coordinates(const char* function, const std::vector<Eigen::Index>& coordinates) const {
+    std::vector<bool> seen(static_cast<std::size_t>(dimension()));
+    for (const Eigen::Index i : coordinates) {
+      if (i < 0 || i >= dimension())
+        throw std::out_of_range(detail::describe(function, "coordinate", static_cast<double>(i),
+                                                 "valid: 0 <= coordinate < dimension"));
+      if (seen[static_cast<std::size_t>(i)])
+        detail::fail(function, "coordinate", static_cast<double>(i), "valid: each at most once");
+      seen[static_cast<std::size_t>(i)] = true;
+    }
   }
   void check_noisy(const char* function, signal_noise level) const {
     for (const Scalar s : variances_)
@@ -219,7 +281,48 @@ class gaussian {
 
   vector mean_;
   matrix axes_;
-  vector variances_;
+  vector variances_;  // increasing
 };
+
+template <class Scalar>
+gaussian<Scalar> gaussian<Scalar>::conditional(const std::vector<Eigen::Index>& known,
+                                               const vector& values) const {
+  constexpr const char* name = "conditional";
+  check_coordinates(name, known);
+  if (values.size() != static_cast<Eigen::Index>(known.size()))
+    detail::fail(name, "values", static_cast<double>(values.size()),
+                 "valid: one per known coordinate, " + std::to_string(known.size()));
+  if (known.empty()) return *this;
+  std::vector<Eigen::Index> open;
+  for (Eigen::Index i = 0; i < dimension(); ++i)
+    if (std::find(known.begin(), known.end(), i) == known.end()) open.push_back(i);
+  // Gain S_ok S_kk^+ in units of the known deviations; the pseudo-inverse agrees with the inverse
+  // where S_kk is definite.
+  const matrix s = covariance();
+  const vector known_variances = s.diagonal()(known);
+  const vector units = (known_variances.array() > 0)
+                           .select(known_variances.array().sqrt(), Scalar(1))
+                           .inverse()
+                           .matrix();
+  const matrix correlation = units.asDiagonal() * s(known, known) * units.asDiagonal();
+  const Eigen::CompleteOrthogonalDecomposition<matrix> inverse(correlation);
+  const vector surprise = units.asDiagonal() * (values - mean_(known));
+  const Scalar off = (correlation * inverse.solve(surprise) - surprise).cwiseAbs().maxCoeff();
+  if (off > std::sqrt(Eigen::NumTraits<Scalar>::epsilon()) * surprise.cwiseAbs().maxCoeff())
+    throw std::domain_error(
+        detail::describe(name, "distance from the support", static_cast<double>(off), "valid: 0"));
+  const matrix cross = units.asDiagonal() * s(known, open);
+  const matrix gain = inverse.solve(cross).transpose();
+  gaussian out;
+  out.mean_ = mean_(open) + gain * surprise;
+  if (open.empty()) return out;
+  const Eigen::SelfAdjointEigenSolver<matrix> eigen(s(open, open) - gain * cross);
+  out.axes_ = eigen.eigenvectors();
+  // What rounding leaves of variances that are 0.
+  const Scalar rounding = 64 * static_cast<Scalar>(dimension()) *
+                          Eigen::NumTraits<Scalar>::epsilon() * s.diagonal().maxCoeff();
+  out.variances_ = (eigen.eigenvalues().array() > rounding).select(eigen.eigenvalues(), Scalar(0));
+  return out;
+}
 
 }  // namespace tweedie::oracle

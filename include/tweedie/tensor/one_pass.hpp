@@ -14,7 +14,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "tweedie/objective/block.hpp"
+#include "tweedie/tensor/block.hpp"
 
 namespace tweedie::detail {
 

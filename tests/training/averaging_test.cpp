@@ -1,8 +1,8 @@
-#include "tweedie/objective/averaging.hpp"
+#include "tweedie/training/averaging.hpp"
 
 #include <gtest/gtest.h>
 
-#include "tweedie/objective/numeric.hpp"
+#include "tweedie/tensor/numeric.hpp"
 
 namespace {
 

@@ -17,7 +17,8 @@
 #include <string>
 #include <vector>
 
-#include "tweedie/objective/batch.hpp"
+#include "tweedie/metric/pairs.hpp"
+#include "tweedie/tensor/batch.hpp"
 
 namespace tweedie {
 
@@ -26,32 +27,34 @@ template <tensor_like First, tensor_like Second>
 Eigen::MatrixXd squared_distances(const First& x, const Second& y) {
   constexpr const char* name = "squared_distances";
   const std::size_t rows = detail::checked_items(name, x);
-  const std::size_t columns = detail::checked_items(name, y);
+  const std::size_t other_rows = detail::checked_items(name, y);
   const std::size_t n = item_size(x);
   if (item_size(y) != n)
     detail::fail(name, "elements per item of y", static_cast<double>(item_size(y)),
                  "valid: as many as of x, " + std::to_string(n));
-  Eigen::MatrixXd out(static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>(columns));
-  for (std::size_t i = 0; i < rows; ++i)
-    for (std::size_t j = 0; j < columns; ++j) {
-      const auto* a = elements(x).data() + i * n;
-      const auto* b = elements(y).data() + j * n;
-      double sum = 0;
-      for (std::size_t k = 0; k < n; ++k) {
-        const double r = static_cast<double>(a[k]) - static_cast<double>(b[k]);
-        sum += r * r;
-      }
-      out(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(j)) = sum;
-    }
+  const auto columns = [n](const auto& t, std::size_t items) -> Eigen::MatrixXd {
+    using matrix = Eigen::Matrix<std::remove_cvref_t<decltype(elements(t)[0])>, Eigen::Dynamic,
+                                 Eigen::Dynamic>;
+    return Eigen::Map<const matrix>(elements(t).data(), static_cast<Eigen::Index>(n),
+                                    static_cast<Eigen::Index>(items))
+        .template cast<double>();
+  };
+  const Eigen::MatrixXd a = columns(x, rows), b = columns(y, other_rows);
+  Eigen::MatrixXd out(a.cols(), b.cols());
+  detail::visit_pairs(a, b, false, [&](Eigen::Index i, Eigen::Index j, const point_pair& p) {
+    out(i, j) = p.squared_distance;
+  });
   return out;
 }
 
 /// partner[i] of row i, a permutation that minimises the sum of cost(i, partner[i]).
 inline std::vector<Eigen::Index> optimal_assignment(const Eigen::MatrixXd& cost);
 
-/// Entropic plan with its marginals' largest error and the iterations it took.
+/// Entropic plan, what it costs, <P, C> + epsilon KL(P || p q^T), its marginals' largest error and the
+/// iterations it took.
 struct entropic_plan {
   Eigen::MatrixXd plan;
+  double cost = 0;
   double marginal_error = 0;
   int iterations = 0;
 };
@@ -199,6 +202,8 @@ inline entropic_plan sinkhorn(const Eigen::MatrixXd& cost, std::span<const doubl
     out.marginal_error = error;
     if (error <= tolerance && out.iterations > 1) {
       out.plan = ((kernel.colwise() + u).rowwise() + v.transpose()).exp();
+      // log P/(p q) = u - log p + v - log q - C/epsilon.
+      out.cost = epsilon * ((log_p.exp() * (u - log_p)).sum() + (log_q.exp() * (v - log_q)).sum());
       return out;
     }
   }

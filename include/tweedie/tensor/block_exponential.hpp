@@ -14,7 +14,7 @@
 #include <iterator>
 #include <utility>
 
-#include "tweedie/objective/block.hpp"
+#include "tweedie/tensor/block.hpp"
 
 namespace tweedie::detail {
 

@@ -1,4 +1,4 @@
-#include "tweedie/objective/coupling.hpp"
+#include "tweedie/metric/transport.hpp"
 
 #include <gtest/gtest.h>
 

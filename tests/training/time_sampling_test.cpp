@@ -1,4 +1,4 @@
-#include "tweedie/objective/time_sampling.hpp"
+#include "tweedie/training/time_sampling.hpp"
 
 #include <gtest/gtest.h>
 

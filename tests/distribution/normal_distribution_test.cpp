@@ -1,4 +1,4 @@
-#include "tweedie/objective/normal_distribution.hpp"
+#include "tweedie/distribution/normal_distribution.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "tweedie/objective/exponential.hpp"
+#include "tweedie/tensor/block_exponential.hpp"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "tweedie/objective/numeric.hpp"
+#include "tweedie/tensor/numeric.hpp"
 
 namespace {
 

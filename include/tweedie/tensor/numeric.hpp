@@ -1,7 +1,7 @@
 // The few functions losses are made of, stable at any argument, written once for floating-point
 // numbers, forward-mode automatic differentiation (Eigen::AutoDiffScalar) and blocks of lanes.
 //
-// Loss kernels are functions of blocks (objective/one_pass.hpp).
+// Loss kernels are functions of blocks (tensor/one_pass.hpp).
 #pragma once
 
 #include <array>
@@ -9,10 +9,9 @@
 #include <concepts>
 #include <cstddef>
 
-#include "tweedie/objective/block.hpp"
-#include "tweedie/objective/exponential.hpp"
-#include "tweedie/objective/normal_distribution.hpp"
 #include "tweedie/process/log1p_minus.hpp"
+#include "tweedie/tensor/block.hpp"
+#include "tweedie/tensor/block_exponential.hpp"
 
 namespace tweedie {
 
@@ -31,10 +30,6 @@ S log1p_minus(const S& x);
 /// e^x - 1 - x, to full relative accuracy also near 0.
 template <class S>
 S exp_minus_linear(const S& x);
-
-/// Logarithm of the standard normal distribution function.
-template <class S>
-S log_normal_cdf(const S& x);
 
 namespace detail {
 
@@ -179,12 +174,6 @@ S exp_minus_linear(const S& x) {
     return detail::choose(detail::magnitude(x) < detail::constant_like(x, 0.5), series,
                           S(detail::exponential(x) - 1 - x));
   }
-}
-
-template <class S>
-S log_normal_cdf(const S& x) {
-  return detail::lift(
-      x, [](double v) { return log_normal_cdf(v); }, normal_hazard);
 }
 
 }  // namespace tweedie

@@ -1,8 +1,9 @@
-#include "tweedie/objective/normal_divergence.hpp"
+#include "tweedie/distribution/normal_divergence.hpp"
 
 #include <gtest/gtest.h>
 
 #include "objective/gradient_check.hpp"
+#include "tweedie/objective/vae.hpp"
 
 namespace {
 

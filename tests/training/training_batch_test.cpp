@@ -1,4 +1,4 @@
-#include "tweedie/objective/training_batch.hpp"
+#include "tweedie/training/training_batch.hpp"
 
 #include <gtest/gtest.h>
 

@@ -11,10 +11,9 @@
 #include <span>
 #include <vector>
 
-#include "tweedie/objective/batch.hpp"
-#include "tweedie/objective/one_pass.hpp"
-#include "tweedie/objective/weighting.hpp"
 #include "tweedie/program/network.hpp"
+#include "tweedie/tensor/per_item.hpp"
+#include "tweedie/training/weighting.hpp"
 
 namespace tweedie {
 
@@ -73,30 +72,23 @@ template <tensor_like Data, tensor_like Noise, writable_tensor Input, writable_t
 void noise_and_target(const Data& x0, const Noise& z, std::span<const training_item> items,
                       Input&& input, Target&& target) {
   constexpr const char* name = "noise_and_target";
-  const std::size_t count = detail::checked_items(name, x0);
-  detail::require_per_item(name, "items", items.size(), count);
-  detail::require_same_batch(name, "z", x0, z);
-  detail::require_same_batch(name, "input", x0, input);
-  detail::require_same_batch(name, "target", x0, target);
+  detail::require_per_item(name, "items", items.size(), traits_of<Data>::items(x0));
   using S = scalar_t<Data>;
   static_assert(std::same_as<S, scalar_t<Noise>> && std::same_as<S, scalar_t<Input>> &&
                     std::same_as<S, scalar_t<Target>>,
                 "x0, z, input and target hold the same scalar");
-  const std::size_t n = item_size(x0);
-  for (std::size_t i = 0; i < count; ++i) {
+  const auto kernel = [&](std::size_t i) {
     const double alpha = items[i].input_scale * items[i].at.level.alpha;
     const double sigma = items[i].input_scale * items[i].at.level.sigma;
-    const plane_row row = items[i].row;
-    detail::one_pass(
-        n,
-        [=](const auto& clean, const auto& noise, auto& in, auto& out) {
-          in = alpha * clean + sigma * noise;
-          out = row.x0 * clean + row.z * noise;
-        },
-        std::tuple(detail::scaled_gradient<S>{elements(input).data() + i * n},
-                   detail::scaled_gradient<S>{elements(target).data() + i * n}),
-        elements(x0).data() + i * n, elements(z).data() + i * n);
-  }
+    return detail::item_kernel{[alpha, sigma, row = items[i].row](
+                                   const auto& clean, const auto& noise, auto& in, auto& out) {
+      in = alpha * clean + sigma * noise;
+      out = row.x0 * clean + row.z * noise;
+    }};
+  };
+  detail::per_item(name, reduction::sum_over_dimensions, kernel,
+                   std::tuple(detail::named("x0", x0), detail::named("z", z)),
+                   std::tuple(detail::named("input", input), detail::named("target", target)));
 }
 
 namespace detail {

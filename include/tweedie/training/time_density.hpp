@@ -21,7 +21,7 @@
 #include <limits>
 #include <numbers>
 
-#include "tweedie/objective/normal_distribution.hpp"
+#include "tweedie/distribution/normal_distribution.hpp"
 
 namespace tweedie {
 

@@ -1,4 +1,4 @@
-#include "tweedie/objective/weighting.hpp"
+#include "tweedie/training/weighting.hpp"
 
 #include <gtest/gtest.h>
 

@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "tweedie/objective/time_density.hpp"
+#include "tweedie/training/time_density.hpp"
 
 namespace tweedie {
 

@@ -82,29 +82,35 @@ struct tensor_traits<batch_view<S>> {
 
 namespace detail {
 
-/// Items of `t`, whose elements must divide evenly among them.
-template <tensor_like T>
-std::size_t checked_items(const char* function, const T& t) {
-  const std::size_t items = traits_of<T>::items(t);
-  const std::size_t size = traits_of<T>::size(t);
+/// Refuses elements that do not divide evenly among the items.
+inline void require_even(const char* function, std::size_t size, std::size_t items) {
   if (items == 0 ? size != 0 : size % items != 0)
     fail(function, "items", static_cast<double>(items),
          "valid: a divisor of the number of elements, " + std::to_string(size));
-  return items;
+}
+template <tensor_like T>
+std::size_t checked_items(const char* function, const T& t) {
+  require_even(function, traits_of<T>::size(t), traits_of<T>::items(t));
+  return traits_of<T>::items(t);
 }
 
 /// Refuses a tensor of another size or number of items than the first.
+inline void require_same_batch(const char* function, const char* argument, std::size_t size,
+                               std::size_t items, std::size_t other_size, std::size_t other_items) {
+  const auto same = [&](const char* what, std::size_t given, std::size_t wanted) {
+    if (given != wanted)
+      fail(function, argument + std::string(what), static_cast<double>(given),
+           "valid: as many as the first argument, " + std::to_string(wanted));
+  };
+  same(" elements", other_size, size);
+  same(" items", other_items, items);
+}
 template <tensor_like First, tensor_like Other>
 void require_same_batch(const char* function, const char* argument, const First& first,
                         const Other& other) {
-  if (traits_of<Other>::size(other) != traits_of<First>::size(first))
-    fail(function, std::string(argument) + " elements",
-         static_cast<double>(traits_of<Other>::size(other)),
-         "valid: as many as the first argument, " + std::to_string(traits_of<First>::size(first)));
-  if (traits_of<Other>::items(other) != traits_of<First>::items(first))
-    fail(function, std::string(argument) + " items",
-         static_cast<double>(traits_of<Other>::items(other)),
-         "valid: as many as the first argument, " + std::to_string(traits_of<First>::items(first)));
+  require_same_batch(function, argument, traits_of<First>::size(first),
+                     traits_of<First>::items(first), traits_of<Other>::size(other),
+                     traits_of<Other>::items(other));
 }
 
 inline void require_per_item(const char* function, const char* argument, std::size_t given,
