@@ -16,6 +16,7 @@
 #include "tweedie/metric/divergence.hpp"
 #include "tweedie/objective/adversarial.hpp"
 #include "tweedie/objective/f_divergence.hpp"
+#include "tweedie/objective/vae.hpp"
 
 namespace vae_vs_gan {
 

@@ -134,7 +134,8 @@ Scalar kl_divergence(const oracle::gaussian<Scalar>& p, const oracle::gaussian<S
   };
   const matrix ratio = whiten(p.axes() * p.variances().cwiseSqrt().asDiagonal());
   double sum = static_cast<double>(whiten(p.mean() - q.mean()).squaredNorm());
-  for (const Scalar s : Eigen::BDCSVD<matrix>(ratio).singularValues()) {
+  const Eigen::BDCSVD<matrix> svd(ratio);
+  for (const Scalar s : svd.singularValues()) {
     const auto root = static_cast<double>(s);
     sum -= log1p_minus((root - 1) * (root + 1));
   }
