@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tweedie/distribution/normal_distribution.hpp"
 #include "tweedie/tensor/numeric.hpp"
 
 namespace {
