@@ -69,8 +69,8 @@ template <class First, class Second, class Kernel>
 double squared_mmd(const Eigen::MatrixBase<First>& first, const Eigen::MatrixBase<Second>& second,
                    const Kernel& kernel, pair_estimate estimate) {
   const bool biased = estimate == pair_estimate::biased;
-  detail::require_points("squared_mmd", first, second, biased ? 1 : 2);
   const Eigen::MatrixXd x = first.template cast<double>(), y = second.template cast<double>();
+  detail::require_points("squared_mmd", x, y, biased ? 1 : 2);
   return detail::mean_within(x, kernel, biased) + detail::mean_within(y, kernel, biased) -
          2 * detail::mean_between(x, y, kernel);
 }

@@ -39,9 +39,9 @@ template <class Points, class Modes>
 mode_coverage coverage_of_modes(const Eigen::MatrixBase<Points>& points,
                                 const Eigen::MatrixBase<Modes>& modes, double radius) {
   constexpr const char* name = "coverage_of_modes";
-  detail::require_points(name, points, modes, 1);
-  detail::require(radius >= 0, name, "radius", radius, "valid: radius >= 0");
   const Eigen::MatrixXd x = points.template cast<double>(), centres = modes.template cast<double>();
+  detail::require_points(name, x, centres, 1);
+  detail::require(radius >= 0, name, "radius", radius, "valid: radius >= 0");
   std::vector<double> nearest(static_cast<std::size_t>(x.cols()),
                               std::numeric_limits<double>::infinity());
   std::vector<std::size_t> mode(nearest.size());
@@ -64,9 +64,9 @@ mode_coverage coverage_of_modes(const Eigen::MatrixBase<Points>& points,
 template <class Points, class Kernel>
 double vendi_score(const Eigen::MatrixBase<Points>& points, const Kernel& kernel, double order) {
   constexpr const char* name = "vendi_score";
-  detail::require_points(name, points, points, 1);
-  detail::require(order > 0, name, "order", order, "valid: order > 0");
   Eigen::MatrixXd x = points.template cast<double>();
+  detail::require_points(name, x, x, 1);
+  detail::require(order > 0, name, "order", order, "valid: order > 0");
   const auto n = static_cast<double>(x.cols());
   Eigen::MatrixXd likeness;
   if constexpr (std::same_as<Kernel, cosine_kernel>) {

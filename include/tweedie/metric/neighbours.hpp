@@ -73,9 +73,9 @@ inline double checked_log_distance(const char* function, double distance) {
 template <class Points>
 Eigen::VectorXd neighbour_distances(const Eigen::MatrixBase<Points>& points, int k) {
   constexpr const char* name = "neighbour_distances";
-  detail::require_points(name, points, points, 1);
-  detail::require_neighbours(name, k, points.cols() - 1);
   const Eigen::MatrixXd x = points.template cast<double>();
+  detail::require_points(name, x, x, 1);
+  detail::require_neighbours(name, k, x.cols() - 1);
   detail::smallest nearest(x.cols(), k);
   detail::visit_pairs(x, x, false, [&](Eigen::Index i, Eigen::Index j, const point_pair& p) {
     if (i != j) nearest.add(i, p.squared_distance);
@@ -90,9 +90,9 @@ template <class Queries, class Points>
 Eigen::VectorXd neighbour_distances(const Eigen::MatrixBase<Queries>& queries,
                                     const Eigen::MatrixBase<Points>& points, int k) {
   constexpr const char* name = "neighbour_distances";
-  detail::require_points(name, queries, points, 1);
-  detail::require_neighbours(name, k, points.cols());
   const Eigen::MatrixXd x = queries.template cast<double>(), y = points.template cast<double>();
+  detail::require_points(name, x, y, 1);
+  detail::require_neighbours(name, k, y.cols());
   detail::smallest nearest(x.cols(), k);
   detail::visit_pairs(x, y, false, [&](Eigen::Index i, Eigen::Index, const point_pair& p) {
     nearest.add(i, p.squared_distance);
@@ -160,8 +160,8 @@ struct sample_quality {
 template <class Real, class Generated>
 sample_quality quality_of_samples(const Eigen::MatrixBase<Real>& real,
                                   const Eigen::MatrixBase<Generated>& generated, int k = 5) {
-  detail::require_points("quality_of_samples", real, generated, 2);
   const Eigen::MatrixXd x = real.template cast<double>(), y = generated.template cast<double>();
+  detail::require_points("quality_of_samples", x, y, 2);
   struct balls {
     std::vector<bool> holds_one;  // balls that hold a visitor in their interior
     std::vector<bool> held;       // visitors within a ball or on its border

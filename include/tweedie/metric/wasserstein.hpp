@@ -54,18 +54,19 @@ double sliced_wasserstein(const Eigen::MatrixBase<First>& first,
                           const Eigen::MatrixBase<Second>& second,
                           const Eigen::MatrixBase<Directions>& directions, double p = 2) {
   constexpr const char* name = "sliced_wasserstein";
-  detail::require_points(name, first, second, 1);
-  detail::require_points(name, first, directions, 1);
-  const Eigen::MatrixXd x = first.template cast<double>(), y = second.template cast<double>();
+  const Eigen::MatrixXd x = first.template cast<double>(), y = second.template cast<double>(),
+                        along = directions.template cast<double>();
+  detail::require_points(name, x, y, 1);
+  detail::require_points(name, x, along, 1);
   double sum = 0;
-  for (Eigen::Index k = 0; k < directions.cols(); ++k) {
-    const Eigen::VectorXd v = directions.col(k).template cast<double>();
+  for (Eigen::Index k = 0; k < along.cols(); ++k) {
+    const Eigen::VectorXd v = along.col(k);
     const double length = v.norm();
     detail::require(length > 0, name, "length of a direction", length, "valid: > 0");
     const Eigen::VectorXd a = x.transpose() * v / length, b = y.transpose() * v / length;
     sum += wasserstein_power({a.begin(), a.end()}, {b.begin(), b.end()}, p);
   }
-  return std::pow(sum / static_cast<double>(directions.cols()), 1 / p);
+  return std::pow(sum / static_cast<double>(along.cols()), 1 / p);
 }
 
 /// W_p between two sets of as many points.
@@ -73,15 +74,13 @@ template <class First, class Second>
 double wasserstein(const Eigen::MatrixBase<First>& first, const Eigen::MatrixBase<Second>& second,
                    double p = 2) {
   constexpr const char* name = "wasserstein";
-  detail::require_points(name, first, second, 1);
+  const Eigen::MatrixXd x = first.template cast<double>(), y = second.template cast<double>();
+  detail::require_points(name, x, y, 1);
   detail::require(p >= 1 && std::isfinite(p), name, "p", p, "valid: 1 <= p < inf");
-  if (first.cols() != second.cols())
-    detail::fail(name, "points of the second", static_cast<double>(second.cols()),
-                 "valid: as many as of the first, " + std::to_string(first.cols()));
-  const Eigen::MatrixXd cost = squared_distances(Eigen::MatrixXd(first.template cast<double>()),
-                                                 Eigen::MatrixXd(second.template cast<double>()))
-                                   .array()
-                                   .pow(p / 2);
+  if (x.cols() != y.cols())
+    detail::fail(name, "points of the second", static_cast<double>(y.cols()),
+                 "valid: as many as of the first, " + std::to_string(x.cols()));
+  const Eigen::MatrixXd cost = squared_distances(x, y).array().pow(p / 2);
   const std::vector<Eigen::Index> partner = optimal_assignment(cost);
   double sum = 0;
   for (Eigen::Index i = 0; i < cost.rows(); ++i)
@@ -95,8 +94,8 @@ template <class First, class Second>
 double sinkhorn_divergence(const Eigen::MatrixBase<First>& first,
                            const Eigen::MatrixBase<Second>& second, double epsilon,
                            double tolerance = 1e-10, int max_iterations = 100000) {
-  detail::require_points("sinkhorn_divergence", first, second, 1);
   const Eigen::MatrixXd x = first.template cast<double>(), y = second.template cast<double>();
+  detail::require_points("sinkhorn_divergence", x, y, 1);
   const auto cost = [&](const Eigen::MatrixXd& a, const Eigen::MatrixXd& b) {
     return sinkhorn(squared_distances(a, b), epsilon, tolerance, max_iterations).cost;
   };
