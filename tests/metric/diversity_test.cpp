@@ -62,7 +62,7 @@ TEST(mode_coverage, counts_points_at_their_nearest_mode) {
   const mode_coverage c = coverage_of_modes(points, modes, 1);
   EXPECT_EQ(c.counts, (std::vector<std::size_t>{2, 1, 0}));
   EXPECT_EQ(c.covered, 2u);
-  EXPECT_DOUBLE_EQ(c.near, 0.6);
+  EXPECT_DOUBLE_EQ(c.share_near, 0.6);
   EXPECT_EQ(coverage_of_modes(points, modes, 7).counts, (std::vector<std::size_t>{2, 3, 0}));
   EXPECT_THROW(coverage_of_modes(points, modes, -1), std::invalid_argument);
   EXPECT_THROW(coverage_of_modes(points, MatrixXd::Zero(2, 2), 1), std::invalid_argument);

@@ -33,7 +33,8 @@ inline double js_share(double p, double q) {
 
 /// log(2p/(p + q)) from log(p/q).
 inline double log_share_of_sum(double log_ratio) {
-  return std::numbers::ln2 - std::max(-log_ratio, 0.0) - std::log1p(std::exp(-std::abs(log_ratio)));
+  return std::numbers::ln2 - (std::max)(-log_ratio, 0.0) -
+         std::log1p(std::exp(-std::abs(log_ratio)));
 }
 
 /// Sum of f over pairs of probabilities.

@@ -32,7 +32,7 @@ double vendi_score(const Eigen::MatrixBase<Points>& points, const Kernel& kernel
 struct mode_coverage {
   std::vector<std::size_t> counts;  ///< per mode, of the points that are nearest to it and near
   std::size_t covered = 0;          ///< modes with a count
-  double near = 0;                  ///< share of points within `radius` of a mode
+  double share_near = 0;            ///< share of points within `radius` of a mode
 };
 
 template <class Points, class Modes>
@@ -56,7 +56,7 @@ mode_coverage coverage_of_modes(const Eigen::MatrixBase<Points>& points,
   for (std::size_t i = 0; i < nearest.size(); ++i)
     if (std::sqrt(nearest[i]) <= radius) {
       if (out.counts[mode[i]]++ == 0) ++out.covered;
-      out.near += 1 / static_cast<double>(nearest.size());
+      out.share_near += 1 / static_cast<double>(nearest.size());
     }
   return out;
 }

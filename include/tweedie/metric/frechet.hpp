@@ -70,7 +70,7 @@ template <class Scalar>
 Scalar frechet_distance(const oracle::gaussian<Scalar>& first,
                         const oracle::gaussian<Scalar>& second) {
   const auto [a, b] = detail::aligned_factors("frechet_distance", first, second);
-  const Eigen::Index both = std::min(a.cols(), b.cols());
+  const Eigen::Index both = (std::min)(a.cols(), b.cols());
   return (first.mean() - second.mean()).squaredNorm() +
          (a.leftCols(both) - b.leftCols(both)).squaredNorm() +
          a.rightCols(a.cols() - both).squaredNorm() + b.rightCols(b.cols() - both).squaredNorm();

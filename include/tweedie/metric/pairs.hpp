@@ -31,7 +31,7 @@ void require_points(const char* function, const Eigen::MatrixBase<First>& first,
   if (first.rows() != second.rows())
     fail(function, "rows of the second", static_cast<double>(second.rows()),
          "valid: the dimension of the first, " + std::to_string(first.rows()));
-  const Eigen::Index points = std::min(first.cols(), second.cols());
+  const Eigen::Index points = (std::min)(first.cols(), second.cols());
   if (points < least)
     fail(function, "points", static_cast<double>(points),
          "valid: at least " + std::to_string(least));
@@ -47,9 +47,9 @@ void visit_pairs(const Matrix& x, const Matrix& y, bool lower, const Visit& visi
                         y_squares = y.colwise().squaredNorm();
   Matrix products;
   for (Eigen::Index column = 0; column < y.cols(); column += block) {
-    const Eigen::Index columns = std::min(block, y.cols() - column);
+    const Eigen::Index columns = (std::min)(block, y.cols() - column);
     for (Eigen::Index row = lower ? column : 0; row < x.cols(); row += block) {
-      const Eigen::Index rows = std::min(block, x.cols() - row);
+      const Eigen::Index rows = (std::min)(block, x.cols() - row);
       products.noalias() = x.middleCols(row, rows).transpose() * y.middleCols(column, columns);
       for (Eigen::Index j = 0; j < columns; ++j)
         for (Eigen::Index i = 0; i < rows; ++i) {

@@ -37,7 +37,7 @@ inline double wasserstein_power(std::vector<double> first, std::vector<double> s
     // Both quantile functions are constant up to the nearer of their next steps.
     const double end_first = static_cast<double>(i + 1) / n;
     const double end_second = static_cast<double>(j + 1) / m;
-    const double end = std::min(end_first, end_second);
+    const double end = (std::min)(end_first, end_second);
     sum += (end - at) * std::pow(std::abs(first[i] - second[j]), p);
     at = end;
     // Compared as integers: (i + 1)/n against (j + 1)/m.
