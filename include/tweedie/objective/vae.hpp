@@ -1,4 +1,4 @@
-// Variational autoencoders: the bound, its gradients, tighter bounds, and the scaling of latents.
+// Variational autoencoders: the bound, its gradients, tighter bounds.
 //
 //   log p(x) >= E_q log p(x | z) - KL(q(z | x) || N(0, I))               (Kingma and Welling 2014)
 //   z = mu + e^(l/2) eps,   dz/dmu = 1,   dz/dl = e^(l/2) eps / 2
