@@ -79,6 +79,7 @@ outcome replay_one(const json& recorded, std::size_t index) {
   const std::string kind = recorded["kind"];
   return attempt(
       "losses/" + std::to_string(index), "consistency_models", kind + " loss", [&](comparison& c) {
+        one_of("kind", kind, {"training", "progdist", "consistency"});
         const auto x0 = numbers(recorded["x_start"]), z = numbers(recorded["noise"]);
         const std::size_t items = recorded["shape"][0], n = x0.size() / items;
         const bool distilled = recorded["distillation"];
@@ -150,6 +151,8 @@ outcome replay_curriculum(const json& recorded, std::size_t index) {
   const std::string scale_mode = k["scale_mode"], decay_mode = k["target_ema_mode"];
   return attempt("ema_and_scales/" + std::to_string(index), "consistency_models",
                  decay_mode + " " + scale_mode, [&](comparison& c) {
+                   one_of("scale_mode", scale_mode, {"fixed", "progressive", "progdist"});
+                   one_of("target_ema_mode", decay_mode, {"fixed", "adaptive"});
                    const int first = k["start_scales"], last = k["end_scales"];
                    std::vector<double> ours;
                    for (const json& step : recorded["steps"]) {

@@ -32,6 +32,9 @@ double told(const node& n) { return 250 * std::log(noise_level(n.level)); }
 program plan_of(const json& recorded, double least, double highest, double rho) {
   const std::string sampler = recorded["sampler"];
   const json& k = recorded["kwargs"];
+  only("kwargs", k,
+       {"s_churn", "s_tmin", "s_tmax", "s_noise", "ts", "clip_denoised", "sigma_min", "sigma_max",
+        "rho"});
   const int steps = recorded["steps"];
   const edm_schedule schedule;
   const auto levels = [&](int count) { return karras_levels(count, highest, least, rho); };

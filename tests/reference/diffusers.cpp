@@ -23,7 +23,7 @@ network test_network(const std::string& name) {
       y[i] = 0.3 * std::sin(x[i]) + 0.2 * x[i] + 0.1 * std::cos(t / 100);
     return y;
   };
-  if (name == "av")
+  if (one_of("model", name, {"a", "av"}) == "av")
     model.variance = [](std::span<const double> x) {
       tensor v(x.size());
       for (std::size_t i = 0; i < x.size(); ++i) v[i] = 0.3 + 0.2 * std::cos(x[i]);
@@ -47,15 +47,15 @@ request request_of(const json& c) {
   std::optional<int> steps;
   if (c.contains("num_inference_steps") && c["num_inference_steps"].is_number())
     steps = c["num_inference_steps"].get<int>();
-  json timesteps_arguments = entry(c, "set_timesteps_kwargs");
+  nlohmann::json timesteps_arguments = plain(entry(c, "set_timesteps_kwargs"));
   if (timesteps_arguments.is_object() && timesteps_arguments.contains("num_inference_steps")) {
     steps = timesteps_arguments["num_inference_steps"].get<int>();
     timesteps_arguments.erase("num_inference_steps");
   }
-  json step_arguments = entry(c, "step_kwargs");
-  if (c.contains("eta_override")) step_arguments["eta"] = c["eta_override"];
+  nlohmann::json step_arguments = plain(entry(c, "step_kwargs"));
+  if (c.contains("eta_override")) step_arguments["eta"] = plain(c["eta_override"]);
   const json& extra = entry(c, "extra");
-  if (extra.is_object() && extra.contains("pairs")) step_arguments["pairs"] = extra["pairs"];
+  if (extra.is_object() && extra.contains("pairs")) step_arguments["pairs"] = plain(extra["pairs"]);
   request how{steps, timesteps_arguments, step_arguments, c.value("begin_index_steps", 0)};
   how.faithful = true;
   return how;
@@ -215,7 +215,10 @@ std::vector<tensor> trajectory_of(const trace& t, std::size_t count) {
 
 void replay_case(const json& c, outcome& o) {
   comparison compare;
-  const loaded_sampler sampler = huggingface::scheduler(c["config"], request_of(c));
+  one_of("driver", c.value("driver", "standard"),
+         {"standard", "unclip", "parallel", "cog_dpm", "repaint", "wuerstchen", "sde_vp", "sde_ve",
+          "karras_ve", "flowmap", "helios_dmd"});
+  const loaded_sampler sampler = huggingface::scheduler(plain(c["config"]), request_of(c));
   compare_tables(c, sampler, compare);
   compare_forward(c, sampler, compare);
   tensor x = numbers(entry(c, "x_init"));
@@ -279,7 +282,7 @@ std::vector<outcome> replay_diffusers_quirks(const json& file, const std::string
     described["config"] = config;
     const bool runs = c["f64"].value("outcome", "") == "finite";
     try {
-      const loaded_sampler sampler = huggingface::scheduler(config, request_of(described));
+      const loaded_sampler sampler = huggingface::scheduler(plain(config), request_of(described));
       const std::vector<tensor> noises(sampler.plan.draws.size(), tensor(8, 0.1));
       const trace t = run(sampler, tensor{0.3, -1.2, 0.8, 2.1, -0.4, 0.9, -0.7, 1.5}, 2,
                           test_network("a"), noises);

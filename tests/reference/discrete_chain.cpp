@@ -19,6 +19,7 @@ std::vector<double> betas_of(const json& schedule) {
   const int steps = schedule["T"];
   if (schedule["type"] == "cosine") return cosine_betas(steps);
   if (schedule["type"] == "jsd") return mutual_information_betas(steps);
+  one_of("schedule", schedule["type"], {"linear"});
   const double first = schedule["start"], last = schedule["stop"];
   std::vector<double> betas;
   for (int t = 0; t < steps; ++t)
@@ -36,6 +37,7 @@ Eigen::MatrixXd matrix_of_type(const json& recorded, double beta) {
   if (type == "absorbing")
     return matrix_of(absorbing_kernel(1 - beta),
                      {static_cast<std::size_t>(symbols - 1), static_cast<token>(symbols / 2)});
+  one_of("type", type, {"gaussian_code", "gaussian_paper"});
   const double spacing = type == "gaussian_code" ? 255 / static_cast<double>(symbols - 1) : 1;
   return gaussian_matrix(symbols, beta, bands, spacing);
 }

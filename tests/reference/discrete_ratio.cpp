@@ -18,7 +18,8 @@ struct graph {
   alphabet symbols;
 
   graph(const std::string& name, std::size_t n)
-      : rates(name == "uniform" ? uniform_rates : absorbing_rates),
+      : rates(one_of("graph", name, {"uniform", "absorbing"}) == "uniform" ? uniform_rates
+                                                                           : absorbing_rates),
         symbols{n, name == "uniform" ? -1 : static_cast<token>(n)} {}
   std::size_t dim() const { return symbols.size(); }
   // Two numbers for each token: whether it moves, and where to.
@@ -36,9 +37,11 @@ struct graph {
 };
 
 double total_at(const std::string& noise, double t, double low = 1e-4, double high = 20) {
+  one_of("noise", noise, {"geometric", "loglinear"});
   return noise == "geometric" ? geometric{low, high}.total(t) : log_linear{}.total(t);
 }
 double rate_at(const std::string& noise, double t, double low = 1e-4, double high = 20) {
+  one_of("noise", noise, {"geometric", "loglinear"});
   return noise == "geometric" ? geometric{low, high}.rate(t) : log_linear{}.rate(t);
 }
 
@@ -120,7 +123,7 @@ void replay_loss(const json& recorded, const named_tensors& tensor, comparison& 
 void replay_sampler(const json& recorded, const named_tensors& tensor, comparison& c) {
   const graph g(recorded["graph"], recorded["N"]);
   const std::string noise = recorded["noise"];
-  const bool euler = recorded["predictor"] == "euler";
+  const bool euler = one_of("predictor", recorded["predictor"], {"euler", "analytic"}) == "euler";
   const int steps = recorded["steps"];
   const double eps = recorded["eps"], dt = (1 - eps) / steps;
   const std::size_t n = g.dim();

@@ -33,7 +33,7 @@ std::vector<double> rows_of(const named_tensors& tensor, const json& name,
 
 template <class Sampler>
 Sampler load(const char* name, const json& recorded, options call = {}) {
-  json config = recorded["config"];
+  nlohmann::json config = plain(recorded["config"]);
   config["_class_name"] = name;
   std::optional<int> steps;
   if (recorded.contains("num_inference_steps")) steps = recorded["num_inference_steps"].get<int>();
@@ -42,7 +42,8 @@ Sampler load(const char* name, const json& recorded, options call = {}) {
 
 void replay_amused(const json& recorded, const named_tensors& tensor, comparison& c) {
   options call;
-  if (recorded.contains("temperature")) call = json{{"temperature", recorded["temperature"]}};
+  if (recorded.contains("temperature"))
+    call = nlohmann::json{{"temperature", plain(recorded["temperature"])}};
   const auto scheduler = load<amused_scheduler>("AmusedScheduler", recorded, call);
   const std::size_t items = recorded["shape"][0];
   if (recorded.contains("op")) {
@@ -128,7 +129,13 @@ void replay_block_refinement(const json& recorded, const named_tensors& tensor, 
     return;
   }
   auto scheduler = load<block_refinement_scheduler>("BlockRefinementScheduler", recorded);
+  if (op != "step") throw unsupported("op", op);
   const json& call = recorded["step_kwargs"];
+  only("step_kwargs", call,
+       {"sampling_method", "temperature", "top_k", "top_p", "threshold", "editing_threshold",
+        "minimal_topk"});
+  one_of("sampling_method", call.value("sampling_method", "auto"),
+         {"auto", "greedy", "multinomial"});
   block_refinement_options how;
   if (!recorded["mask_token_id"].is_null()) how.mask = recorded["mask_token_id"].get<token>();
   const auto given = [&](const char* key) { return call.contains(key) && !call[key].is_null(); };
@@ -193,6 +200,7 @@ void replay_ddim(const json& recorded, const named_tensors& tensor, comparison& 
     const logits_view<double> logits(values, n);
     const std::size_t step = op["timestep"];
     const recorded_step source(op["draws"], items);
+    one_of("op", op["op"], {"predictor", "corrector"});
     const auto r =
         op["op"] == "predictor"
             ? scheduler.step(logits, step, token_batch{x, items}, source, recorded["temperature"])

@@ -18,7 +18,10 @@ void replay_llada(const json& recorded, const named_tensors& tensor, comparison&
                     length = prompt + recorded["gen_length"].get<std::size_t>(),
                     block = recorded["block_length"], n = recorded["vocab"];
   const double scale = recorded["cfg_scale"];
-  const bool random = recorded["remasking"] == "random";
+  const bool random =
+      one_of("remasking", recorded["remasking"], {"random", "low_confidence"}) == "random";
+  for (const char* field : {"logits_eos_inf", "confidence_eos_eot_inf"})
+    if (recorded.value(field, false)) throw unsupported(field, "true");
   unmasking plan;
   plan.mask = recorded["mask_id"];
   plan.steps = recorded["steps"].get<std::size_t>() / ((length - prompt) / block);
@@ -107,7 +110,8 @@ void replay_dream(const json& recorded, const named_tensors& tensor, comparison&
                     length = recorded["max_length"], n = recorded["vocab"],
                     steps = recorded["steps"];
   const token mask = recorded["mask_token_id"];
-  const std::string alg = recorded["alg"];
+  const std::string alg =
+      one_of("alg", recorded["alg"], {"origin", "maskgit_plus", "topk_margin", "entropy"});
   dream_rule rule = rule_of(recorded);
   rule.confidence = alg == "topk_margin" ? "margin" : alg == "entropy" ? "entropy" : "probability";
   const double sharpness =

@@ -77,18 +77,29 @@ std::vector<double> times_of(const path& p, const std::string& skip, double firs
 struct settings {
   explicit settings(const json& c)
       : sample(c["sample_kwargs"]),
-        library(c["library"]),
-        method(c["method"]),
+        library(one_of("library", c["library"], {"dpm-solver", "UniPC"})),
+        method(one_of("method", c["method"],
+                      {"multistep", "singlestep", "singlestep_fixed", "adaptive"})),
         skip(c["skip_type"]),
-        algorithm(c["algorithm_type"]),
-        variant(c["constructor"].value("variant", "")),
+        algorithm(one_of("algorithm_type", c["algorithm_type"],
+                         {"dpmsolver", "dpmsolver++", "noise_prediction", "data_prediction"})),
+        variant(one_of("variant", c["constructor"].value("variant", ""),
+                       {"", "bh1", "bh2", "vary_coeff"})),
         steps(c["steps"]),
         order(c["order"]),
         data_prediction(algorithm == "dpmsolver++" || algorithm == "data_prediction"),
-        taylor(sample.value("solver_type", "dpmsolver") == "taylor"),
+        taylor(one_of("solver_type", sample.value("solver_type", "dpmsolver"),
+                      {"dpmsolver", "taylor"}) == "taylor"),
         p(path_of(c["schedule"], library)),
         first(sample.value("t_start", p.end)),
-        last(sample.value("t_end", 1.0 / p.steps)) {}
+        last(sample.value("t_end", 1.0 / p.steps)) {
+    only("sample_kwargs", sample,
+         {"solver_type", "t_start", "t_end", "lower_order_final", "denoise_to_zero", "atol", "rtol",
+          "return_intermediate"});
+    only("constructor", c["constructor"],
+         {"variant", "correcting_x0_fn", "dynamic_thresholding_ratio", "thresholding_max_val"});
+    if (library == "UniPC" && method != "multistep") throw unsupported("method of UniPC", method);
+  }
 
   plane_row row() const { return data_prediction ? clean_row : noise_row; }
   dpm_solver_rule rule() const { return taylor ? exact_dpm_solver(row()) : dpm_solver_rule{row()}; }
@@ -192,6 +203,8 @@ answer model_of(const json& guidance, const network_description& network,
   };
   const std::string type =
       guidance.is_object() ? guidance.value("guidance_type", "uncond") : "uncond";
+  one_of("guidance_type", type, {"uncond", "classifier-free", "classifier"});
+  only("guidance", guidance, {"guidance_type", "guidance_scale"});
   const double scale = guidance.is_object() ? guidance.value("guidance_scale", 1.0) : 1;
   if (type == "classifier-free" && scale != 1)
     return [=, &raw](std::span<const double> x, double t, const node&) {
@@ -286,6 +299,7 @@ outcome replay_case(const json& recorded) {
         };
         driven run;
         if (options.contains("correcting_x0_fn") && !options["correcting_x0_fn"].is_null()) {
+          one_of("correcting_x0_fn", options["correcting_x0_fn"], {"dynamic_thresholding"});
           dynamic_threshold threshold{.ratio = options.value("dynamic_thresholding_ratio", 0.995),
                                       .minimum = options.value("thresholding_max_val", 1.0)};
           run = run_with([&](std::span<double> clean, std::size_t, const node& at) {

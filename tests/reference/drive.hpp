@@ -2,12 +2,16 @@
 // answered.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "outcome.hpp"
+#include "tweedie/grid/subset.hpp"
+#include "tweedie/process/reverse.hpp"
 #include "tweedie/solve/sampling.hpp"
 
 namespace reference {
@@ -107,6 +111,36 @@ inline std::vector<std::vector<double>> estimates(const driven& run,
     all.push_back(std::move(clean));
   }
   return all;
+}
+
+/// The mean of the previous state as a prediction, for networks asked at the nodes of `falling`:
+/// c0 x0 + ct (alpha x0 + sigma z) with the posterior weights of the step from there.
+inline auto predicts_previous(tweedie::grid falling) {
+  return [nodes = std::move(falling)](const tweedie::node& n) {
+    std::size_t i = 0;
+    while (nodes.at(i).time != n.time) ++i;
+    const tweedie::posterior_weights q = tweedie::posterior(nodes[i].level, nodes.at(i + 1).level);
+    return tweedie::plane_row{q.clean + q.state * n.level.alpha, q.state * n.level.sigma};
+  };
+}
+
+/// Kept times of guided-diffusion: "ddimN", "a,b,c", [a, b, c] or null for all.
+inline std::vector<int> kept_times(int levels, const json& spacing) {
+  std::vector<int> counts;
+  if (spacing.is_string()) {
+    const std::string text = spacing;
+    if (text.starts_with("ddim")) return tweedie::strided_times(levels, std::stoi(text.substr(4)));
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t comma = std::min(text.find(',', at), text.size());
+      counts.push_back(std::stoi(text.substr(at, comma - at)));
+      at = comma + 1;
+    }
+  } else if (spacing.is_null()) {
+    counts = {levels};
+  } else {
+    counts = spacing.get<std::vector<int>>();
+  }
+  return tweedie::sectioned_times(levels, counts);
 }
 
 /// The replayed case, any exception being a failure.

@@ -73,9 +73,17 @@ program plan_of(const json& recorded) {
   const json& k = recorded["kwargs"];
   const int steps = k.value("num_steps", 18);
   const double rho = k.value("rho", 7.0);
-  const bool ablation = recorded["function"] == "ablation_sampler";
-  const std::string discretization = k.value("discretization", "edm");
-  const std::string clock = k.value("schedule", "linear");
+  const bool ablation = one_of("function", recorded["function"],
+                               {"edm_sampler", "ablation_sampler"}) == "ablation_sampler";
+  const std::string discretization =
+      one_of("discretization", k.value("discretization", "edm"), {"edm", "vp", "ve", "iddpm"});
+  const std::string clock =
+      one_of("schedule", k.value("schedule", "linear"), {"linear", "vp", "ve"});
+  one_of("solver", k.value("solver", "heun"), {"heun", "euler"});
+  one_of("scaling", k.value("scaling", "none"), {"none", "vp"});
+  only("kwargs", k,
+       {"num_steps", "rho", "discretization", "schedule", "scaling", "solver", "alpha", "epsilon_s",
+        "sigma_min", "sigma_max", "M", "C_1", "C_2", "S_churn", "S_min", "S_max", "S_noise"});
   const double last_time = k.value("epsilon_s", 1e-3);
 
   const variance_preserving_schedule published(0.1, 20);
@@ -209,6 +217,15 @@ outcome replay_preconditioning(const json& recorded, std::size_t index) {
         return std::round(cosine.time_of(-std::log(used[static_cast<std::size_t>(i)])));
       };
       ends = {noise_level(cosine(0)), noise_level(cosine(count - 1))};
+      // The table from the noisiest level to 0, of which float32 loses digits at the noisy end.
+      const auto table = [&](int i) { return i == count ? 0 : noise_level(cosine(count - 1 - i)); };
+      for (const auto& [key, first] :
+           {std::pair{"u_first10", 0}, std::pair{"u_last10", count - 9}}) {
+        if (!recorded.contains(key)) continue;
+        std::vector<double> part;
+        for (int i = first; i < first + 10; ++i) part.push_back(table(i));
+        c.near(key, part, numbers(recorded[key]), 2e-3);
+      }
     } else if (function == "EDMPrecond") {
       const double deviation = k.value("sigma_data", 0.5);
       network = {predicts_edm(deviation), edm_input(deviation), edm_time};

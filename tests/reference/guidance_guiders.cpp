@@ -44,7 +44,12 @@ class guider {
   guider(const json& file, const json& recorded)
       : file_(file),
         case_(recorded),
-        kind_(recorded.at("guider")),
+        kind_(one_of("guider", recorded.at("guider"),
+                     {"ClassifierFreeGuidance", "AutoGuidance", "AdaptiveProjectedGuidance",
+                      "AdaptiveProjectedMixGuidance", "ClassifierFreeZeroStarGuidance",
+                      "TangentialClassifierFreeGuidance", "MagnitudeAwareGuidance",
+                      "SkipLayerGuidance", "PerturbedAttentionGuidance", "SmoothedEnergyGuidance",
+                      "FrequencyDecoupledGuidance"})),
         params_(recorded.at("params")),
         shape_(recorded.at("shape").get<std::vector<std::size_t>>()),
         size_(std::accumulate(shape_.begin(), shape_.end(), std::size_t{1}, std::multiplies<>())),

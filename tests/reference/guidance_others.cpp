@@ -47,8 +47,10 @@ list frame_scales(const json& recorded) {
     std::copy(ramp.rbegin(), ramp.rend(), w.end() - static_cast<std::ptrdiff_t>(edge));
     return w;
   }
+  one_of("rule", rule, {"TrianglePredictionGuider"});
   const list periods = p.contains("period") ? numbers(p["period"]) : list{1};
-  const std::string fusing = p.value("period_fusing", std::string("max"));
+  const std::string fusing = one_of("period_fusing", p.value("period_fusing", std::string("max")),
+                                    {"max", "mean", "multiply"});
   list fused(frames, fusing == "multiply" ? 1 : 0);
   for (const double period : periods) {
     const list one = triangle_frames(0, 1, frames, period);
@@ -113,6 +115,7 @@ std::vector<outcome> replay_perp_neg(const json& file, const std::string&) {
         for (const double w : negative) rule.others.push_back(-std::abs(w));
         of_item.push_back(rule.others);
       } else {
+        one_of("variant", variant, {"dreamfusion"});
         for (const list& y : named_tensors(file, r.at("preds"))) outputs.push_back(y);
         items = r.at("shape").at(0);
         rule.floor = 1e-6;
@@ -162,6 +165,7 @@ std::vector<outcome> replay_dynamic_thresholding(const json& file, const std::st
   std::vector<outcome> outcomes;
   for (const json& r : file.at("cases"))
     outcomes.push_back(attempt(r.at("id"), "dynamic threshold", r.at("impl"), [&](comparison& c) {
+      one_of("impl", r.at("impl"), {"imagen", "diffusers"});
       dynamic_threshold rule{r.at("percentile")};
       if (r.contains("sample_max_value")) rule.maximum = r["sample_max_value"];
       if (!r.value("dynamic", true)) rule.maximum = 1;
@@ -195,6 +199,7 @@ std::vector<outcome> replay_perturbed_pipelines(const json& file, const std::str
         c.same("intended", smoothed(beyond ? INFINITY : sigma), numbers(r.at("intended_f64")));
         return;
       }
+      one_of("rule", r.at("rule"), {"pag_pipeline"});
       const double s = std::max(
           0.0, r.at("pag_scale").get<double>() - r.at("pag_adaptive_scale").get<double>() *
                                                      (1000 - r.at("timestep").get<double>()));

@@ -98,6 +98,9 @@ program ddim_legs(const std::vector<std::array<node, 2>>& legs) {
 outcome replay_cfgpp(const json& file, const json& r) {
   const std::string solver = r.at("solver");
   return attempt(r.at("id"), "CFG++", solver, [&](comparison& c) {
+    one_of("solver", solver,
+           {"ddim", "ddim_cfg++", "euler", "euler_cfg++", "euler_a", "euler_a_cfg++", "dpm++_2m",
+            "dpm++_2m_cfg++", "dpm++_2s_a", "dpm++_2s_a_cfg++"});
     constexpr std::size_t trained = 1000;
     list cumulative{1};  // 1, then the products of 1 - beta
     for (std::size_t t = 0; t < trained; ++t) {

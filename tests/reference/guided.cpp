@@ -23,26 +23,7 @@ discrete_schedule schedule_of(const json& recorded) {
   if (name == "linear")
     return linear_beta_schedule(levels, 1e-4 * 1000 / levels, 0.02 * 1000 / levels);
   if (name == "cosine") return cosine_schedule(levels);
-  throw std::runtime_error("no schedule \"" + name + "\"");
-}
-
-// "ddimN", "a,b,c", [a, b, c] or null for all.
-std::vector<int> times_of(int levels, const json& spacing) {
-  std::vector<int> counts;
-  if (spacing.is_string()) {
-    const std::string text = spacing;
-    if (text.starts_with("ddim")) return strided_times(levels, std::stoi(text.substr(4)));
-    for (std::size_t at = 0; at < text.size();) {
-      const std::size_t comma = std::min(text.find(',', at), text.size());
-      counts.push_back(std::stoi(text.substr(at, comma - at)));
-      at = comma + 1;
-    }
-  } else if (spacing.is_null()) {
-    counts = {levels};
-  } else {
-    counts = spacing.get<std::vector<int>>();
-  }
-  return sectioned_times(levels, counts);
+  throw unsupported("beta_schedule", name);
 }
 
 // The kept levels as the reference has them: it forms the shorter schedule's betas, which lose
@@ -93,7 +74,7 @@ outcome replay_sampler(const json& recorded) {
   const std::string kind = recorded["var_type"];
   return attempt(recorded["id"], "guided-diffusion", method + " " + mean, [&](comparison& c) {
     const discrete_schedule schedule = schedule_of(recorded);
-    const std::vector<int> times = times_of(schedule.steps(), recorded["spacing"]);
+    const std::vector<int> times = kept_times(schedule.steps(), recorded["spacing"]);
     c.same("timestep_map", std::vector<double>(times.begin(), times.end()),
            numbers(recorded["timestep_map"]));
     grid nodes = kept_nodes(schedule, times);
@@ -101,14 +82,20 @@ outcome replay_sampler(const json& recorded) {
     const bool clipped = recorded.value("clip_denoised", false);
 
     network_description network;
-    if (mean == "START_X") network.prediction = predicts_sample;
-    if (mean == "PREVIOUS_X")
-      network.prediction = [&](const node& n) {
-        std::size_t i = 0;
-        while (nodes[i].time != n.time) ++i;
-        const posterior_weights q = posterior(nodes[i].level, nodes[i + 1].level);
-        return plane_row{q.clean + q.state * n.level.alpha, q.state * n.level.sigma};
-      };
+    if (mean == "START_X")
+      network.prediction = predicts_sample;
+    else if (mean == "PREVIOUS_X")
+      network.prediction = predicts_previous(nodes);
+    else if (mean != "EPSILON")
+      throw unsupported("mean_type", mean);
+    if (guided && recorded["cond_fn"] != "-0.1*x")
+      throw unsupported("cond_fn", recorded["cond_fn"].dump());
+    if (guided && method == "ddim_reverse") throw unsupported("cond_fn of method", method);
+    for (const char* known : {"FIXED_SMALL", "FIXED_LARGE", "LEARNED", "LEARNED_RANGE", ""})
+      if (kind == known)
+        break;
+      else if (!*known)
+        throw unsupported("var_type", kind);
     if (recorded.value("rescale_timesteps", false))
       network.time = [&](const node& n) { return n.time * (1000.0 / schedule.steps()); };
 
@@ -121,6 +108,8 @@ outcome replay_sampler(const json& recorded) {
       plan = ddpm(nodes, variance);
     } else if (method == "ddim") {
       plan = ddim(nodes, recorded.value("eta", 0.0));
+    } else if (method != "ddim_reverse" || recorded.value("eta", 0.0) != 0) {
+      throw unsupported("method", method + ", eta " + std::to_string(recorded.value("eta", 0.0)));
     } else {
       nodes.pop_back();
       nodes = reversed(nodes);
@@ -135,10 +124,11 @@ outcome replay_sampler(const json& recorded) {
           x, [&](double v) { return 0.3 * std::sin(v) + 0.2 * v + 0.1 * std::cos(t / 100); });
     };
     // The gradient of log p(y | x) is -0.1 x: it moves the mean in DDPM, the x0 estimate in DDIM.
-    // Where the network predicts the mean itself, clipping changes only what is shown of x0.
+    // Where the network predicts the mean itself, DDPM shows the clipped x0 and does not use it.
     const auto transform = [&](std::span<double> clean, std::size_t, const node& at) {
       for (std::size_t i = 0; i < clean.size(); ++i) {
-        if (clipped && mean != "PREVIOUS_X") clean[i] = std::clamp(clean[i], -1.0, 1.0);
+        if (clipped && (mean != "PREVIOUS_X" || method != "ddpm"))
+          clean[i] = std::clamp(clean[i], -1.0, 1.0);
         if (guided && method == "ddim")
           clean[i] -= 0.1 * at.level.sigma * at.level.sigma / at.level.alpha * shown[i];
       }
@@ -176,7 +166,7 @@ outcome replay_table(const json& recorded, std::size_t index) {
   return attempt(
       "tables/" + std::to_string(index), "guided-diffusion", "tables", [&](comparison& c) {
         const discrete_schedule full = schedule_of(recorded);
-        const std::vector<int> times = times_of(full.steps(), recorded["spacing"]);
+        const std::vector<int> times = kept_times(full.steps(), recorded["spacing"]);
         const discrete_schedule exact = respaced(full, times);
         const discrete_schedule schedule = published_respacing(full, times);
         for (int k = 0; k < exact.steps(); ++k)
@@ -217,13 +207,13 @@ outcome replay_spacing(const json& recorded, std::size_t index) {
                    const int levels = recorded["num_timesteps"];
                    if (recorded.contains("raises")) {
                      try {
-                       times_of(levels, recorded["section_counts"]);
+                       kept_times(levels, recorded["section_counts"]);
                        c.fail("accepted, where the reference raises");
                      } catch (const std::invalid_argument&) {
                      }
                      return;
                    }
-                   const std::vector<int> times = times_of(levels, recorded["section_counts"]);
+                   const std::vector<int> times = kept_times(levels, recorded["section_counts"]);
                    c.same("result", std::vector<double>(times.begin(), times.end()),
                           numbers(recorded["result"]));
                  });
@@ -244,7 +234,7 @@ std::vector<outcome> replay_guided(const json& file, const std::string&) {
     if (recorded.contains("method"))
       outcomes.push_back(replay_sampler(recorded));
     else if (recorded.contains("betas"))
-      outcomes.push_back(replay_table(recorded, outcomes.size()));
+      outcomes.push_back(replay_table(recorded, outcomes.size()));  // losses below
   }
   for (outcome& o : replay_guided_losses(file)) outcomes.push_back(std::move(o));
   return outcomes;

@@ -21,15 +21,24 @@ using namespace tweedie;
 
 discrete_schedule schedule_of(const json& recorded) {
   const int steps = recorded["T"];
-  if (recorded["beta_schedule"] == "cosine") return cosine_schedule(steps);
-  return linear_beta_schedule(steps, 1e-4 * 1000 / steps, 0.02 * 1000 / steps);
+  const std::string name = recorded["beta_schedule"];
+  if (name == "cosine") return cosine_schedule(steps);
+  if (name == "linear")
+    return linear_beta_schedule(steps, 1e-4 * 1000 / steps, 0.02 * 1000 / steps);
+  throw unsupported("beta_schedule", name);
 }
 
 bound_variance variance_of(const std::string& name) {
   if (name == "FIXED_SMALL") return bound_variance::fixed_small;
   if (name == "FIXED_LARGE") return bound_variance::fixed_large;
   if (name == "LEARNED") return bound_variance::learned;
-  return bound_variance::learned_range;
+  if (name == "LEARNED_RANGE") return bound_variance::learned_range;
+  throw unsupported("var_type", name);
+}
+
+// The time the network is told, in thousandths of the chain where the file asks for it.
+double network_time(const json& recorded, double t) {
+  return recorded.value("rescale_timesteps", false) ? t * (1000 / recorded["T"].get<double>()) : t;
 }
 
 bool learned(bound_variance kind) {
@@ -50,6 +59,8 @@ struct loss_case {
         z(numbers(recorded["noise"])),
         mean_type(recorded["mean_type"]),
         kind(variance_of(recorded["var_type"])) {
+    if (mean_type != "EPSILON" && mean_type != "START_X" && mean_type != "PREVIOUS_X")
+      throw unsupported("mean_type", mean_type);
     const discrete_schedule schedule = schedule_of(recorded);
     std::vector<signal_noise> levels;
     for (int k = schedule.steps() - 1; k >= -1; --k) levels.push_back(schedule.at(k));
@@ -63,7 +74,7 @@ struct loss_case {
       posteriors.push_back(posterior(steps[i].from, steps[i].to));
       for (std::size_t j = i * size; j < (i + 1) * size; ++j) {
         x[j] = steps[i].from.alpha * x0[j] + steps[i].from.sigma * z[j];
-        output.push_back(test_network(x[j], t));
+        output.push_back(test_network(x[j], network_time(recorded, t)));
         variance.push_back(0.2 * std::cos(x[j]));
       }
     }
@@ -132,9 +143,13 @@ outcome replay_loss(const json& recorded) {
     same("x_t", l.x);
     const std::vector<double> bits = l.bound(l.output, l.target(), l.bound_items(false));
     const double steps = recorded["T"];
-    if (loss_type == "KL") same("loss", bits);
-    if (loss_type == "RESCALED_KL") same("loss", scaled(bits, steps));
-    if (loss_type == "MSE" || loss_type == "RESCALED_MSE") {
+    if (loss_type == "KL") {
+      same("loss", bits);
+    } else if (loss_type == "RESCALED_KL") {
+      same("loss", scaled(bits, steps));
+    } else {
+      if (loss_type != "MSE" && loss_type != "RESCALED_MSE")
+        throw unsupported("loss_type", loss_type);
       const std::vector<double> mse =
           regression(l.view(l.output), l.view(l.target()), std::vector<double>(l.items, 1.0),
                      squared_error{}, reduction::mean_over_dimensions);
@@ -177,9 +192,8 @@ outcome replay_loss(const json& recorded) {
 
 outcome replay_bound(const json& recorded) {
   return attempt(recorded["id"], "guided_losses", "whole bound", [&](comparison& c) {
-    const std::vector<int> counts = recorded["spacing"];
     const discrete_schedule schedule = schedule_of(recorded);
-    const std::vector<int> times = sectioned_times(schedule.steps(), counts);
+    const std::vector<int> times = kept_times(schedule.steps(), recorded["spacing"]);
     const grid nodes = at_kept_times(schedule, times);
     const std::vector<double> x0 = numbers(recorded["x_start"]);
     const std::size_t items = recorded["shape"][0];
@@ -190,12 +204,26 @@ outcome replay_bound(const json& recorded) {
       for (std::size_t j = 0; j < x.size(); ++j) y[j] = test_network(x[j], t);
       for (std::size_t j = 0; j < v.size(); ++j) v[j] = 0.2 * std::cos(x[j]);
     };
-    const auto clip = [](std::span<double> x) {
-      for (double& v : x) v = std::clamp(v, -1.0, 1.0);
+    const bool clipped = recorded.value("clip_denoised", true);
+    const std::string mean = recorded["mean_type"];
+    network_description network;
+    network.time = [&](const node& n) { return network_time(recorded, n.time); };
+    if (mean == "START_X")
+      network.prediction = predicts_sample;
+    else if (mean == "PREVIOUS_X")
+      network.prediction = predicts_previous(nodes);
+    else if (mean != "EPSILON")
+      throw unsupported("mean_type", mean);
+    const auto bound_of = [&](bool clips) {
+      return evaluate_chain_bound(batch_view<const double>{x0, items}, nodes, network, kind, model,
+                                  recorded_noise(noises), reduction::bits_per_dimension,
+                                  tanh_gaussian(), [clips](std::span<double> x) {
+                                    for (double& v : x) v = clips ? std::clamp(v, -1.0, 1.0) : v;
+                                  });
     };
-    const chain_bound bound = evaluate_chain_bound(
-        batch_view<const double>{x0, items}, nodes, network_description{}, kind, model,
-        recorded_noise(noises), reduction::bits_per_dimension, tanh_gaussian(), clip);
+    chain_bound bound = bound_of(clipped);
+    // Where the network predicts the mean itself, clipping changes what is said of x0 alone.
+    if (mean == "PREVIOUS_X") bound.terms = bound_of(false).terms;
     const auto by_item = [&](const std::vector<std::vector<double>>& by_step) {
       std::vector<double> flat;
       for (std::size_t i = 0; i < items; ++i)
@@ -217,9 +245,14 @@ std::vector<outcome> replay_guided_losses(const json& file) {
   std::vector<outcome> outcomes;
   if (file.contains("calc_bpd_loop"))
     for (const json& recorded : file["calc_bpd_loop"]) outcomes.push_back(replay_bound(recorded));
-  if (file.contains("cases"))
-    for (const json& recorded : file["cases"])
-      if (recorded.contains("loss_type")) outcomes.push_back(replay_loss(recorded));
+  if (!file.contains("cases")) return outcomes;
+  for (const json& recorded : file["cases"]) {
+    if (recorded.contains("loss_type"))
+      outcomes.push_back(replay_loss(recorded));
+    else if (!recorded.contains("method") && !recorded.contains("betas"))
+      outcomes.push_back({recorded.value("id", ""), "guided-diffusion", "", verdict::failed, 0,
+                          "no driver for a case without method, betas or loss_type"});
+  }
   return outcomes;
 }
 

@@ -80,7 +80,8 @@ outcome replay_embedding(const json& recorded, const std::string& name) {
     // The reference rounds its frequencies to single precision; times reach 999.
     constexpr double tolerance = 1e-5;
     c.near("result", embed(recorded["dim"]), numbers(recorded["result"]), tolerance);
-    c.near("result_dim7", embed(7), numbers(recorded["result_dim7"]), tolerance);
+    if (recorded.contains("result_dim7"))
+      c.near("result_dim7", embed(7), numbers(recorded["result_dim7"]), tolerance);
   });
 }
 
@@ -95,8 +96,11 @@ std::vector<outcome> replay_guided_scalars(const json& scalars) {
       outcomes.push_back(replay_importance(recorded, name));
     else if (name == "timestep_embedding")
       outcomes.push_back(replay_embedding(recorded, name));
-    else
+    else if (name == "approx_standard_normal_cdf" || name == "discretized_gaussian_log_likelihood")
       outcomes.push_back(replay_likelihood(recorded, name));
+    else
+      outcomes.push_back({name, "guided-diffusion", name, verdict::failed, 0,
+                          unsupported("function", name).what()});
   }
   return outcomes;
 }

@@ -49,6 +49,7 @@ struct planned {
 };
 
 planned plan_of(const std::string& sampler, const json& k, const grid& nodes) {
+  only("kwargs", k, {"eta", "s_noise", "s_churn", "s_tmin", "s_tmax", "order", "r", "solver_type"});
   const double eta = k.value("eta", 1.0);
   const double noise = k.value("s_noise", 1.0);
   const auto third = third_order_term::published;
@@ -76,7 +77,8 @@ planned plan_of(const std::string& sampler, const json& k, const grid& nodes) {
                        .noise = stage_noise::independent})};
   if (sampler == "dpmpp_2m") return {dpm_solver_plus_plus(nodes, 2)};
   if (sampler == "dpmpp_2m_sde") {
-    const bool heun = k.value("solver_type", "midpoint") == "heun";
+    const bool heun =
+        one_of("solver_type", k.value("solver_type", "midpoint"), {"midpoint", "heun"}) == "heun";
     return {sde_dpm_solver_plus_plus(nodes, 2, eta,
                                      heun ? second_order_term::exact : second_order_term::halved),
             noise};
@@ -96,6 +98,9 @@ void compare(comparison& c, const json& recorded, const driven& run) {
 
 void replay_adaptive(comparison& c, const json& recorded) {
   const json& k = recorded["kwargs"];
+  only("kwargs", k,
+       {"order", "eta", "atol", "rtol", "s_noise", "h_init", "pcoeff", "icoeff", "dcoeff",
+        "accept_safety"});
   const int order = k.value("order", 3);
   const double eta = k.value("eta", 0.0);
   const auto at = noise_level_nodes;

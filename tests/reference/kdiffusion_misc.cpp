@@ -162,6 +162,7 @@ outcome replay_wrapper(const json& part, const std::string& name, const json& re
       } else if (name == "denoiser_snr") {
         w.weight = [=](double s) { return out(s) * out(s) / (s * s); };
       } else {
+        one_of("wrapper", name, {"denoiser_karras", "simple_loss"});
         w.weight = [=](double s) { return sample_weight(edm, -2 * std::log(s)) * out(s) * out(s); };
       }
       std::vector<double> scalings, weights;

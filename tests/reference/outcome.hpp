@@ -3,15 +3,85 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace reference {
 
-using json = nlohmann::json;
+/// The object type of recorded files: notes which fields are asked for, so that `replay` can tell what
+/// no driver has read. A field that is iterated over counts as read.
+template <class Key, class Value, class Less, class Allocator>
+class noted_map : public std::map<Key, Value, Less, Allocator> {
+  using base = std::map<Key, Value, Less, Allocator>;
+
+ public:
+  using base::base;
+  using iterator = typename base::iterator;
+  using const_iterator = typename base::const_iterator;
+
+  template <class Name>
+  iterator find(Name&& name) {
+    read_.emplace(name);
+    return base::find(name);
+  }
+  template <class Name>
+  const_iterator find(Name&& name) const {
+    read_.emplace(name);
+    return base::find(name);
+  }
+  template <class Name>
+  std::size_t count(Name&& name) const {
+    read_.emplace(name);
+    return base::count(name);
+  }
+  iterator begin() {
+    read_all_ = true;
+    return base::begin();
+  }
+  const_iterator begin() const {
+    read_all_ = true;
+    return base::begin();
+  }
+
+  const base& fields() const { return *this; }
+  bool has_read(const Key& name) const { return read_all_ || read_.contains(name); }
+
+ private:
+  mutable std::set<std::string, std::less<>> read_;
+  mutable bool read_all_ = false;
+};
+
+using json = nlohmann::basic_json<noted_map>;
+
+/// The same value for readers of their own, who account for what they read.
+inline nlohmann::json plain(const json& value) { return value; }
+
+/// What a driver throws at a value that it has no formula for.
+inline std::runtime_error unsupported(const std::string& field, const std::string& value) {
+  return std::runtime_error("unsupported " + field + ": " + value);
+}
+
+/// `value`, if it is one of `all`; the others are unsupported.
+inline std::string one_of(const char* field, const std::string& value,
+                          std::initializer_list<const char*> all) {
+  for (const char* known : all)
+    if (value == known) return value;
+  throw unsupported(field, value);
+}
+
+/// Throws unless every entry of `arguments` is one of `all` or null.
+inline void only(const char* field, const json& arguments, std::initializer_list<const char*> all) {
+  if (!arguments.is_object()) return;
+  for (const auto& [key, value] : arguments.get_ref<const json::object_t&>().fields())
+    if (!value.is_null()) one_of(field, key, all);
+}
 
 enum class verdict { passed, failed, skipped };
 

@@ -76,6 +76,9 @@ double score(double x, double t) { return -0.5 * x + 0.1 * std::sin(x) + 0.01 * 
 outcome replay_process(const json& recorded, std::size_t index) {
   const std::string name = recorded["sde"];
   return attempt(name + "/" + std::to_string(index), "score_sde", name, [&](comparison& c) {
+    one_of("score", recorded.value("score", "-0.5 x + 0.1 sin x + 0.01 t"),
+           {"-0.5 x + 0.1 sin x + 0.01 t"});
+    only("kwargs", recorded["kwargs"], {"N", "beta_min", "beta_max", "sigma_min", "sigma_max"});
     const process p = process_of(name, recorded["kwargs"]);
     const std::vector<double> times = numbers(recorded["t"]);
     const std::vector<double> x = numbers(recorded["x"]);
