@@ -684,6 +684,18 @@ TEST(sampling, addresses_stay_and_are_aligned) {
   }
 }
 
+TEST(sampling, names_itself_where_a_prediction_says_nothing_of_x0) {
+  const program plan = ddim(uniform(rectified_flow{}, 4));
+  try {
+    sampling s(plan, network_description{predicts_noise}, start(3), no_noise{});
+    FAIL();
+  } catch (const std::invalid_argument& e) {
+    EXPECT_STREQ(e.what(),
+                 "sampling: alpha of an evaluation = 0; x0 is undefined from this prediction; at "
+                 "alpha = 0 use a v, sample or velocity prediction");
+  }
+}
+
 TEST(sampling, empty_and_single_elements) {
   for (const std::size_t n : {std::size_t{0}, std::size_t{1}}) {
     sampling s(ddpm(test_grid()), {predicts_noise}, start(n), gaussian_noise{1});

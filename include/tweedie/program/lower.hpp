@@ -44,7 +44,8 @@ struct lowering {
   int branches = 1;  ///< outputs of the network, mixed with weights that the run chooses
   bool transformed =
       false;  ///< x0 estimates are changed before use: passes read operand_kind::clean
-  bool reads_state = false;  ///< one of the outputs is the state itself (guidance/rule.hpp)
+  bool reads_state = false;      ///< one of the outputs is the state itself (guidance/rule.hpp)
+  const char* caller = "lower";  ///< whom errors name
 };
 
 /// A program whose passes fit one network, one number of outputs and the kernels.
@@ -191,6 +192,19 @@ struct lowered_evaluation {
   bool determines_clean() const {
     return (row.z == 0 && row.x0 != 0) || determinant(at.level, row) != 0;
   }
+  state_output clean(const char* caller) const {
+    if (!determines_clean())
+      fail(caller, "alpha of an evaluation", at.level.alpha,
+           "x0 is undefined from this prediction; at alpha = 0 use a v, sample or velocity "
+           "prediction");
+    return sample_from(at.level, row);
+  }
+  state_output noise(const char* caller) const {
+    if (!(row.x0 == 0 && row.z != 0) && determinant(at.level, row) == 0)
+      fail(caller, "sigma of an evaluation", at.level.sigma,
+           "z is undefined from this prediction; at sigma = 0 use a noise or velocity prediction");
+    return noise_from(at.level, row);
+  }
 
   node at;
   double scale;
@@ -225,7 +239,7 @@ TWEEDIE_INLINE lowered_program lower(const program& plan, const network_descript
       to.shown = to.input_scale == 1 ? to.state : scaled;
       to.time = network.time(to.at);
       // A preview of x0 is offered wherever it is defined, even if the pass does not need it.
-      to.clean = asked[s]->determines_clean() ? sample_from(to.at.level, asked[s]->row)
+      to.clean = asked[s]->determines_clean() ? asked[s]->clean(how.caller)
                                               : state_output{std::nan(""), std::nan("")};
     }
     detail::pass_columns pass{from.pass.outputs, {}};
@@ -242,7 +256,7 @@ TWEEDIE_INLINE lowered_program lower(const program& plan, const network_descript
         const double w = from.pass.weight(j, i);
         if (w == 0) continue;
         if (input.from == operand_kind::clean) {
-          const state_output clean = sample_from(to.at.level, asked[s]->row);
+          const state_output clean = asked[s]->clean(how.caller);
           to.clean = clean;
           head = head || how.transformed;
           if (how.transformed)
@@ -250,7 +264,7 @@ TWEEDIE_INLINE lowered_program lower(const program& plan, const network_descript
           else
             add_both(j, w, clean);
         } else if (input.from == operand_kind::noise) {
-          add_both(j, w, noise_from(to.at.level, asked[s]->row));
+          add_both(j, w, asked[s]->noise(how.caller));
         } else if (input.from == operand_kind::output) {
           add_both(j, w, {0, 1});
         } else {

@@ -55,7 +55,8 @@ requires tensor_arithmetic<Device, Tensor> Tensor run_on(const program& plan,
   if (!draws && !plan.draws.empty())
     detail::fail("run_on", "the program draws noise; give the device normal(const noise_request&)");
 
-  const lowered_program lowered = lower(plan, network, {.branches = 1, .transformed = transforms});
+  const lowered_program lowered =
+      lower(plan, network, {.branches = 1, .transformed = transforms, .caller = "run_on"});
   std::vector<std::optional<Tensor>> registers(static_cast<std::size_t>(lowered.registers));
   std::vector<std::optional<Tensor>> noise(lowered.draws.size());
   std::optional<Tensor> output, clean;

@@ -68,7 +68,7 @@ struct run_parts {
     return guidance->mixer ? 1 : guidance->outputs + guidance->memory + guidance->state;
   }
   lowering how() const {
-    return {static_cast<int>(streams()), transforms(), guidance && guidance->state};
+    return {static_cast<int>(streams()), transforms(), guidance && guidance->state, "sampling"};
   }
 };
 
