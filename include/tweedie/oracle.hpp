@@ -2,8 +2,10 @@
 // samplers and networks against, and the log-likelihood of any denoiser. It needs nothing but Eigen.
 #pragma once
 
+#include "tweedie/oracle/distribution.hpp"
 #include "tweedie/oracle/empirical.hpp"
 #include "tweedie/oracle/gaussian.hpp"
+#include "tweedie/oracle/line.hpp"
 #include "tweedie/oracle/mixture.hpp"
 #include "tweedie/oracle/point.hpp"
 #include "tweedie/oracle/quantile.hpp"
