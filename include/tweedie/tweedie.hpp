@@ -102,7 +102,6 @@
 #include "tweedie/tensor/kernel_table.hpp"
 #include "tweedie/tensor/load_store.hpp"
 #include "tweedie/tensor/normal.hpp"
-#include "tweedie/tensor/own_kernels.hpp"
 #include "tweedie/tensor/packet.hpp"
 #include "tweedie/tensor/parallel.hpp"
 #include "tweedie/tensor/philox.hpp"
