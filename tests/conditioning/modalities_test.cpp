@@ -8,7 +8,7 @@
 
 #include "tweedie/conditioning/embedding.hpp"
 #include "tweedie/grid/spacing.hpp"
-#include "tweedie/sampler/dpm_solver.hpp"
+#include "tweedie/sampler/multistep.hpp"
 #include "tweedie/schedule/continuous.hpp"
 #include "tweedie/schedule/discrete.hpp"
 #include "tweedie/solve/sampling.hpp"
