@@ -134,12 +134,9 @@ inline std::vector<std::string> account_for(const config& c) {
   std::vector<std::string> unused;
   for (const std::string& key : c.unread()) {
     const nlohmann::json& value = c.values()[key];
-    if (is_ignored(key)) {
-      unused.push_back(key);
-      continue;
-    }
-    if (!belongs_to_some_class(key)) c.fail(key, value.dump() + "; no scheduler has this option");
-    if (asks_for_something(key, value))
+    if (!is_ignored(key) && !belongs_to_some_class(key))
+      c.fail(key, value.dump() + "; no scheduler has this option");
+    if (!is_ignored(key) && asks_for_something(key, value))
       c.fail(key, value.dump() + "; not supported by this class: remove it or set it to false");
     unused.push_back(key);
   }
@@ -154,12 +151,10 @@ struct relative {
 inline constexpr relative relatives[] = {
     {"FlowUniPCMultistepScheduler",
      "UniPCMultistepScheduler with use_flow_sigmas = true, prediction_type = flow_prediction and "
-     "the "
-     "shift as flow_shift"},
+     "the shift as flow_shift"},
     {"FlowDPMSolverMultistepScheduler",
      "DPMSolverMultistepScheduler with use_flow_sigmas = true, prediction_type = flow_prediction "
-     "and "
-     "the shift as flow_shift"},
+     "and the shift as flow_shift"},
     {"FlashFlowMatchEulerDiscreteScheduler",
      "FlowMatchEulerDiscreteScheduler with stochastic_sampling = true"},
     {"FlowMatchDiscreteScheduler", "FlowMatchEulerDiscreteScheduler with the same shift"},

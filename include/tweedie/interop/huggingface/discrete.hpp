@@ -18,6 +18,7 @@
 #include "tweedie/interop/huggingface/config.hpp"
 #include "tweedie/interop/huggingface/discrete_masked.hpp"
 #include "tweedie/interop/huggingface/discrete_uniform.hpp"
+#include "tweedie/schedule/discrete.hpp"
 
 namespace tweedie::huggingface {
 
@@ -31,16 +32,6 @@ inline std::size_t positive(const options& o, const char* key, int otherwise) {
   const int value = o.integer(key, otherwise);
   if (value <= 0) o.fail(key, std::to_string(value) + "; valid: above 0");
   return static_cast<std::size_t>(value);
-}
-
-/// numpy's linspace.
-inline std::vector<double> linearly_spaced(double first, double last, std::size_t count) {
-  std::vector<double> values;
-  for (std::size_t k = 0; k < count; ++k)
-    values.push_back(count == 1 ? first
-                                : first + (last - first) * static_cast<double>(k) /
-                                              static_cast<double>(count - 1));
-  return values;
 }
 
 inline discrete_sampler amused(const options& c, const options& call, std::size_t steps) {
@@ -60,7 +51,7 @@ inline discrete_sampler amused(const options& c, const options& call, std::size_
   }
   return amused_scheduler{c.integer("mask_token_id", 0),
                           c.text("masking_schedule", "cosine", {"cosine", "linear"}) == "cosine",
-                          linearly_spaced(first, last, steps)};
+                          tweedie::detail::linspace(first, last, static_cast<int>(steps))};
 }
 
 inline discrete_sampler block_refinement(const options& c, const options& call, std::size_t steps) {

@@ -133,7 +133,7 @@ inline loaded_sampler load_edm_euler(const config& c, const request& how) {
   };
   plan_late_churn(nodes, read_churn(how, out.timesteps.size(), nodes.size() - 1), estimate_from,
                   out);
-  out.forward = exploding_forward(out, how);
+  out.forward = listed_forward(out, how, exploding);
   return out;
 }
 

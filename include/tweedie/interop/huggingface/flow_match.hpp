@@ -20,7 +20,7 @@
 namespace tweedie::huggingface {
 
 /// The point s of the straight path.
-inline signal_noise straight_level(double s) { return {1 - s, s}; }
+inline constexpr auto straight = [](double s) { return signal_noise{1 - s, s}; };
 
 /// The point s of a run, which shifts and single precision may have rounded past 0 or 1.
 /// \throws std::invalid_argument for flow times outside [0, 1] by more than that
@@ -40,15 +40,6 @@ inline grid straight_nodes(const config& c, const request& how, const loaded_sam
   const double end = sampler.sigmas[t.size()] == 0 ? 0 : t.back();
   return listed_nodes(c, how, t, sampler.sigmas, end,
                       [&](double s) { return straight_level(c, s); });
-}
-
-/// "scale_noise": the listed flow time of a listed timestep.
-inline std::function<signal_noise(double)> straight_forward(const loaded_sampler& sampler,
-                                                            const request& how) {
-  return [t = sampler.timesteps, s = sampler.sigmas, begin = how.begin_index](double timestep) {
-    return straight_level(
-        s[begin > 0 ? static_cast<std::size_t>(begin) : index_for_timestep(t, timestep)]);
-  };
 }
 
 /// Flow times or timesteps given to set_timesteps: as many as num_inference_steps, if that is given.
@@ -122,7 +113,7 @@ inline loaded_sampler load_flow_match_euler(const config& c, const request& how)
   out.plan = c.flag("stochastic_sampling", false)
                  ? renoised_estimates("FlowMatchEuler", nodes, {.always_draws = true})
                  : flow_euler(nodes);
-  out.forward = straight_forward(out, how);
+  out.forward = listed_forward(out, how, straight);
   return out;
 }
 
@@ -134,7 +125,7 @@ inline loaded_sampler load_flow_match_lcm(const config& c, const request& how) {
   c.without_effect({"upscale_mode"});
   out.plan =
       renoised_estimates("FlowMatchLCM", straight_nodes(c, how, out), {.always_draws = true});
-  out.forward = straight_forward(out, how);
+  out.forward = listed_forward(out, how, straight);
   return out;
 }
 
@@ -193,7 +184,7 @@ inline loaded_sampler load_flow_map_euler(const config& c, const request& how) {
   out.timesteps = mapped(out.sigmas, [=](double v) { return v * train_steps; });
   out.sigmas.push_back(0);
   out.network.prediction = predicts_rectified_velocity;
-  out.forward = [train_steps](double t) { return straight_level(t / train_steps); };
+  out.forward = [train_steps](double t) { return straight(t / train_steps); };
   if (!how.step.has("pairs")) {
     out.plan = flow_euler(straight_nodes(c, how, out));
     return out;
@@ -276,7 +267,7 @@ inline loaded_sampler load_minimax_h3(const config& c, const request& how) {
   out.timesteps.pop_back();
   out.plan = flow_euler(straight_nodes(c, how, out));
   out.network.prediction = predicts_velocity_to_data;
-  out.forward = [](double t) { return straight_level(1 - t); };
+  out.forward = [](double t) { return straight(1 - t); };
   return out;
 }
 

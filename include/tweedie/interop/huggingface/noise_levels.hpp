@@ -146,15 +146,6 @@ program walk_with_repeats(const noise_level_list& list, const grid& nodes, int s
   });
 }
 
-/// "add_noise": the level of a listed timestep, or of the start of a run that begins later.
-inline std::function<signal_noise(double)> exploding_forward(const loaded_sampler& sampler,
-                                                             const request& how) {
-  return [t = sampler.timesteps, s = sampler.sigmas, begin = how.begin_index,
-          start = sampler.plan.start.level](double timestep) {
-    return begin > 0 ? start : variance_exploding(s[index_for_timestep(t, timestep)]);
-  };
-}
-
 /// Fills what all these classes share, after timesteps and sigmas of `out` are set: x0 + s z, the
 /// input scale 1/sqrt(s^2 + 1), the initial noise and the level of a listed timestep.
 inline void finish_noise_levels(const config& c, const request& how, const noise_level_list& list,
@@ -164,7 +155,7 @@ inline void finish_noise_levels(const config& c, const request& how, const noise
   out.network.input_scale = variance_preserving_input;
   const double highest = *std::max_element(out.sigmas.begin(), out.sigmas.end());
   out.init_noise_sigma = list.reaches_noise ? highest : std::sqrt(highest * highest + 1);
-  out.forward = exploding_forward(out, how);
+  out.forward = listed_forward(out, how, exploding);
 }
 
 }  // namespace tweedie::huggingface

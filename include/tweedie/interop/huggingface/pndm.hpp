@@ -7,7 +7,9 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tweedie/interop/huggingface/variance_preserving.hpp"
@@ -15,30 +17,24 @@
 
 namespace tweedie::huggingface {
 
-/// Timesteps of the Runge-Kutta start (four per step) and of the multistep part.
-struct pndm_timesteps {
-  std::vector<double> runge_kutta;
-  std::vector<double> multistep;
-};
-
-inline pndm_timesteps read_pndm_timesteps(const config& c, int train_steps, int steps) {
-  const std::vector<double> listed = read_spacing(c, train_steps, steps);  // falling
-  pndm_timesteps t;
+/// The timesteps of all calls, and how many of them are the Runge-Kutta start (four per step).
+inline std::pair<std::vector<double>, std::size_t> read_pndm_timesteps(const config& c,
+                                                                       int train_steps, int steps) {
+  std::vector<double> listed = read_spacing(c, train_steps, steps);  // falling
   if (c.flag("skip_prk_steps", false)) {
-    t.multistep = listed;
-    if (listed.size() > 1) t.multistep.insert(t.multistep.begin() + 1, listed[1]);
-    return t;
+    if (listed.size() > 1) listed.insert(listed.begin() + 1, listed[1]);
+    return {listed, 0};
   }
   if (steps < 4)
     c.fail("num_inference_steps",
            std::to_string(steps) + "; valid with skip_prk_steps = false: at least 4");
-  const int half = train_steps / steps / 2;
+  std::vector<double> t;
   for (std::size_t k = 0; k < 3; ++k) {
-    const double middle = listed[k + 1] + half;
-    t.runge_kutta.insert(t.runge_kutta.end(), {listed[k], middle, middle, listed[k + 1]});
+    const double middle = listed[k + 1] + train_steps / steps / 2;
+    t.insert(t.end(), {listed[k], middle, middle, listed[k + 1]});
   }
-  t.multistep.assign(listed.begin() + 3, listed.end());
-  return t;
+  t.insert(t.end(), listed.begin() + 3, listed.end());
+  return {t, 12};
 }
 
 inline loaded_sampler load_pndm(const config& c, const request& how) {
@@ -50,12 +46,10 @@ inline loaded_sampler load_pndm(const config& c, const request& how) {
   const double final_alpha_bar = c.flag("set_alpha_to_one", false) ? 1.0 : table.at(0);
   const network_description network = read_prediction(c, {"epsilon", "v_prediction"});
   const bool velocity = c.text("prediction_type", "epsilon", {"epsilon", "v_prediction"})[0] == 'v';
-  const pndm_timesteps listed = read_pndm_timesteps(c, train_steps, steps);
-  std::vector<double> timesteps = listed.runge_kutta;
-  timesteps.insert(timesteps.end(), listed.multistep.begin(), listed.multistep.end());
-  loaded_sampler out = on_table(table, timesteps, network);
+  const auto listed = read_pndm_timesteps(c, train_steps, steps);
+  const std::size_t starting = listed.second;
+  loaded_sampler out = on_table(table, listed.first, network);
 
-  const std::size_t starting = listed.runge_kutta.size();
   const auto node_of = [&](double t) {
     return t >= 0 ? table_node(c, table, t) : node{t, alpha_bar_table::level_of(final_alpha_bar)};
   };
@@ -86,7 +80,7 @@ inline loaded_sampler load_pndm(const config& c, const request& how) {
         average = linear();
       }
       average += (part == 1 || part == 2 ? 2.0 : 1.0) / 6 * y;
-      return step(start, part == 3 ? average : y, listed.runge_kutta[i - part]);
+      return step(start, part == 3 ? average : y, out.timesteps[i - part]);
     }
     if (i == 1)  // second half of the pseudo Heun start
       return step(start, (y + history.back()) / 2, l.from.time + stride);

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tweedie/grid/spacing.hpp"
@@ -170,6 +171,17 @@ inline std::size_t index_for_timestep(const std::vector<double>& timesteps, doub
     if (std::abs(timesteps[i] - t) <= 1e-6 * std::abs(t)) found.push_back(i);
   if (found.empty()) return timesteps.size() - 1;
   return found.size() > 1 ? found[1] : found[0];
+}
+
+/// "add_noise", "scale_noise": the level of a listed timestep, or of the start of a run that begins
+/// later.
+template <class Level>
+std::function<signal_noise(double)> listed_forward(const loaded_sampler& sampler,
+                                                   const request& how, const Level& level_of) {
+  return [t = sampler.timesteps, s = sampler.sigmas, begin = how.begin_index,
+          start = sampler.plan.start.level, level_of](double timestep) {
+    return begin > 0 ? start : level_of(s[index_for_timestep(t, timestep)]);
+  };
 }
 
 // ---- noise-level spacings: Euler*, Heun, LMS, KDPM2*, DPM-Solver*, UniPC, DEIS, SA-Solver ------
