@@ -31,17 +31,9 @@ struct edm_class {
   double (*told)(double level) = [](double s) { return 0.25 * std::log(s); };
 };
 
-/// A sampler without its plan, and what its plan is made of.
-struct edm_options {
-  loaded_sampler out;
-  double low = 0;   ///< sigma_min
-  double data = 0;  ///< sigma_data
-  double sign = 1;  ///< of c_out
-};
-
-/// Reads levels and network; `ramp` replaces the even spacing of Karras levels.
-inline edm_options read_edm(const config& c, const request& how, const edm_class& defaults,
-                            const std::optional<std::vector<double>>& ramp = {}) {
+/// A sampler without its last level and its plan; `ramp` replaces the even spacing of Karras levels.
+inline loaded_sampler read_edm(const config& c, const request& how, const edm_class& defaults,
+                               const std::optional<std::vector<double>>& ramp = {}) {
   const sigma_range range = read_sigma_range(c, defaults.low, defaults.high);
   const double data = c.number("sigma_data", defaults.data);
   if (!(data > 0)) c.refuse("sigma_data", "sigma_data > 0");
@@ -65,7 +57,7 @@ inline edm_options read_edm(const config& c, const request& how, const edm_class
     const plane_row f = row(n);
     return plane_row{sign * f.x0, sign * f.z};
   };
-  return {out, range.low, data, sign};
+  return out;
 }
 
 // With final_sigmas_type = sigma_min the last level occurs twice, up to rounding. The noise of that
@@ -82,7 +74,8 @@ inline void round_last_noise_as_the_reference(program& plan, double from, double
 
 inline loaded_sampler load_edm_multistep(const config& c, const request& how,
                                          const edm_class& defaults, const dpm_solver_kind& kind) {
-  auto [out, low, data, sign] = read_edm(c, how, defaults);
+  loaded_sampler out = read_edm(c, how, defaults);
+  const double low = c.number("sigma_min", defaults.low);
   const bool zero = ends_at_zero(c);
   const bool euler_end = c.flag("euler_at_final", false);
   multistep_model model = model_of(kind, std::monostate{});
@@ -122,14 +115,14 @@ inline loaded_sampler load_cosine_dpm_solver_multistep(const config& c, const re
 }
 
 inline loaded_sampler load_edm_euler(const config& c, const request& how) {
-  auto [out, low, data, sign] = detail::read_edm(c, how, {}, how.set_timesteps.numbers("sigmas"));
+  loaded_sampler out = detail::read_edm(c, how, {}, how.set_timesteps.numbers("sigmas"));
   out.sigmas.push_back(ends_at_zero(c) ? 0 : out.sigmas.back());
   const grid nodes =
       listed_nodes(c, how, out.timesteps, out.sigmas, out.timesteps.back(), exploding);
   // Churn comes after the network was asked, and x0 is converted at the churned level.
-  const auto estimate_from = [data = data, sign = sign](double, double v) -> state_output {
-    const preconditioning f = edm_preconditioning(v, data);
-    return {f.skip, sign * f.out};
+  const auto estimate_from = [row = out.network.prediction](double, double v) {
+    const node at = noise_level_nodes(v);
+    return sample_from(at.level, row(at));
   };
   plan_late_churn(nodes, read_churn(how, out.timesteps.size(), nodes.size() - 1), estimate_from,
                   out);
