@@ -556,6 +556,37 @@ TEST(TokenSampling, SaysWhatDoesNotFit) {
             "ancestral: vocabulary = 4; valid: 6");
 }
 
+// No step or bound makes a table of vocabulary x vocabulary: it would not fit.
+TEST(TokenSampling, TakesLargeVocabularies) {
+  constexpr std::size_t large = 150'000;
+  std::vector<float> row(2 * large, 0.f);
+  row[77'777] = row[large + 149'999] = 60;
+  const auto last_of = [&](const auto& sampler, token start) {
+    std::vector<token> x(2, start);
+    token_sampling run(sampler, token_batch{x}, row, large, counter_uniform{1});
+    while (run.next()) continue;
+    return x;
+  };
+  const std::vector<token> likely = {77'777, 149'999};
+  const alphabet masked{large, large}, plain{large, -1};
+  const std::vector<double> times = even_times(3);
+  EXPECT_EQ(last_of(unmasking{.mask = large}, large), likely);
+  EXPECT_EQ(
+      last_of(ancestral(make_token_grid(log_linear{}, absorbing_rates, masked, times)), large),
+      likely);
+  EXPECT_EQ(last_of(ancestral(make_token_grid(log_linear{}, uniform_rates, plain, times)), 5),
+            likely);
+  EXPECT_EQ(last_of(tau_leaping(make_token_grid(log_linear{}, uniform_rates, plain, times)), 5),
+            likely);
+  EXPECT_EQ(last_of(first_hitting(log_linear{}, masked), large), likely);
+  EXPECT_EQ(last_of(discrete_flow(polynomial_path{1}, {0, 0.5, 1}), 5), likely);
+  const std::vector<double> logits(row.begin(), row.begin() + large);
+  std::vector<double> gradient(large, 0.0);
+  EXPECT_NEAR(
+      step_bound(uniform_kernel(0.5), uniform_kernel(0.9), plain, 5, 77'777, logits, 1, gradient),
+      0, 1e-9);
+}
+
 // Masks alone need no finite noise at the start: LLaDA's alpha = 1 - t from t = 1.
 TEST(TokenSampling, StartsWhereNothingSurvives) {
   const alphabet masked{5, 5};

@@ -35,6 +35,8 @@ inline double divergence(std::span<const double> p_logits, std::span<const doubl
 inline double cross_entropy(std::span<const double> logits, token x_0, double weight = 1,
                             std::span<double> gradient = {}) {
   detail::require_token("cross_entropy", x_0, logits.size());
+  if (!gradient.empty())
+    detail::require_equal("cross_entropy", "gradient", gradient.size(), logits.size());
   std::vector<double> log_p(logits.size());
   log_softmax(logits, std::span<double>(log_p), "cross_entropy");
   for (std::size_t k = 0; k < gradient.size(); ++k)

@@ -46,14 +46,21 @@ class joint_table {
       x[i] = static_cast<token>(number % vocabulary_);
     return x;
   }
+  /// \throws std::invalid_argument for another length or tokens out of range.
   double log_probability(std::span<const token> x) const {
+    detail::require_equal("joint_table::log_probability", "x", x.size(), length_);
+    detail::require_tokens("joint_table::log_probability", x, vocabulary_);
     std::size_t number = 0;
     for (const token v : x) number = number * vocabulary_ + static_cast<std::size_t>(v);
-    return std::log(p_.at(number));
+    return std::log(p_[number]);
   }
 
   /// out[i * vocabulary + y] = p(x_0^i = y | x_t) for evidence[i * vocabulary + y] = q(x_t^i | y).
+  /// \throws std::invalid_argument for other sizes, or evidence that no text has.
   void posterior(std::span<const double> evidence, std::span<double> out) const {
+    detail::require_equal("joint_table::posterior", "evidence", evidence.size(),
+                          length_ * vocabulary_);
+    detail::require_equal("joint_table::posterior", "out", out.size(), length_ * vocabulary_);
     std::fill(out.begin(), out.end(), 0.0);
     double sum = 0;
     for (std::size_t number = 0; number < p_.size(); ++number) {
@@ -97,7 +104,10 @@ class markov_text {
 
   std::size_t length() const { return length_; }
   std::size_t vocabulary() const { return static_cast<std::size_t>(initial_.size()); }
+  /// \throws std::invalid_argument for another length or tokens out of range.
   double log_probability(std::span<const token> x) const {
+    detail::require_equal("markov_text::log_probability", "x", x.size(), length_);
+    detail::require_tokens("markov_text::log_probability", x, vocabulary());
     double sum = std::log(initial_(x[0]));
     for (std::size_t i = 1; i < x.size(); ++i) sum += std::log(transition_(x[i - 1], x[i]));
     return sum;
@@ -105,6 +115,9 @@ class markov_text {
 
   /// As joint_table::posterior, in O(L V^2).
   void posterior(std::span<const double> evidence, std::span<double> out) const {
+    detail::require_equal("markov_text::posterior", "evidence", evidence.size(),
+                          length_ * vocabulary());
+    detail::require_equal("markov_text::posterior", "out", out.size(), length_ * vocabulary());
     const auto n = static_cast<Eigen::Index>(vocabulary());
     const auto at = [&](std::size_t i) {
       return Eigen::Map<const Eigen::RowVectorXd>(evidence.data() + i * vocabulary(), n);

@@ -101,6 +101,8 @@ inline double flow_bound(double arrival, std::span<const double> logits, token x
                          double weight = 1, std::span<double> gradient = {}) {
   const token both[] = {x, x_1};
   detail::require_tokens("flow_bound", std::span<const token>(both), logits.size());
+  if (!gradient.empty())
+    detail::require_equal("flow_bound", "gradient", gradient.size(), logits.size());
   std::vector<double> log_p(logits.size());
   log_softmax(logits, std::span<double>(log_p), "flow_bound");
   const double here = std::exp(log_p[static_cast<std::size_t>(x)]);
