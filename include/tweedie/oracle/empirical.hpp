@@ -117,7 +117,7 @@ class empirical {
     row top = row::Constant(x.cols(), none);
     row sum = row::Zero(x.cols());
     for (Eigen::Index first = 0; first < points_.cols(); first += block) {
-      const Eigen::Index count = std::min(block, points_.cols() - first);
+      const Eigen::Index count = (std::min)(block, points_.cols() - first);
       const auto points = points_.middleCols(first, count);
       matrix logits = (alpha / variance) * (points.transpose() * x);
       logits.colwise() += log_weights_.segment(first, count) -
@@ -128,13 +128,13 @@ class empirical {
           if (!(*among)[first + i]) logits.row(i).setConstant(none);
       for (Eigen::Index c = 0; c < x.cols(); ++c) {
         if (again) {
-          const Scalar least = std::max(top[c], logits.col(c).maxCoeff()) - counts;
+          const Scalar least = (std::max)(top[c], logits.col(c).maxCoeff()) - counts;
           for (Eigen::Index i = 0; i < count; ++i)
             if (logits(i, c) > least)
               logits(i, c) = log_weights_[first + i] -
                              (x.col(c) - alpha * points.col(i)).squaredNorm() / (2 * variance);
         }
-        const Scalar higher = std::max(top[c], logits.col(c).maxCoeff());
+        const Scalar higher = (std::max)(top[c], logits.col(c).maxCoeff());
         if (higher == none) {
           logits.col(c).setZero();
           continue;

@@ -135,7 +135,7 @@ class line {
         const double value =
             std::log(weight * (ends[i] - ends[i - 1])) + log_density_(y) - z * z / 2;
         nodes.emplace_back(y, value);
-        top = std::max(top, value);
+        top = (std::max)(top, value);
       }
     }
     double sum = 0;
