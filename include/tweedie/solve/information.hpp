@@ -78,7 +78,7 @@ information_likelihood log_likelihood_by_information(const Denoiser& denoise,
     const double end = i == 0 || i == range.levels - 1 ? 0.5 : 1.0;
     const double weight = end * step * snr / 2;
     integral += weight * (d / (1 + snr) - sum / n);
-    variance += weight * weight * (squares / n - (sum / n).square()).max(0) / (n - 1);
+    variance += weight * weight * ((squares / n - (sum / n).square()).max)(0) / (n - 1);
   }
   return {(integral - d / 2 * std::log(2 * std::numbers::pi * std::numbers::e)).matrix(),
           variance.sqrt().matrix()};
