@@ -32,7 +32,7 @@ struct adaptive_projected {
   void weights(const guidance_point&, const stream_gram& g, std::span<double> guided,
                std::span<double> remembered) const {
     const std::array<double, 3> difference{-1, 1, momentum};
-    const std::span<const double> d = std::span(difference).first(guided.size());
+    const std::span<const double> d = std::span(difference).first(remembers() ? 3 : 2);
     std::copy_n(d.begin(), remembered.size(), remembered.begin());
     double scale = base == guidance_base::conditional ? w - 1 : w;
     guided[base == guidance_base::conditional ? 1 : 0] = 1;

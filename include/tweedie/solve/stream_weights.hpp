@@ -18,8 +18,9 @@ class stream_weights {
   stream_weights(const run_parts<S>& parts, std::size_t items)
       : items_(items), streams_(parts.streams()) {
     const bool ruled = parts.guidance && parts.guidance->rule;
-    rows_.assign((ruled ? std::max<std::size_t>(items, 1) : 1) * (streams_ + 1), 1);
-    std::copy(parts.branch_weights.begin(), parts.branch_weights.end(), rows_.begin() + 1);
+    rows_.push_back(1);
+    rows_.insert(rows_.end(), parts.branch_weights.begin(), parts.branch_weights.end());
+    rows_.resize((ruled ? std::max<std::size_t>(items, 1) : 1) * (streams_ + 1), 1);
     if (!ruled) return;
     found_.resize(streams_);
     gram_.resize((streams_ + 1) * (streams_ + 1));
@@ -34,7 +35,7 @@ class stream_weights {
   /// Changes whenever a weight does.
   std::size_t version() const { return version_; }
   void set(std::span<const double> weights) {
-    std::copy(weights.begin(), weights.end(), rows_.begin() + 1);
+    for (std::size_t k = 0; k < weights.size(); ++k) rows_[k + 1] = weights[k];
     outdate();
   }
   void outdate() { ++version_; }
