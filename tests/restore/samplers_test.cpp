@@ -95,6 +95,40 @@ TEST(decoupled, walks_down_and_up) {
   EXPECT_THROW(decoupled(dense_operator{measuring()}, {1.0}, 1, 1), std::invalid_argument);
 }
 
+// A second run from the same sample asks for the same variances and ends alike; a grid of one node leaves
+// the picture as it is.
+TEST(decoupled, starts_afresh_with_the_run) {
+  const auto table = linear_beta_schedule(1000);
+  const program plan = decoupled_annealing(karras(table, 4), 3, nodes_of(table));
+  std::vector<double> asked;
+  decoupled draw(dense_operator{measuring()}, {1.5, -0.2}, 0.4, 5, [&](signal_noise l) {
+    asked.push_back(noise_level(l));
+    return left_over(l);
+  });
+  const std::vector<double> x{0.3, -1, 2};
+  sampling run(plan, network_description{predicts_sample}, x, gaussian_noise{7});
+  std::vector<std::vector<double>> ends, levels;
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    run.restart(x);
+    asked.clear();
+    for (auto now = run.advance(); now != sampling_event::finished; now = run.advance())
+      if (now == sampling_event::step)
+        draw.apply(run);
+      else
+        for (std::size_t i = 0; i < 3; ++i) run.output()[i] = gain(run.at().level) * run.input()[i];
+    ends.emplace_back(run.state().begin(), run.state().end());
+    levels.push_back(asked);
+  }
+  EXPECT_EQ(ends[0], ends[1]);
+  EXPECT_EQ(levels[0], levels[1]);
+  const grid nodes = karras(table, 4);
+  ASSERT_EQ(levels[0].size(), 4u);
+  for (std::size_t k = 0; k < 4; ++k)
+    EXPECT_NEAR(levels[0][k] / noise_level(nodes[k].level), 1, 1e-12);
+  EXPECT_TRUE(decoupled_annealing({nodes.back()}, 3, nodes_of(table)).stages.empty() ||
+              decoupled_annealing({nodes.back()}, 3, nodes_of(table)).evaluations() == 0);
+}
+
 TEST(flow_dps, keeps_the_noise_level_and_draws_the_less_the_noisier) {
   for (const bool preserving : {false, true}) {
     grid nodes = uniform(rectified_flow(), 6);

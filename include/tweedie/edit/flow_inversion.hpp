@@ -17,6 +17,7 @@
 #include <cstddef>
 
 #include "tweedie/sampler/flow.hpp"
+#include "tweedie/schedule/clock.hpp"
 
 namespace tweedie {
 
@@ -33,34 +34,29 @@ program rf_inversion(const grid& nodes, double gamma, const Share& eta) {
   detail::require(nodes.back().level.sigma == 0, name, "last sigma", nodes.back().level.sigma,
                   "valid: 0; the picture is clean");
   detail::require(gamma >= 0 && gamma <= 1, name, "gamma", gamma, "valid: 0 <= gamma <= 1");
-  const auto time = [](const node& n) { return chart_coordinate(straight_row, n.level); };
-  const auto scale = [](const node& n) { return n.level.alpha + n.level.sigma; };
   recorder r(nodes.back());
-  const linear picture = r.state() / scale(nodes.back());
   linear x = r.state();
+  const linear picture = x / determinant(nodes.back().level, straight_row);
   const linear noise = r.draw();
-  // x + (s - t) ((1 - share) v + share pull), all on the straight path.
-  const auto step = [&](const node& from, const node& to, double share, auto pull) {
-    const double h = time(to) - time(from);
-    const linear straight = x / scale(from);
-    linear slope;
+  // The flow, mixed with the straight line that is at `target` at time `end`.
+  const auto step = [&](const node& from, const node& to, double share, const linear& target,
+                        double end) {
+    linear velocity;
     if (share < 1) {
       const estimate e = r.evaluate(x, from);
-      slope = (1 - share) * (e.noise - e.clean);
+      velocity = (1 - share) * (e.noise - e.clean);
     }
-    if (share > 0) slope += share * pull(straight);
-    x = scale(to) * (straight + h * slope);
+    if (share > 0)
+      velocity +=
+          share * ((target - x / determinant(from.level, straight_row)) / (end - flow_time(from)));
+    x = detail::straight_step(x, velocity, from.level, to.level);
     r.mark(x, to);
   };
-  for (std::size_t i = nodes.size() - 1; i-- > 0;) {
-    const double t = time(nodes[i + 1]);
-    step(nodes[i + 1], nodes[i], gamma, [&](const linear& s) { return (noise - s) / (1 - t); });
-  }
+  for (std::size_t i = nodes.size() - 1; i-- > 0;) step(nodes[i + 1], nodes[i], gamma, noise, 1);
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const double t = time(nodes[i]);
-    const double share = eta(t);
+    const double share = eta(flow_time(nodes[i]));
     detail::require(share >= 0 && share <= 1, name, "eta(t)", share, "valid: 0 <= eta <= 1");
-    step(nodes[i], nodes[i + 1], share, [&](const linear& s) { return (s - picture) / t; });
+    step(nodes[i], nodes[i + 1], share, picture, 0);
   }
   return r.finish(x);
 }

@@ -30,8 +30,8 @@
 
 namespace tweedie {
 
-/// The walk: from every node but the last down to clean data in `inner` DDIM steps, evenly in the logarithm of the noise
-/// level down to the lowest noisy node, then up to the next node. `between` makes nodes of noise levels.
+/// The walk: from every node but the last down to clean data in `inner` DDIM steps (one from the lowest noisy
+/// node), evenly in the logarithm of the noise level down to that node, then up to the next node. `between` makes nodes of noise levels.
 /// \throws std::invalid_argument unless the grid falls from a level with signal to clean data and inner is
 ///   positive.
 template <class Between>
@@ -42,24 +42,24 @@ program decoupled_annealing(const grid& nodes, int inner, const Between& between
   detail::require(nodes.back().level.sigma == 0, name, "last sigma", nodes.back().level.sigma,
                   "valid: 0, clean data");
   detail::require(inner >= 1, name, "inner", inner, "valid: at least 1");
-  const double lowest = noise_level(nodes[nodes.size() - 2].level);
   recorder r(nodes.front());
   linear x = r.state();
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
     node from = nodes[i];
     const double highest = noise_level(from.level);
-    for (int k = 1; k <= inner; ++k) {
-      const bool last = k == inner || highest == lowest;
+    const double lowest = noise_level(nodes[nodes.size() - 2].level);
+    const bool last = i + 2 == nodes.size();
+    const int count = last ? 1 : inner;
+    for (int k = 1; k <= count; ++k) {
       const node to =
-          last
+          k == count
               ? nodes.back()
               : between(highest * std::pow(lowest / highest, static_cast<double>(k) / (inner - 1)));
       x = ddim_step(r, x, {from, to}, 0);
       r.mark(x, to);
       from = to;
-      if (last) break;
     }
-    if (i + 2 == nodes.size()) break;
+    if (last) break;
     const auto [alpha, sigma] = nodes[i + 1].level;
     x = alpha / nodes.back().level.alpha * x + sigma * r.draw();
     r.mark(x, nodes[i + 1]);
@@ -95,26 +95,19 @@ class decoupled {
                     "valid: 0 < deviation < inf");
   }
 
-  /// Call after each step (`sampling_event::step`): replaces clean states by a draw, and notes where the
-  /// walk turned down.
+  /// Call after each step (`sampling_event::step`): replaces clean states by a draw.
   /// \throws std::invalid_argument if the state is not as many items as there are measurements.
   template <class Run>
   void apply(Run& run) {
     const signal_noise level = run.reached().level;
-    if (run.steps_done() == 1) came_from_ = run.plan().start.level;
-    if (level.sigma > 0) {
-      if (was_clean_) came_from_ = level;
-      was_clean_ = false;
-      return;
-    }
-    was_clean_ = true;
+    if (level.sigma > 0) return;
     auto view = run.state();
     const std::size_t n = a_.inputs(), m = a_.outputs(), items = y_.size() / m;
     detail::require_equal("decoupled::apply", "state.size()", static_cast<std::size_t>(view.size()),
                           items * n);
     for (auto* v : {&x_, &work_, &noise_}) v->resize(n);
     for (auto* v : {&residual_, &solution_, &direction_, &image_, &error_}) v->resize(m);
-    const double r2 = variance_(came_from_), s2 = deviation_ * deviation_;
+    const double r2 = variance_(came_from(run)), s2 = deviation_ * deviation_;
     const auto system = [&](std::span<const double> v) {
       a_.adjoint(v, work_);
       a_.apply(work_, image_);
@@ -141,13 +134,26 @@ class decoupled {
   }
 
  private:
+  // Where the walk turned down: the first mark after the last clean one.
+  template <class Run>
+  static signal_noise came_from(const Run& run) {
+    signal_noise top = run.plan().start.level;
+    bool clean = false;
+    std::size_t marks = 0;
+    for (const auto& s : run.plan().stages) {
+      if (!s.mark) continue;
+      if (++marks == run.steps_done()) break;
+      if (clean) top = s.mark->at.level;
+      clean = s.mark->at.level.sigma == 0;
+    }
+    return top;
+  }
+
   A a_;
   std::vector<double> y_;
   double deviation_;
   std::uint64_t seed_;
   std::function<double(signal_noise)> variance_;
-  signal_noise came_from_;
-  bool was_clean_ = false;
   std::vector<double> x_, work_, noise_, residual_, solution_, direction_, image_, error_;
 };
 

@@ -15,7 +15,7 @@
 //   null_space          I                 I, s = 0          DDNM, Wang et al. 2023, eq. 13: x0 + A^+ (y - A x0)
 //   flow_posterior      t v I             v I               FlowDPS, Kim et al. 2025, eq. 17, t the straight path's time
 //
-// The first is exact for Gaussian data, the second where the covariance is r^2 I; the last two ask for no
+// The first is exact for Gaussian data, the second where the covariance is r^2 I; the last three ask for no
 // derivative of the network. DPS scales its gradient by a norm in practice; its weight here is the one
 // its derivation has, and far too large for small s.
 //
@@ -24,11 +24,11 @@
 // denoisers, and is taken to be.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <functional>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 

@@ -24,11 +24,14 @@ namespace detail {
 
 // Euler step of the velocity. It needs no division by alpha or sigma, so that velocity networks may
 // start from clean data (inversion) as well as from pure noise.
-inline linear straight_step(const linear& x, const estimate& e, signal_noise from,
+inline linear straight_step(const linear& x, const linear& velocity, signal_noise from,
                             signal_noise to) {
   const double h = chart_coordinate(straight_row, to) - chart_coordinate(straight_row, from);
-  return determinant(to, straight_row) *
-         (x / determinant(from, straight_row) + h * (e.noise - e.clean));
+  return determinant(to, straight_row) * (x / determinant(from, straight_row) + h * velocity);
+}
+inline linear straight_step(const linear& x, const estimate& e, signal_noise from,
+                            signal_noise to) {
+  return straight_step(x, e.noise - e.clean, from, to);
 }
 
 inline linear straight_leg(recorder& r, const linear& x, const leg& l) {
