@@ -23,14 +23,17 @@ namespace tweedie {
 template <tensor_like Mean, tensor_like LogVariance, tensor_like Noise, writable_tensor Latent>
 void reparameterise(const Mean& mean, const LogVariance& log_variance, const Noise& eps,
                     Latent&& z) {
-  const auto kernel = [](const auto& m, const auto& l, const auto& e, auto& out) {
-    out = m + detail::exponential(0.5 * l) * e;
-  };
-  detail::per_item(
-      "reparameterise", reduction::sum_over_dimensions, detail::item_kernel{kernel},
-      std::tuple(detail::named("mean", mean), detail::named("log_variance", log_variance),
-                 detail::named("eps", eps)),
-      std::tuple(detail::named("z", z)));
+  constexpr const char* name = "reparameterise";
+  detail::require_same_batch(name, "log_variance", mean, log_variance);
+  detail::require_same_batch(name, "eps", mean, eps);
+  detail::require_same_batch(name, "z", mean, z);
+  detail::one_pass(
+      elements(mean).size(),
+      [](const auto& m, const auto& l, const auto& e, auto& out) {
+        out = m + detail::exponential(0.5 * l) * e;
+      },
+      std::tuple(detail::scaled_gradient<scalar_t<Latent>>{elements(z).data()}),
+      elements(mean).data(), elements(log_variance).data(), elements(eps).data());
 }
 
 /// Divergence of diagonal normals from N(0, I) per item, with the gradients to mean and
