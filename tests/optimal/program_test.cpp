@@ -134,6 +134,9 @@ TEST(MultistepForm, IsTheProgramAgain) {
     EXPECT_EQ(again.evaluations(), pair.plan.evaluations());
   }
   EXPECT_FALSE(has_multistep_form(ddim(karras(schedule(), 4), 1)));
+  grid noisy = karras(schedule(), 4);
+  noisy.pop_back();
+  EXPECT_FALSE(has_multistep_form(ddim(noisy)));  // the form ends in clean data
   EXPECT_EQ(refusal([&] {
               to_multistep_form(ddim(karras(schedule(), 4), 1), -1);
             }).find("to_multistep_form: the program has no such form"),

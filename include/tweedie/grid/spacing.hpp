@@ -211,14 +211,26 @@ grid at_levels(const Schedule& schedule, std::span<const double> levels) {
   return nodes;
 }
 
+namespace detail {
+
+/// Least noise level of a schedule, of a table that of its first entry.
+template <noise_schedule Schedule>
+double least_level(const Schedule& schedule) {
+  if constexpr (std::is_same_v<Schedule, discrete_schedule>)
+    return noise_level(schedule(0));
+  else
+    return noise_level(schedule(schedule.clean_time()));
+}
+
+}  // namespace detail
+
 /// The whole range of `schedule` on a grid of levels: N levels and clean data, for example
 /// over_levels(schedule, karras_levels, 30).
 /// \throws std::invalid_argument if the noisiest level has no signal (its level is infinite).
 template <invertible_schedule Schedule, class Levels, class... Options>
 grid over_levels(const Schedule& schedule, const Levels& levels, int steps, Options... options) {
   const double highest = noise_level(schedule(schedule.noisy_time()));
-  double lowest = noise_level(schedule(schedule.clean_time()));
-  if constexpr (std::is_same_v<Schedule, discrete_schedule>) lowest = noise_level(schedule(0));
+  const double lowest = detail::least_level(schedule);
   detail::require(lowest > 0, "over_levels", "lowest level", lowest,
                   "valid: a schedule with a least noise; give the levels yourself with at_levels");
   const std::vector<double> values = levels(steps, highest, lowest, options...);

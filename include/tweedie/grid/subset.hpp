@@ -74,8 +74,7 @@ inline discrete_schedule respaced(const discrete_schedule& schedule, std::span<c
 
 /// The given levels of the full schedule, ascending, as a grid from noisy to clean.
 inline grid at_kept_times(const discrete_schedule& schedule, std::span<const int> times) {
-  std::vector<double> falling;
-  for (std::size_t i = times.size(); i > 0; --i) falling.push_back(times[i - 1]);
+  const std::vector<double> falling(times.rbegin(), times.rend());
   return ending_clean(schedule, at_times(schedule, falling));
 }
 

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <Eigen/Dense>
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <limits>
@@ -24,7 +25,8 @@
 #include "tweedie/grid/published.hpp"
 #include "tweedie/optimal/least_squares.hpp"
 #include "tweedie/optimal/pilot.hpp"
-#include "tweedie/program/law.hpp"
+#include "tweedie/program/generated.hpp"
+#include "tweedie/sampler/ddim.hpp"
 
 namespace tweedie {
 
@@ -97,9 +99,9 @@ grid least_error_grid(const char* function, const Schedule& schedule, int steps,
   require(steps >= 2, function, "steps", steps, "valid: at least 2");
   const level_range range = searched_levels(schedule);
   const auto grid_of = [&](const VectorXd& p) {
-    grid nodes{node_at(schedule, schedule.noisy_time())};
-    for (const double level : p) nodes.push_back(node_of_level(schedule, std::exp(level)));
-    return ending_clean(schedule, std::move(nodes));
+    std::vector<double> levels{range.highest};
+    for (const double level : p) levels.push_back(std::exp(level));
+    return from_noise(schedule, levels);
   };
   const auto measure = [&](const VectorXd& p) -> VectorXd {
     return residuals(planner(grid_of(p)));
@@ -141,14 +143,14 @@ grid optimal_grid(const Schedule& schedule, int steps, const Planner& planner,
   detail::require(variances.size() > 0, name, "variances", 0, "valid: at least one");
   for (const double v : variances)
     detail::require(v >= 0 && std::isfinite(v), name, "variance", v, "valid: 0 <= variance < inf");
+  std::vector<scalar_law> data;
+  for (const double v : variances) data.push_back({0, v});
   const auto residuals = [&](const program& plan) -> Eigen::VectorXd {
+    const std::vector<scalar_law> made = generated(plan, data);
     Eigen::VectorXd out(variances.size());
-    for (Eigen::Index k = 0; k < out.size(); ++k) {
-      const auto [alpha, sigma] = plan.start.level;
-      const double start = alpha * alpha * variances[k] + sigma * sigma;
-      const scalar_law made = law(plan, gaussian_denoiser(0, variances[k]), {0, start}).result;
-      out[k] = std::sqrt((std::max)(0.0, made.variance)) - std::sqrt(variances[k]);
-    }
+    for (Eigen::Index k = 0; k < out.size(); ++k)
+      out[k] = std::sqrt((std::max)(0.0, made[static_cast<std::size_t>(k)].variance)) -
+               std::sqrt(variances[k]);
     return out;
   };
   return detail::least_error_grid(name, schedule, steps, planner, residuals, options);
@@ -160,9 +162,7 @@ grid optimal_grid(const Schedule& schedule, int steps, const Planner& planner,
                   const Denoiser& denoise, const pilot_runs& pilots,
                   const search_options& options = {}) {
   const auto residuals = [&](const program& plan) -> Eigen::VectorXd {
-    const Eigen::MatrixXd made = run_denoiser(plan, denoise, pilots.start);
-    if (!made.allFinite()) return Eigen::VectorXd::Constant(made.size(), 1e100);
-    return (made - pilots.end).reshaped();
+    return detail::end_residuals(run_denoiser(plan, denoise, pilots.start), pilots);
   };
   return detail::least_error_grid("optimal_grid", schedule, steps, planner, residuals, options);
 }
@@ -222,8 +222,7 @@ inline grid optimal_grid(const pilot_runs& pilots, int steps, recorded_planner p
   const auto error = [&](std::size_t before, std::size_t i, std::size_t j) {
     const signal_noise from = pilots.nodes[i].level;
     const signal_noise to = pilots.nodes[j].level;
-    const double ratio = to.sigma / from.sigma;
-    const double sum = to.alpha - from.alpha * ratio;
+    const ddim_weights whole = ddim_step(from, to);
     double older = 0;
     const signal_noise old = pilots.nodes[before].level;
     if (before != i && to.sigma > 0 && old.alpha > 0) {
@@ -231,10 +230,10 @@ inline grid optimal_grid(const pilot_runs& pilots, int steps, recorded_planner p
       // lambda_before.
       const double h = std::log(noise_level(from) / noise_level(to));
       const double mean = h / -std::expm1(-h) - 1;
-      older = -sum * mean / std::log(noise_level(old) / noise_level(from));
+      older = -whole.clean * mean / std::log(noise_level(old) / noise_level(from));
     }
     const Eigen::Index at[] = {state(j), state(i), clean(i), clean(before)};
-    const double weight[] = {-1, ratio, sum - older, older};
+    const double weight[] = {-1, whole.state, whole.clean - older, older};
     double square = 0;
     for (int a = 0; a < 4; ++a)
       for (int b = 0; b < 4; ++b) square += weight[a] * weight[b] * products(at[a], at[b]);
@@ -250,30 +249,32 @@ inline grid optimal_grid(const pilot_runs& pilots, int steps, recorded_planner p
   const std::size_t slots = looks_back ? count * count : count;
   std::vector<std::vector<std::size_t>> came(static_cast<std::size_t>(steps),
                                              std::vector<std::size_t>(slots, count));
-  std::vector<double> least(slots, never);
-  least[slot(0, 0)] = 0;
-  for (int k = 0; k < steps; ++k) {
-    std::vector<double> next(slots, never);
-    for (std::size_t b = 0; b < (looks_back ? count : 1); ++b)
-      for (std::size_t i = looks_back ? b : 0; i < last; ++i) {
-        const double so_far = least[slot(b, i)];
-        if (so_far == never) continue;
-        for (std::size_t j = i + 1; j <= last; ++j) {
-          const double total = so_far + error(looks_back ? b : i, i, j);
-          double& there = next[slot(i, j)];
+  std::vector<std::vector<double>> least(static_cast<std::size_t>(steps) + 1,
+                                         std::vector<double>(slots, never));
+  least[0][slot(0, 0)] = 0;
+  for (std::size_t i = 0; i < last; ++i)
+    for (std::size_t b = 0; b <= (looks_back ? i : 0); ++b) {
+      const auto from = slot(b, i);
+      if (std::none_of(least.begin(), least.end() - 1,
+                       [&](const auto& of_legs) { return of_legs[from] < never; }))
+        continue;
+      for (std::size_t j = i + 1; j <= last; ++j) {
+        const double leg_error = error(looks_back ? b : i, i, j);
+        for (std::size_t k = 0; k < came.size(); ++k) {
+          const double total = least[k][from] + leg_error;
+          double& there = least[k + 1][slot(i, j)];
           if (total < there) {
             there = total;
-            came[static_cast<std::size_t>(k)][slot(i, j)] = looks_back ? b : i;
+            came[k][slot(i, j)] = looks_back ? b : i;
           }
         }
       }
-    least = std::move(next);
-  }
+    }
   std::vector<std::size_t> path{last};
   std::size_t before = 0;
   if (looks_back)
     for (std::size_t b = 0; b < last; ++b)
-      if (least[slot(b, last)] < least[slot(before, last)]) before = b;
+      if (least.back()[slot(b, last)] < least.back()[slot(before, last)]) before = b;
   for (int k = steps - 1; k >= 0; --k) {
     const std::size_t i = path.back();
     if (looks_back) {

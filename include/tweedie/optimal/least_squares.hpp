@@ -32,7 +32,8 @@ struct search_result {
 
 /// Minimises mean square(residuals(p)) + ridge |p - start|^2.
 /// \param residuals p -> vector
-/// \param jacobian (p, residuals at p) -> matrix, one column a parameter
+/// \param jacobian (p, residuals at p) -> matrix, one column a parameter; p is where residuals were
+///   asked last
 /// \param admissible p -> the nearest parameters that are allowed
 template <class Vector, class Residuals, class Jacobian, class Admissible>
 search_result least_squares(const Vector& start, const Residuals& residuals,

@@ -11,11 +11,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <numeric>
+#include <optional>
 #include <vector>
 
 #include "tweedie/program/unrolled.hpp"
-#include "tweedie/sampler/walk.hpp"
+#include "tweedie/sampler/ddim.hpp"
 
 namespace tweedie {
 
@@ -27,38 +27,48 @@ struct multistep_form {
   std::size_t steps() const { return clean.size(); }
 };
 
-/// What the weights of the step from `from` to `to` add up to.
-inline double consistent_sum(signal_noise from, signal_noise to) {
-  return to.alpha - from.alpha * (to.sigma / from.sigma);
-}
+namespace detail {
 
-/// Whether `plan` can be written so: deterministic, every call at a lower level than the one before,
-/// initial sample carried by the ratio of the sigmas.
-inline bool has_multistep_form(const program& plan) {
+/// The unrolled program, if it can be written so.
+inline std::optional<unrolled_program> multistep_triangle(const program& plan) {
   for (const stage& s : plan.stages)
-    for (const operand& in : s.pass.inputs)
-      if (in.from == operand_kind::draw || in.from == operand_kind::output) return false;
-  const unrolled_program u = unroll(plan);
-  if (u.at.empty() || !(u.at.front().level == plan.start.level)) return false;
+    for (const operand& in : s.pass.inputs) {
+      const bool of_noise = in.from == operand_kind::noise && s.evaluate->at.level.sigma == 0;
+      if (in.from == operand_kind::draw || in.from == operand_kind::output || of_noise) return {};
+    }
+  unrolled_program u = unroll(plan);
+  if (u.at.empty() || !(u.at.front().level == plan.start.level)) return {};
   for (std::size_t i = 0; i < u.at.size(); ++i) {
     const auto [alpha, sigma] = u.at[i].level;
-    if (!(sigma > 0)) return false;
-    if (std::abs(u.rows[i][0] - sigma / plan.start.level.sigma) > 1e-9) return false;
+    if (!(sigma > 0)) return {};
+    if (std::abs(u.rows[i][0] - sigma / plan.start.level.sigma) > 1e-9) return {};
     if (i > 0) {
       const signal_noise before = u.at[i - 1].level;
-      if (!(sigma * before.alpha < before.sigma * alpha)) return false;
+      if (!(sigma * before.alpha < before.sigma * alpha)) return {};
     }
   }
-  return true;
+  if (std::abs(u.rows.back()[0]) > 1e-9) return {};
+  return u;
+}
+
+}  // namespace detail
+
+/// Whether `plan` can be written so: deterministic, every call at a lower level than the one before,
+/// initial sample carried by the ratio of the sigmas, clean data at the end.
+inline bool has_multistep_form(const program& plan) {
+  return detail::multistep_triangle(plan).has_value();
 }
 
 /// `plan` in this form; it ends in clean data at time `clean_time`.
 /// \throws std::invalid_argument unless has_multistep_form(plan).
 inline multistep_form to_multistep_form(const program& plan, double clean_time) {
-  if (!has_multistep_form(plan))
-    detail::fail("to_multistep_form",
-                 "the program has no such form; valid: deterministic, falling levels");
-  const unrolled_program u = unroll(plan);
+  const std::optional<unrolled_program> triangle = detail::multistep_triangle(plan);
+  if (!triangle)
+    detail::fail(
+        "to_multistep_form",
+        "the program has no such form; valid: deterministic, falling levels, clean data at "
+        "the end");
+  const unrolled_program& u = *triangle;
   multistep_form out;
   out.nodes = u.at;
   out.nodes.push_back(clean_node(clean_time));

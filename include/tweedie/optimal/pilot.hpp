@@ -14,8 +14,8 @@
 
 namespace tweedie {
 
-/// Where samples start and where the probability-flow ODE takes them, one column a sample. `nodes`
-/// and what was seen there are empty unless they were asked for.
+/// Where samples start and where the probability-flow ODE takes them, one column a sample. What was
+/// seen at the nodes is empty unless it was asked for.
 struct pilot_runs {
   Eigen::MatrixXd start;
   Eigen::MatrixXd end;
@@ -24,18 +24,17 @@ struct pilot_runs {
   std::vector<Eigen::MatrixXd> clean;   ///< x0 estimate at each node but the last
 };
 
-/// The noise levels over which a schedule is searched: its own, cut where it has no finite end.
+/// The noise levels over which a schedule is searched.
 struct level_range {
   double highest = 0;
   double lowest = 0;
 };
 
-/// Levels of the schedule: of a table its first and last entry; else clean end 2e-3 and noisy end 200
-/// where the schedule has none.
+/// Levels of the schedule, of a table its entries; at most 200, and from 2e-3 on where the schedule ends
+/// in clean data.
 template <noise_schedule Schedule>
 level_range searched_levels(const Schedule& schedule) {
-  double lowest = noise_level(schedule(schedule.clean_time()));
-  if constexpr (std::is_same_v<Schedule, discrete_schedule>) lowest = noise_level(schedule(0));
+  const double lowest = detail::least_level(schedule);
   const double highest = noise_level(schedule(schedule.noisy_time()));
   return {(std::min)(highest, 200.0), lowest > 0 ? lowest : 2e-3};
 }
@@ -84,6 +83,17 @@ pilot_runs record_pilots(const Schedule& schedule, const Denoiser& denoise, Eige
   if (!out.end.allFinite()) detail::fail(name, "a pilot run is not finite");
   return out;
 }
+
+namespace detail {
+
+/// What was made minus where the pilots end. A run that left the finite numbers is refused by being
+/// worse than any other.
+inline Eigen::VectorXd end_residuals(const Eigen::MatrixXd& made, const pilot_runs& pilots) {
+  if (!made.allFinite()) return Eigen::VectorXd::Constant(made.size(), 1e100);
+  return (made - pilots.end).reshaped();
+}
+
+}  // namespace detail
 
 /// Root mean square, over all samples and dimensions, of what `plan` makes from the pilots' starts
 /// minus where the pilots end.

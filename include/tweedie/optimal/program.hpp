@@ -15,7 +15,8 @@
 // Cost. Parameters P = (N - 1) + sum_i min(i, memory - 1), about 4 N; an iteration asks the network
 // about P N/2 times per pilot and keeps P times the pilots in memory. Pilots times dimension should be
 // at least fifty times P: 256 pilots in 16 dimensions, or 8 images. One quarter of the pilots is never
-// fitted: on it the fit is compared with the pair it started from, and the better of the two returned.
+// fitted: on it fits are compared with the best published pair (the best on all pilots), and the best of
+// these returned.
 #pragma once
 
 #include <cmath>
@@ -127,7 +128,7 @@ class free_form {
     for (const auto& [i, j] : weights_) form.clean[i][j] = p[k++];
     for (std::size_t i = 0; i < steps(); ++i) {
       std::vector<double>& w = form.clean[i];
-      w[i] = consistent_sum(form.nodes[i].level, form.nodes[i + 1].level) -
+      w[i] = ddim_step(form.nodes[i].level, form.nodes[i + 1].level).clean -
              std::accumulate(w.begin(), w.end() - 1, 0.0);
     }
     return form;
@@ -141,24 +142,18 @@ class free_form {
   std::vector<std::pair<std::size_t, std::size_t>> weights_;
 };
 
-/// States before each step and the estimates there.
-struct form_trace {
-  std::vector<Eigen::MatrixXd> states;
-  std::vector<Eigen::MatrixXd> clean;
-};
-
-/// Takes the steps of `form` from number `first` on; states and estimates up to there are in `seen`,
-/// which grows by what follows.
-template <batch_denoiser Denoiser>
-Eigen::MatrixXd take_steps(const multistep_form& form, const Denoiser& denoise, form_trace& seen,
-                           std::size_t first) {
-  Eigen::MatrixXd x = seen.states[first];
+/// Takes the steps of `form` from number `first` on, from the state x before it. `clean` holds the
+/// estimates up to there and grows by those that follow; `look(x)` is shown the state before each step.
+template <batch_denoiser Denoiser, class Look>
+Eigen::MatrixXd take_steps(const multistep_form& form, const Denoiser& denoise, std::size_t first,
+                           Eigen::MatrixXd x, std::vector<Eigen::MatrixXd>& clean,
+                           const Look& look) {
   for (std::size_t i = first; i < form.steps(); ++i) {
-    if (seen.clean.size() <= i) seen.clean.push_back(denoise(form.nodes[i], x));
+    look(x);
+    if (clean.size() <= i) clean.push_back(denoise(form.nodes[i], x));
     x *= form.nodes[i + 1].level.sigma / form.nodes[i].level.sigma;
     for (std::size_t j = 0; j <= i; ++j)
-      if (form.clean[i][j] != 0) x += form.clean[i][j] * seen.clean[j];
-    seen.states.push_back(x);
+      if (form.clean[i][j] != 0) x += form.clean[i][j] * clean[j];
   }
   return x;
 }
@@ -175,30 +170,27 @@ multistep_form refined(const Schedule& schedule, const multistep_form& start,
   using Eigen::VectorXd;
   detail::require(options.memory >= 1, "refined", "memory", options.memory, "valid: >= 1");
   const detail::free_form<Schedule> free(schedule, start, options.memory);
-  const auto flat = [&](const MatrixXd& made) -> VectorXd {
-    return (made - pilots.end).reshaped();
-  };
+  std::vector<MatrixXd> states, clean;  // of the parameters that residuals were last asked at
   const auto residuals = [&](const VectorXd& p) -> VectorXd {
-    detail::form_trace seen{{pilots.start}, {}};
-    const MatrixXd made = detail::take_steps(free.at(p), denoise, seen, 0);
-    // A run that left the finite numbers is refused by being worse than any other.
-    if (!made.allFinite()) return VectorXd::Constant(made.size(), 1e100);
-    return flat(made);
+    states.clear();
+    clean.clear();
+    return detail::end_residuals(
+        detail::take_steps(free.at(p), denoise, 0, pilots.start, clean,
+                           [&](const MatrixXd& x) { states.push_back(x); }),
+        pilots);
   };
   const auto jacobian = [&](const VectorXd& p, const VectorXd& r) -> MatrixXd {
-    detail::form_trace seen{{pilots.start}, {}};
-    detail::take_steps(free.at(p), denoise, seen, 0);
     MatrixXd out(r.size(), p.size());
     for (Eigen::Index k = 0; k < p.size(); ++k) {
       VectorXd moved = p;
       moved[k] += options.search.probe;
       const std::size_t first = free.first(k);
       // The estimate of the first changed step is the old one: its state and node are.
-      const auto kept = static_cast<std::ptrdiff_t>(first) + 1;
-      detail::form_trace part{{seen.states.begin(), seen.states.begin() + kept},
-                              {seen.clean.begin(), seen.clean.begin() + kept}};
-      out.col(k) = (flat(detail::take_steps(free.at(moved), denoise, part, first)) - r) /
-                   options.search.probe;
+      std::vector<MatrixXd> known(clean.begin(),
+                                  clean.begin() + static_cast<std::ptrdiff_t>(first) + 1);
+      const MatrixXd made = detail::take_steps(free.at(moved), denoise, first, states[first], known,
+                                               [](const MatrixXd&) {});
+      out.col(k) = (VectorXd((made - pilots.end).reshaped()) - r) / options.search.probe;
     }
     return out;
   };

@@ -18,9 +18,9 @@ struct program_cost {
 
 inline program_cost cost(const program& plan) {
   program_cost c;
+  c.evaluations = plan.evaluations();
   c.registers = plan.registers;
   for (const stage& s : plan.stages) {
-    c.evaluations += s.evaluate.has_value();
     c.tensors_written += s.pass.outputs.size();
     for (const operand& in : s.pass.inputs) {
       if (in.from == operand_kind::draw)
