@@ -25,29 +25,23 @@
 
 #include <utility>
 
-#include "tweedie/sampler/walk.hpp"
+#include "tweedie/sampler/pndm.hpp"
 
 namespace tweedie {
 
 namespace detail {
 
-// d(x, e; from, to).
-inline linear along_noise(const linear& x, const linear& e, signal_noise from, signal_noise to) {
-  const double a = to.alpha / from.alpha;
-  return a * x + (to.sigma - a * from.sigma) * e;
-}
-
 // The x whose step is `stepped`: x = d(stepped, e; to, from).
-inline linear undo_along_noise(const linear& stepped, const linear& e, signal_noise from,
-                               signal_noise to) {
+inline linear undo_transfer(const linear& stepped, const linear& e, signal_noise from,
+                            signal_noise to) {
   const double a = to.alpha / from.alpha;
   return (stepped - (to.sigma - a * from.sigma) * e) / a;
 }
 
 inline void edict_down(recorder& r, linear& x, linear& y, const node& from, const node& to,
                        double p) {
-  linear a = along_noise(x, r.evaluate(y, from).noise, from.level, to.level);
-  const linear b = along_noise(y, r.evaluate(a, from).noise, from.level, to.level);
+  linear a = transfer(x, r.evaluate(y, from).noise, from.level, to.level);
+  const linear b = transfer(y, r.evaluate(a, from).noise, from.level, to.level);
   x = p * a + (1 - p) * b;
   r.store(x);
   y = p * b + (1 - p) * x;
@@ -58,8 +52,18 @@ inline void edict_up(recorder& r, linear& x, linear& y, const node& low, const n
                      double p) {
   const linear b = (y - (1 - p) * x) / p;
   linear a = (x - (1 - p) * b) / p;
-  y = undo_along_noise(b, r.evaluate(a, high).noise, high.level, low.level);
-  x = undo_along_noise(a, r.evaluate(y, high).noise, high.level, low.level);
+  y = undo_transfer(b, r.evaluate(a, high).noise, high.level, low.level);
+  x = undo_transfer(a, r.evaluate(y, high).noise, high.level, low.level);
+}
+
+// The steps of EDICT down `nodes`; x and y take turns in going first.
+inline void edict_fall(recorder& r, linear& x, linear& y, const grid& nodes, double p) {
+  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
+    if (i % 2 == 1) std::swap(x, y);
+    edict_down(r, x, y, nodes[i], nodes[i + 1], p);
+    if (i % 2 == 1) std::swap(x, y);
+    r.mark(x, nodes[i + 1]);
+  }
 }
 
 inline void check_reversible(const char* function, const grid& nodes) {
@@ -77,12 +81,7 @@ inline program edict(const grid& nodes, double p = 0.93) {
   detail::require(p > 0.5 && p <= 1, name, "p", p, "valid: 1/2 < p <= 1");
   recorder r(nodes.front());
   linear x = r.state(), y = x;
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    if (i % 2 == 1) std::swap(x, y);
-    detail::edict_down(r, x, y, nodes[i], nodes[i + 1], p);
-    if (i % 2 == 1) std::swap(x, y);
-    r.mark(x, nodes[i + 1]);
-  }
+  detail::edict_fall(r, x, y, nodes, p);
   return r.finish(x);
 }
 
@@ -101,12 +100,7 @@ inline program edict_round_trip(const grid& nodes, double p = 0.93) {
     if (i % 2 == 1) std::swap(x, y);
     r.mark(x, nodes[i]);
   }
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    if (i % 2 == 1) std::swap(x, y);
-    detail::edict_down(r, x, y, nodes[i], nodes[i + 1], p);
-    if (i % 2 == 1) std::swap(x, y);
-    r.mark(x, nodes[i + 1]);
-  }
+  detail::edict_fall(r, x, y, nodes, p);
   return r.finish(x);
 }
 
@@ -120,8 +114,8 @@ inline program bdia(const grid& nodes, double g = 1) {
   linear before;
   return walk(name, nodes, [&](recorder& r, const linear& x, const leg& l, std::size_t i) {
     const linear e = r.evaluate(x, l.from).noise;
-    linear next = detail::along_noise(x, e, l.from.level, l.to.level);
-    if (i > 0) next += g * (before - detail::along_noise(x, e, l.from.level, nodes[i - 1].level));
+    linear next = transfer(x, e, l.from.level, l.to.level);
+    if (i > 0) next += g * (before - transfer(x, e, l.from.level, nodes[i - 1].level));
     before = x;
     return next;
   });
@@ -144,12 +138,12 @@ inline program bdia_round_trip(const grid& nodes, double g = 1) {
   recorder r(nodes.back());
   linear low = r.state();
   linear x =
-      detail::undo_along_noise(low, r.evaluate(low, nodes[n - 1]).noise, level(n - 1), level(n));
+      detail::undo_transfer(low, r.evaluate(low, nodes[n - 1]).noise, level(n - 1), level(n));
   r.mark(x, nodes[n - 1]);
   for (std::size_t i = n - 1; i > 0; --i) {
     const linear e = r.evaluate(x, nodes[i]).noise;
-    linear high = (low - detail::along_noise(x, e, level(i), level(i + 1))) / g +
-                  detail::along_noise(x, e, level(i), level(i - 1));
+    linear high =
+        (low - transfer(x, e, level(i), level(i + 1))) / g + transfer(x, e, level(i), level(i - 1));
     low = x;
     x = high;
     r.mark(x, nodes[i - 1]);
@@ -157,8 +151,8 @@ inline program bdia_round_trip(const grid& nodes, double g = 1) {
   std::swap(low, x);  // x stands at node 1, low above it
   for (std::size_t i = 1; i < n; ++i) {
     const linear e = r.evaluate(x, nodes[i]).noise;
-    linear next = g * (low - detail::along_noise(x, e, level(i), level(i - 1))) +
-                  detail::along_noise(x, e, level(i), level(i + 1));
+    linear next =
+        g * (low - transfer(x, e, level(i), level(i - 1))) + transfer(x, e, level(i), level(i + 1));
     low = x;
     x = next;
     r.mark(x, nodes[i + 1]);

@@ -35,9 +35,13 @@ void require_same_shape(const char* function, const A& a, const B& b) {
   require_equal(function, "items", traits_of<B>::items(b), traits_of<A>::items(a));
 }
 
-// out_i = first_i a_i + second_i b_i per item.
+// out_i = first_i a_i + second_i b_i, weights(level) per item or for all.
 template <class A, class B, class Out, class Weights>
-void combine_items(const A& a, const B& b, Out& out, std::size_t levels, const Weights& weights) {
+void combine_items(const char* function, const A& a, const B& b, Out& out, std::size_t levels,
+                   const Weights& weights) {
+  require_same_shape(function, a, b);
+  require_same_shape(function, a, out);
+  require_levels_per_item(function, a, levels);
   using S = scalar_t<Out>;
   const std::size_t items = traits_of<Out>::items(out);
   const std::size_t each = items == 0 ? 0 : traits_of<Out>::size(out) / items;
@@ -56,10 +60,7 @@ void combine_items(const A& a, const B& b, Out& out, std::size_t levels, const W
 /// \throws std::invalid_argument if shapes or the number of levels do not fit.
 template <tensor_like X, tensor_like Z, writable_tensor Out>
 void add_noise(const X& clean, const Z& noise, std::span<const signal_noise> levels, Out&& out) {
-  detail::require_same_shape("add_noise", clean, noise);
-  detail::require_same_shape("add_noise", clean, out);
-  detail::require_levels_per_item("add_noise", clean, levels.size());
-  detail::combine_items(clean, noise, out, levels.size(), [&](std::size_t i) {
+  detail::combine_items("add_noise", clean, noise, out, levels.size(), [&](std::size_t i) {
     return std::array<double, 2>{levels[i].alpha, levels[i].sigma};
   });
 }
@@ -78,10 +79,7 @@ void add_noise(const Schedule& schedule, const X& clean, const Z& noise,
 template <tensor_like X, tensor_like Z, writable_tensor Out>
 void apply_transition(const X& state, const Z& noise, std::span<const transition_kernel> kernels,
                       Out&& out) {
-  detail::require_same_shape("apply_transition", state, noise);
-  detail::require_same_shape("apply_transition", state, out);
-  detail::require_levels_per_item("apply_transition", state, kernels.size());
-  detail::combine_items(state, noise, out, kernels.size(), [&](std::size_t i) {
+  detail::combine_items("apply_transition", state, noise, out, kernels.size(), [&](std::size_t i) {
     return std::array<double, 2>{kernels[i].mean, std::sqrt(kernels[i].variance)};
   });
 }
@@ -89,10 +87,7 @@ void apply_transition(const X& state, const Z& noise, std::span<const transition
 /// What a network of the given kind should answer: out = p_x x0 + p_z z, row per item or for all.
 template <tensor_like X, tensor_like Z, writable_tensor Out>
 void prediction_target(const X& clean, const Z& noise, std::span<const plane_row> rows, Out&& out) {
-  detail::require_same_shape("prediction_target", clean, noise);
-  detail::require_same_shape("prediction_target", clean, out);
-  detail::require_levels_per_item("prediction_target", clean, rows.size());
-  detail::combine_items(clean, noise, out, rows.size(), [&](std::size_t i) {
+  detail::combine_items("prediction_target", clean, noise, out, rows.size(), [&](std::size_t i) {
     return std::array<double, 2>{rows[i].x0, rows[i].z};
   });
 }
