@@ -22,9 +22,9 @@
 #include "tweedie/solve/execution.hpp"
 #include "tweedie/tensor/instruction_set.hpp"
 #include "tweedie/tensor/own_kernels.hpp"
+#include "tweedie/tensor/processor.hpp"
 
 #if defined(TWEEDIE_COMPILED_AVX2) || defined(TWEEDIE_COMPILED_AVX512)
-#include <cpuid.h>
 extern "C" const void* tweedie_kernels_avx2();
 extern "C" const void* tweedie_kernels_avx512();
 #endif
@@ -43,15 +43,6 @@ struct kernel_choice {
   const char* name;
   const kernel_table* tables;  // null: not available
 };
-
-#if defined(TWEEDIE_COMPILED_AVX2) || defined(TWEEDIE_COMPILED_AVX512)
-inline bool has_avx2() {
-  __builtin_cpu_init();     // constructors of globals may draw, too
-  unsigned a, b, c = 0, d;  // Clang 14 has no name for F16C
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-         __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
-}
-#endif
 
 inline const kernel_table* avx2_kernels() {
 #if defined(TWEEDIE_COMPILED_AVX2)

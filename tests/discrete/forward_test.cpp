@@ -58,7 +58,7 @@ TEST(TokenKernel, MutualInformationBetasSurviveLinearly) {
   }
 }
 
-TEST(TokenKernel, BetweenUndoesThen) {
+TEST(TokenKernel, BetweenUndoesCompose) {
   for (const process& p : processes) {
     const token_kernel s = step_of(p, 0.3), step = step_of(p, 0.45);
     const token_kernel again = between(s, compose(s, step));

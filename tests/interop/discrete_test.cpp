@@ -62,6 +62,30 @@ TEST(DiscreteScheduler, TakesWiderTokensAndParts) {
   EXPECT_EQ(wide, std::vector<std::int64_t>(x.begin(), x.end()));
 }
 
+// Every class in place on wider tokens, as on narrow ones.
+TEST(DiscreteScheduler, TakesWiderTokensInEveryClass) {
+  std::vector<double> logits;
+  for (std::size_t k = 0; k < 24; ++k) logits.push_back(2 * std::sin(static_cast<double>(k * k)));
+  const discrete::logits_view<double> rows(logits, 4);
+  const discrete::counter_uniform source{5};
+  const auto same = [&](token start, const auto& step) {
+    std::vector<token> x(6, start);
+    std::vector<std::int64_t> wide(6, start);
+    step(discrete::token_batch{x, 2});
+    step(discrete::token_batch{wide, 2});
+    EXPECT_TRUE(std::equal(x.begin(), x.end(), wide.begin()));
+  };
+  const amused_scheduler amused{4, true, {2, 1, 0}};
+  same(4, [&](auto x) { amused.step(rows, 0, x, source); });
+  same(1, [&](auto x) { amused.add_noise(x, 1, source); });
+  same(1, [&](auto x) { block_refinement_scheduler{3, 2}.step(rows, 0, x, source); });
+  const discrete_ddim_scheduler ddim{.steps = 4};
+  same(1, [&](auto x) {
+    ddim.step(rows, 1, x, source, 0.7);
+    ddim.correct(rows, 1, x, source);
+  });
+}
+
 TEST(DiscreteScheduler, CorrectorAfterTheLastStepIsRefused) {
   const discrete_ddim_scheduler ddim{2};
   std::vector<token> x = {0, 1};

@@ -28,8 +28,7 @@ struct trapezoidal_sampler {
 
   template <token_integer T, uniform_source Source>
   progress begin(token_batch<T> x, std::size_t vocabulary, const Source&) const {
-    detail::require_vocabulary("trapezoidal", grid.symbols, vocabulary);
-    detail::require_tokens("trapezoidal", x.tokens, grid.symbols.size(), grid.symbols.mask);
+    detail::require_start("trapezoidal", grid.symbols, x, vocabulary);
     return {};
   }
   bool finished(const progress& at) const { return at.step >= grid.legs(); }
@@ -152,8 +151,7 @@ struct uniformisation_sampler {
 
   template <token_integer T, uniform_source Source>
   progress begin(token_batch<T> x, std::size_t vocabulary, const Source& source) const {
-    detail::require_vocabulary("uniformisation", grid.symbols, vocabulary);
-    detail::require_tokens("uniformisation", x.tokens, grid.symbols.size(), grid.symbols.mask);
+    detail::require_start("uniformisation", grid.symbols, x, vocabulary);
     progress at{0, std::vector<uniformisation_place>(x.items)};
     for (std::size_t item = 0; item < x.items; ++item) {
       at.items[item].total = total_at(0);
@@ -205,13 +203,11 @@ struct uniformisation_sampler {
 
   // Rates of leaving per unit of noise: of a mask, and the most that an ordinary token's can be. Both
   // grow towards data.
-  double leaving_mask(double total) const {
-    const token_kernel to_t = kernel_of(grid.rates, total);
+  double leaving_mask(const token_kernel& to_t) const {
     return grid.rates.mask == 0 ? 0 : grid.rates.mask * (to_t.keep + to_t.uniform) / to_t.mask;
   }
-  double most_leaving(double total) const {
+  double most_leaving(const token_kernel& to_t) const {
     if (grid.rates.uniform == 0) return 0;
-    const token_kernel to_t = kernel_of(grid.rates, total);
     const auto k = static_cast<double>(grid.symbols.ordinary);
     return grid.rates.uniform * (to_t.keep / to_t.uniform + (k - 1) / k);
   }
@@ -220,28 +216,28 @@ struct uniformisation_sampler {
   template <class T, class Source>
   void seek(uniformisation_place& place, const token_batch<T>& x, std::size_t item,
             const Source& source) const {
-    uniform_request where{static_cast<std::uint32_t>(place.step), draw_use::jump,
-                          x.first_item + static_cast<std::uint32_t>(item), 0};
+    uniform_request where = x.item_request(item, place.step, draw_use::jump);
     const auto draw = [&] {
       const double u = source(where);
       ++where.index;
       return u;
     };
-    while (place.segment < segments()) {
+    for (; place.segment < segments(); ++place.segment) {
       const double end = total_at(place.segment + 1);
-      const double bound = (std::max)(leaving_mask(end), most_leaving(end));
+      const token_kernel at_end = kernel_of(grid.rates, end);
+      const double bound = (std::max)(leaving_mask(at_end), most_leaving(at_end));
       const double rate = bound * static_cast<double>(x.length());
-      const double next = rate > 0 ? place.total - waiting_time(rate, draw()) : end;
-      if (!(next > end)) {
-        place.total = end;
-        ++place.segment;
-        continue;
+      for (;;) {
+        const double next = rate > 0 ? place.total - waiting_time(rate, draw()) : end;
+        if (!(next > end)) break;
+        place.total = next;
+        place.position = below(x.length(), draw());
+        const auto here = static_cast<token>(x.tokens[item * x.length() + place.position]);
+        const token_kernel now = kernel_of(grid.rates, next);
+        const double leaving = grid.symbols.masked(here) ? leaving_mask(now) : most_leaving(now);
+        if (draw() * bound < leaving) return;
       }
-      place.total = next;
-      place.position = below(x.length(), draw());
-      const auto here = static_cast<token>(x.tokens[item * x.length() + place.position]);
-      const double leaving = grid.symbols.masked(here) ? leaving_mask(next) : most_leaving(next);
-      if (draw() * bound < leaving) return;
+      place.total = end;
     }
     place.position = uniformisation_place::all;
     place.finished = !to_data();
@@ -253,7 +249,7 @@ struct uniformisation_sampler {
     const token_kernel to_t = kernel_of(grid.rates, place.total);
     token_move rate = reverse_rates(grid, {0, to_t, to_t.keep}, rate_network::clean,
                                     at);  // slope of noise itself
-    if (!at.masked()) rate.stay = most_leaving(place.total) - rate.clean - rate.uniform;
+    if (!at.masked()) rate.stay = most_leaving(to_t) - rate.clean - rate.uniform;
     rate.stay = (std::max)(0.0, rate.stay);
     return rate;
   }
@@ -298,8 +294,7 @@ struct first_hitting_sampler {
 
   template <token_integer T, uniform_source Source>
   progress begin(token_batch<T> x, std::size_t vocabulary, const Source& source) const {
-    detail::require_vocabulary("first_hitting", symbols, vocabulary);
-    detail::require_tokens("first_hitting", x.tokens, symbols.size(), symbols.mask);
+    detail::require_start("first_hitting", symbols, x, vocabulary);
     progress at{0, std::vector<place>(x.items)};
     for (std::size_t item = 0; item < x.items; ++item) {
       at.items[item].corrupted = -std::expm1(-schedule.total(start));
@@ -327,9 +322,7 @@ struct first_hitting_sampler {
       const place& now = at.items[item];
       if (now.masked == 0) continue;
       const std::size_t first = item * x.length();
-      std::size_t nth =
-          below(now.masked, source({static_cast<std::uint32_t>(now.step), draw_use::order,
-                                    x.first_item + static_cast<std::uint32_t>(item), 0}));
+      std::size_t nth = below(now.masked, source(x.item_request(item, now.step, draw_use::order)));
       for (std::size_t r = first; r < first + x.length() && filled[item] == none; ++r)
         if (x.tokens[r] == symbols.mask && nth-- == 0) filled[item] = r;
       const std::size_t r = filled[item];
@@ -356,8 +349,7 @@ struct first_hitting_sampler {
         static_cast<std::size_t>(std::count(row.begin(), row.end(), static_cast<T>(symbols.mask)));
     if (now.masked == 0) return;
     now.corrupted = next_hitting(now.corrupted, now.masked,
-                                 source({static_cast<std::uint32_t>(now.step), draw_use::jump,
-                                         x.first_item + static_cast<std::uint32_t>(item), 0}));
+                                 source(x.item_request(item, now.step, draw_use::jump)));
   }
 };
 

@@ -37,14 +37,16 @@ enum class rate_network {
 
 namespace detail {
 
-// A vocabulary with the mask, or without it where the mask comes last.
-inline void require_vocabulary(const char* function, const alphabet& symbols,
-                               std::size_t vocabulary) {
+// A vocabulary with the mask, or without it where the mask comes last, and tokens of the alphabet.
+template <class T>
+void require_start(const char* function, const alphabet& symbols, const token_batch<T>& x,
+                   std::size_t vocabulary) {
   const bool without =
       symbols.mask >= 0 && static_cast<std::size_t>(symbols.mask) == symbols.ordinary;
   if (vocabulary != symbols.size() && !(without && vocabulary == symbols.ordinary))
     fail(function, "vocabulary", static_cast<double>(vocabulary),
          "valid: " + std::to_string(symbols.size()));
+  require_tokens(function, x.tokens, symbols.size(), symbols.mask);
 }
 
 // Every token by its move; writes last.
@@ -75,8 +77,7 @@ struct leg_sampler {
 
   template <token_integer T, uniform_source Source>
   progress begin(token_batch<T> x, std::size_t vocabulary, const Source&) const {
-    detail::require_vocabulary(name, grid.symbols, vocabulary);
-    detail::require_tokens(name, x.tokens, grid.symbols.size(), grid.symbols.mask);
+    detail::require_start(name, grid.symbols, x, vocabulary);
     return {};
   }
   bool finished(const progress& at) const { return at.step >= grid.legs(); }

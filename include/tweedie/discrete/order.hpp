@@ -21,13 +21,13 @@ enum class unmasking_order {
   entropy      ///< least entropy (Dream; Ben-Hamu et al. 2025)
 };
 
-/// The larger, the sooner. `u` is the number of a random order.
-inline double score(unmasking_order order, const proposal& p, double u) {
+/// The larger, the sooner; 0 for a random order.
+inline double score(unmasking_order order, const proposal& p) {
   switch (order) {
     case unmasking_order::confidence: return p.probability;
     case unmasking_order::margin: return p.margin;
     case unmasking_order::entropy: return -p.entropy;
-    default: return u;
+    default: return 0;
   }
 }
 
@@ -60,18 +60,27 @@ inline std::size_t cosine_quota(std::size_t masked, std::size_t step, std::size_
   return left(step) - left(step + 1);
 }
 
-/// How many of the first of `entropies` (in filling order) may be filled at once: as many as keep
-/// their sum without the largest at or below `bound`, which bounds what they tell of each other
-/// (Ben-Hamu et al. 2025, EB-sampler, eq. 7). At least one for bound >= 0, none below.
-inline std::size_t entropy_bounded(std::span<const double> entropies, double bound) {
-  double sum = 0, most = 0;
-  std::size_t count = 0;
-  for (const double h : entropies) {
-    sum += h;
-    most = (std::max)(most, h);
-    if (!(sum - most <= bound)) break;
-    ++count;
+/// Takes entropies in filling order as long as their sum without the largest is at or below `bound`,
+/// which bounds what they tell of each other (Ben-Hamu et al. 2025, EB-sampler, eq. 7). The first is
+/// taken for bound >= 0, none below.
+class entropy_budget {
+ public:
+  explicit entropy_budget(double bound) : bound_(bound) {}
+  bool takes(double entropy) {
+    sum_ += entropy;
+    most_ = (std::max)(most_, entropy);
+    return sum_ - most_ <= bound_;
   }
+
+ private:
+  double bound_, sum_ = 0, most_ = 0;
+};
+
+/// How many of the first of `entropies` (in filling order) may be filled at once (entropy_budget).
+inline std::size_t entropy_bounded(std::span<const double> entropies, double bound) {
+  entropy_budget budget(bound);
+  std::size_t count = 0;
+  while (count < entropies.size() && budget.takes(entropies[count])) ++count;
   return count;
 }
 

@@ -70,14 +70,15 @@ class proposer {
       if (rule.judged_as_drawn) {
         out.margin = shape ? now.margin() : 0;
         out.entropy = now.entropy;
-        out.probability = std::exp(drawn_[static_cast<std::size_t>(out.choice)] - now.log_sum);
+        out.probability =
+            std::exp(now.log_probability(drawn_[static_cast<std::size_t>(out.choice)]));
         return out;
       }
     } else if (rule.temperature > 0) {
       out.choice = draw(row, vocabulary, temperature, rule, source, where, excluded);
     }
-    out.probability =
-        std::exp(static_cast<double>(row[static_cast<std::size_t>(out.choice)]) - own.log_sum);
+    out.probability = std::exp(
+        own.log_probability(static_cast<double>(row[static_cast<std::size_t>(out.choice)])));
     return out;
   }
 

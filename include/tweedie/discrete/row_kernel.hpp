@@ -13,8 +13,10 @@
 #include <cstddef>
 #include <limits>
 
+#include "tweedie/tensor/instruction_set.hpp"
 #include "tweedie/tensor/load_store.hpp"
 #include "tweedie/tensor/packet.hpp"
+#include "tweedie/tensor/processor.hpp"
 
 #if TWEEDIE_SSE2 && !TWEEDIE_AVX2 && (defined(__x86_64__) || defined(__i386__))
 #define TWEEDIE_ASKS_FOR_AVX2 1
@@ -166,9 +168,12 @@ template <wanted_sums Want, storage_scalar S>
 
 #define TWEEDIE_FOR_AVX2 [[gnu::target("avx2,fma,f16c")]]
 
-inline bool has_avx2() {
-  static const bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  return has;
+// Where tweedie::compiled was told to keep to the baseline, rows keep to it too.
+inline bool reads_eights() {
+#if defined(TWEEDIE_COMPILED)
+  if (current_instruction_set() == instruction_set::baseline) return false;
+#endif
+  return tweedie::detail::has_avx2();
 }
 
 TWEEDIE_FOR_AVX2 inline __m256 load_eight(const float* x) { return _mm256_loadu_ps(x); }
@@ -255,7 +260,7 @@ block_reading read_block(extremes<arithmetic_t<S>>& ends, const S* x, std::size_
                          arithmetic_t<S> reference, arithmetic_t<S> scale) {
 #if TWEEDIE_ASKS_FOR_AVX2
   if constexpr (!std::same_as<S, double>)
-    if (has_avx2()) return read_eights<Want>(ends, x, count, reference, scale);
+    if (reads_eights()) return read_eights<Want>(ends, x, count, reference, scale);
 #endif
   return read_packets<Want>(ends, x, count, reference, scale);
 }

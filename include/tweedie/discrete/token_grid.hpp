@@ -64,7 +64,7 @@ inline void check(const char* function, const token_grid& grid) {
 
 }  // namespace detail
 
-/// Masking along a schedule.
+/// Corruption by `rates` along a schedule.
 /// \throws std::invalid_argument unless times fall, within [0, 1].
 template <survival_schedule Schedule>
 token_grid make_token_grid(const Schedule& schedule, const token_rates& rates,

@@ -60,6 +60,11 @@ struct token_batch {
     return {static_cast<std::uint32_t>(step), use,
             first_item + static_cast<std::uint32_t>(place / length()), place % length()};
   }
+  /// The request for a number of the item itself.
+  uniform_request item_request(std::size_t item, std::size_t step, draw_use use) const {
+    return {static_cast<std::uint32_t>(step), use, first_item + static_cast<std::uint32_t>(item),
+            0};
+  }
 };
 
 template <class Range>

@@ -6,7 +6,8 @@
 //   while (run.next()) engine.run(tokens, run.logits());
 //
 // Each step proposes a token for masked positions of an item's current block, ranks them, and writes
-// the first few. It reads the logits of those positions once; in random order only of those it fills.
+// the first few. It reads the logits of those positions once; in random order only of those it fills, and
+// of the first that an entropy bound leaves.
 // A block is done when nothing in it is masked, or its steps are.
 #pragma once
 
@@ -172,17 +173,14 @@ struct unmasking {
         scores[j] = source(x.request(positions[j], place.step, draw_use::order));
       } else {
         read(j);
-        scores[j] = score(order, found[j], 0);
+        scores[j] = score(order, found[j]);
       }
     }
     const std::vector<std::size_t> by_score = ranked(scores);
-    std::vector<double> entropies;
+    entropy_budget budget(entropy_bound.value_or(0));
     for (std::size_t j = 0; j < most; ++j) {
       if (at_random) read(by_score[j]);
-      if (entropy_bound) {
-        entropies.push_back(found[by_score[j]].entropy);
-        if (j > 0 && entropy_bounded(entropies, *entropy_bound) <= j) break;
-      }
+      if (entropy_bound && !budget.takes(found[by_score[j]].entropy)) break;
       writes.push_back({positions[by_score[j]], found[by_score[j]].choice});
     }
   }

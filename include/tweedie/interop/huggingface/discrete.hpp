@@ -4,7 +4,7 @@
 //   const auto& amused = std::get<huggingface::amused_scheduler>(loaded);
 //   for (std::size_t k = 0; k < amused.steps(); ++k) {
 //     engine.run(tokens, logits);
-//     amused.step(logits_view(logits, vocabulary), k, {tokens, items}, counter_uniform{seed});
+//     amused.step(logits_view(logits, vocabulary), k, token_batch{tokens, items}, counter_uniform{seed});
 //   }
 #pragma once
 

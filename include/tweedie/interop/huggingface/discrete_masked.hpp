@@ -55,18 +55,14 @@ struct amused_scheduler {
     std::vector<T> drawn(x.tokens.begin(), x.tokens.end());
     std::vector<double> probabilities(drawn.size(), (std::numeric_limits<double>::max)());
     discrete::proposer propose;
-    const auto number = static_cast<std::uint32_t>(step);
     for (std::size_t r = 0; r < drawn.size(); ++r) {
       if (drawn[r] != mask) continue;
-      const discrete::proposal p =
-          propose(logits.row(r), logits.vocabulary(), -1, {}, source,
-                  {number, draw_use::choice, x.first_item + static_cast<std::uint32_t>(r / length),
-                   r % length},
-                  name, r);
+      const discrete::proposal p = propose(logits.row(r), logits.vocabulary(), -1, {}, source,
+                                           x.request(r, step, draw_use::choice), name, r);
       drawn[r] = p.choice;
       probabilities[r] = p.probability;
     }
-    std::vector<token> next = drawn;
+    std::vector<T> next = drawn;
     if (step + 1 < steps()) {
       constexpr double least = 1e-20;
       const double wanted =
@@ -77,9 +73,7 @@ struct amused_scheduler {
         for (std::size_t i = 0; i < length; ++i) {
           const std::size_t r = item * length + i;
           masked += x.tokens[r] == mask;
-          const double u = (std::max)(
-              source({number, draw_use::order, x.first_item + static_cast<std::uint32_t>(item), i}),
-              least);
+          const double u = (std::max)(source(x.request(r, step, draw_use::order)), least);
           confidence[i] = std::log((std::max)(probabilities[r], least)) -
                           temperatures[step] * std::log((std::max)(-std::log(u), least));
         }
@@ -103,9 +97,7 @@ struct amused_scheduler {
   template <discrete::token_integer T, discrete::uniform_source Source>
   void add_noise(discrete::token_batch<T> x, std::size_t step, const Source& source) const {
     for (std::size_t r = 0; r < x.tokens.size(); ++r)
-      if (source({static_cast<std::uint32_t>(step), discrete::draw_use::order,
-                  x.first_item + static_cast<std::uint32_t>(r / x.length()), r % x.length()}) <
-          mask_ratio(step))
+      if (source(x.request(r, step, discrete::draw_use::order)) < mask_ratio(step))
         x.tokens[r] = mask;
   }
 };
@@ -157,16 +149,9 @@ struct block_refinement_scheduler {
         how.editing_threshold ? how.editing_threshold : editing_threshold;
     result out{std::vector<bool>(count), std::vector<bool>(count), {}, {}};
     discrete::proposer propose;
-    discrete::uniform_request where{static_cast<std::uint32_t>(step), draw_use::choice, 0, 0};
-    const auto at = [&](std::size_t r, draw_use use) {
-      where.use = use;
-      where.item = x.first_item + static_cast<std::uint32_t>(r / length);
-      where.index = r % length;
-      return where;
-    };
     for (std::size_t r = 0; r < count; ++r) {
       const discrete::proposal p = propose(logits.row(r), logits.vocabulary(), -1, how.rule, source,
-                                           at(r, draw_use::choice), name, r);
+                                           x.request(r, step, draw_use::choice), name, r);
       out.tokens.push_back(p.choice);
       out.probabilities.push_back(p.probability);
     }
@@ -204,8 +189,8 @@ struct block_refinement_scheduler {
             edits && committed[r] && out.tokens[r] != x.tokens[r] && out.probabilities[r] > *edits;
         if (out.transferred[r] || out.edited[r]) next[r] = out.tokens[r];
         if (!now[r])
-          next[r] = static_cast<token>(
-              discrete::below(logits.vocabulary(), source(at(r, draw_use::replacement))));
+          next[r] = static_cast<token>(discrete::below(
+              logits.vocabulary(), source(x.request(r, step, draw_use::replacement))));
       }
       committed = std::move(now);
     } else {

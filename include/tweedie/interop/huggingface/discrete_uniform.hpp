@@ -57,22 +57,19 @@ struct discrete_ddim_scheduler {
     std::vector<T> next(x.tokens.begin(), x.tokens.end());
     discrete::proposer propose;
     for (std::size_t r = 0; r < next.size(); ++r) {
-      discrete::uniform_request where{static_cast<std::uint32_t>(step), draw_use::choice,
-                                      x.first_item + static_cast<std::uint32_t>(r / x.length()),
-                                      r % x.length()};
-      const discrete::proposal p =
-          propose(logits.row(r), logits.vocabulary(), -1, rule, source, where, name, r);
+      const discrete::proposal p = propose(logits.row(r), logits.vocabulary(), -1, rule, source,
+                                           x.request(r, step, draw_use::choice), name, r);
       double routes[3] = {
           alpha_s * (1 - survival) / k + (x.tokens[r] == p.choice ? survival * alpha_s : 0),
           survival * (1 - alpha_s) / k, (1 - survival) * (1 - alpha_s) / k};
       const double sum = routes[0] + routes[1] + routes[2];
       for (double& w : routes) w /= sum;
-      where.use = draw_use::route;
-      const std::size_t route = discrete::invert_distribution(routes, source(where));
-      where.use = draw_use::replacement;
+      const std::size_t route =
+          discrete::invert_distribution(routes, source(x.request(r, step, draw_use::route)));
       if (route == 0) next[r] = p.choice;
       if (route == 2)
-        next[r] = static_cast<token>(discrete::below(logits.vocabulary(), source(where)));
+        next[r] = static_cast<token>(discrete::below(
+            logits.vocabulary(), source(x.request(r, step, draw_use::replacement))));
       out.tokens.push_back(p.choice);
       out.probabilities.push_back(p.probability);
       out.weights.insert(out.weights.end(), routes, routes + 3);
@@ -114,8 +111,7 @@ struct discrete_ddim_scheduler {
         if (static_cast<token>(y) != x.tokens[r]) other = (std::max)(other, own[y]);
       }
       const double here = own[static_cast<std::size_t>(x.tokens[r])];
-      const double u = source({static_cast<std::uint32_t>(step), draw_use::order,
-                               x.first_item + static_cast<std::uint32_t>(r / length), r % length});
+      const double u = source(x.request(r, step, draw_use::order));
       const double doubt = selection == corrector_selection::lowest_maxprob        ? -most
                            : selection == corrector_selection::lowest_current_prob ? -here
                                                                                    : other - here;
@@ -134,10 +130,9 @@ struct discrete_ddim_scheduler {
         std::vector<double> weights(k);
         for (std::size_t y = 0; y < k; ++y) weights[y] = std::exp(conditional[r * k + y]);
         const std::size_t drawn = discrete::invert_distribution(
-            weights, source({static_cast<std::uint32_t>(step), draw_use::choice,
-                             x.first_item + static_cast<std::uint32_t>(item), j}));
+            weights, source(x.request(item * length + j, step, draw_use::choice)));
         next[r] = static_cast<token>(drawn);
-        out.tokens.push_back(next[r]);
+        out.tokens.push_back(static_cast<token>(drawn));
         out.probabilities.push_back(weights[drawn]);
         out.weights.insert(out.weights.end(), weights.begin(), weights.end());
       }
@@ -200,12 +195,9 @@ struct entropy_bound_scheduler {
     out.accepted.resize(x.tokens.size());
     discrete::proposer propose;
     const std::size_t length = x.length();
-    discrete::uniform_request where{static_cast<std::uint32_t>(step), draw_use::choice, 0, 0};
     for (std::size_t r = 0; r < x.tokens.size(); ++r) {
-      where.item = x.first_item + static_cast<std::uint32_t>(r / length);
-      where.index = r % length;
-      const discrete::proposal p =
-          propose(logits.row(r), logits.vocabulary(), -1, rule, source, where, name, r);
+      const discrete::proposal p = propose(logits.row(r), logits.vocabulary(), -1, rule, source,
+                                           x.request(r, step, draw_use::choice), name, r);
       out.tokens.push_back(p.choice);
       out.probabilities.push_back(p.probability);
       out.entropies.push_back(p.entropy);
@@ -218,14 +210,12 @@ struct entropy_bound_scheduler {
       const std::size_t count = discrete::entropy_bounded(in_order, bound);
       for (std::size_t j = 0; j < count; ++j) out.accepted[item * length + order[j]] = true;
     }
-    where.use = draw_use::replacement;
-    for (std::size_t r = 0; r < x.tokens.size(); ++r) {
-      where.item = x.first_item + static_cast<std::uint32_t>(r / length);
-      where.index = r % length;
-      x.tokens[r] = out.accepted[r]
-                        ? out.tokens[r]
-                        : static_cast<token>(discrete::below(logits.vocabulary(), source(where)));
-    }
+    for (std::size_t r = 0; r < x.tokens.size(); ++r)
+      x.tokens[r] =
+          out.accepted[r]
+              ? out.tokens[r]
+              : static_cast<token>(discrete::below(
+                    logits.vocabulary(), source(x.request(r, step, draw_use::replacement))));
     return out;
   }
 };
@@ -298,18 +288,19 @@ struct vq_diffusion_scheduler {
     discrete::detail::require_tokens(name, x.tokens, classes);
     std::vector<double> row(classes - 1), log_p(classes);
     std::vector<token> next(x.tokens.size());
+    discrete::row_reader checked;
     for (std::size_t r = 0; r < next.size(); ++r) {
       for (std::size_t y = 0; y < row.size(); ++y) row[y] = static_cast<double>(logits.row(r)[y]);
-      discrete::row_reader().read(row.data(), row.size(), {}, name, r);
+      checked.read(row.data(), row.size(), {.shape = false}, name, r);
       if (t == 0)
         log_p = row;
       else
         log_posterior(row, static_cast<token>(x.tokens[r]), t, log_p);
       double most = -INFINITY;
       for (std::size_t y = 0; y < log_p.size(); ++y) {
-        const double u = source({static_cast<std::uint32_t>(t), discrete::draw_use::gumbel,
-                                 x.first_item + static_cast<std::uint32_t>(r / x.length()),
-                                 (r % x.length()) * log_p.size() + y});
+        discrete::uniform_request where = x.request(r, t, discrete::draw_use::gumbel);
+        where.index = where.index * log_p.size() + y;
+        const double u = source(where);
         const double score = log_p[y] - std::log(-std::log(u + 1e-30) + 1e-30);
         if (score > most) {
           most = score;
