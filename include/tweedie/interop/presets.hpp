@@ -61,21 +61,24 @@ namespace detail {
 template <class Move>
 grid moved_flow(int steps, double last, const Move& move) {
   require(steps >= 1, "preset::nodes", "steps", steps, "valid: at least 1");
-  grid nodes;
-  for (int i = 0; i < steps; ++i) {
-    const double t =
-        move(steps == 1 ? 1 : std::lerp(1.0, last, static_cast<double>(i) / (steps - 1)));
-    nodes.push_back({t, {1 - t, t}});
-  }
-  nodes.push_back({0, {1, 0}});
-  return nodes;
+  const std::vector<double> times = collect(steps, [&](int i) {
+    return move(steps == 1 ? 1 : std::lerp(1.0, last, static_cast<double>(i) / (steps - 1)));
+  });
+  return ending_clean(rectified_flow(), at_times(rectified_flow(), times));
 }
 
-inline grid exploding(const std::vector<double>& levels) {
-  grid nodes;
-  for (const double level : levels) nodes.push_back({level, {1, level}});
-  nodes.push_back(clean_node(0));
-  return nodes;
+// Steps kept of a table at even distances, both ends included.
+inline auto evenly_respaced(const discrete_schedule& table) {
+  return [table](int steps, double) {
+    const std::array counts{steps};
+    return at_kept_times(table, sectioned_times(table.steps(), counts));
+  };
+}
+
+// Karras levels from `highest` to 0.002, then clean data.
+inline grid karras_nodes(int steps, double highest) {
+  const edm_schedule path(highest);
+  return ending_clean(path, at_times(path, karras_levels(steps, highest, 0.002)));
 }
 
 // A table's levels where `table` has them: nodes at its fractional times.
@@ -102,10 +105,7 @@ inline preset ddpm() {
 /// 250 evenly respaced steps.
 inline preset iddpm() {
   discrete_schedule table = cosine_schedule(4000);
-  auto spacing = [table](int steps, double) {
-    const std::array counts{steps};
-    return at_kept_times(table, sectioned_times(table.steps(), counts));
-  };
+  auto spacing = detail::evenly_respaced(table);
   return {"iddpm", {predicts_noise}, table, 250, preset_guidance::none, 1, {}, spacing};
 }
 
@@ -113,10 +113,7 @@ inline preset iddpm() {
 /// caller's (guidance of ImageNet 256: scale 1).
 inline preset adm() {
   discrete_schedule table = linear_beta_schedule(1000);
-  auto spacing = [table](int steps, double) {
-    const std::array counts{steps};
-    return at_kept_times(table, sectioned_times(table.steps(), counts));
-  };
+  auto spacing = detail::evenly_respaced(table);
   return {"adm", {predicts_noise}, table, 250, preset_guidance::none, 1, {}, spacing};
 }
 
@@ -177,9 +174,7 @@ inline preset lcm() {
 /// Stable Video Diffusion (Blattmann et al. 2023; diffusers' pipeline): EDM levels 700 to 0.002, v-prediction told
 /// log(sigma) / 4, 25 Karras steps. Guidance rises from 1 at the first frame to 3 at the last; the picture is noised by 0.02.
 inline preset svd() {
-  auto spacing = [](int steps, double) {
-    return detail::exploding(karras_levels(steps, 700, 0.002));
-  };
+  auto spacing = [](int steps, double) { return detail::karras_nodes(steps, 700); };
   return {"svd",
           {predicts_v, variance_preserving_input, edm_time},
           std::nullopt,
@@ -192,9 +187,7 @@ inline preset svd() {
 
 /// EDM on CIFAR-10 (Karras et al. 2022, table 1): 18 steps of Heun's method, levels 80 to 0.002, data deviation 0.5.
 inline preset edm_cifar() {
-  auto spacing = [](int steps, double) {
-    return detail::exploding(karras_levels(steps, 80, 0.002));
-  };
+  auto spacing = [](int steps, double) { return detail::karras_nodes(steps, 80); };
   return {"edm_cifar",
           {predicts_edm(), edm_input(), edm_time},
           std::nullopt,
@@ -221,7 +214,7 @@ inline preset sd3() {
     return detail::moved_flow(steps, 0.001, [](double t) { return shift_time(t, 3); });
   };
   return {"sd3",
-          {predicts_rectified_velocity, [](const node&) { return 1.0; }, flow_time_in_thousands},
+          {.prediction = predicts_rectified_velocity, .time = flow_time_in_thousands},
           std::nullopt,
           28,
           preset_guidance::classifier_free,
@@ -321,8 +314,8 @@ inline preset wavegrad() {
     return trailing(steps == 50 ? linear_beta_schedule(50, 1e-4, 0.05) : table, steps);
   };
   return {"wavegrad",
-          {predicts_noise, [](const node&) { return 1.0; },
-           [](const node& n) { return n.level.alpha / std::hypot(n.level.alpha, n.level.sigma); }},
+          {.prediction = predicts_noise,
+           .time = [](const node& n) { return to_variance_preserving(n.level).alpha; }},
           table,
           50,
           preset_guidance::none,

@@ -36,12 +36,6 @@ inline consistency_scaling latent_consistency_scaling(double t, double time_scal
   return {data * data / (u * u + data * data), u / std::sqrt(u * u + data * data)};
 }
 
-/// Noises x from one level up to another with a fresh draw.
-inline linear renoised(recorder& r, const linear& x, signal_noise from, signal_noise to) {
-  const transition_kernel q = transition(from, to);
-  return q.mean * x + std::sqrt(q.variance) * r.draw();
-}
-
 /// How estimates of the data are noised again.
 struct renoising {
   std::function<consistency_scaling(const node&)> scaling = {};  ///< f; empty: f = D

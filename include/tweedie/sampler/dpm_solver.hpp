@@ -65,9 +65,8 @@ program dpm_solver(const legs& steps, int order, const NodeMaker& between,
                    const dpm_solver_rule& rule = {}) {
   detail::require(order >= 1 && order <= 3, "dpm_solver", "order", order, "valid: 1, 2, 3");
   if (rule.row == noise_row) check_signal("dpm_solver", steps);
-  return walk("dpm_solver", steps, [&](recorder& r, const linear& x, const leg& l) {
-    return detail::dpm_solver_step(r, x, l, order, between, rule);
-  });
+  return exponential_runge_kutta(steps, dpm_solver_tableau(order, rule.weights), between,
+                                 {.row = rule.row, .caller = "dpm_solver"});
 }
 
 /// A step that goes down to `down` on the ODE and is then scaled and renoised:
@@ -149,14 +148,14 @@ program dpm_fast(double from, double to, int evaluations, const NodeMaker& betwe
   detail::require_noise_scale(name, options.noise_scale);
   const std::vector<int> orders = fast_orders(evaluations);
   const auto steps = static_cast<double>(orders.size());
-  grid nodes{between(std::exp(-from))};
+  grid nodes{between(noise_level_of(from))};
   for (std::size_t i = 1; i <= orders.size(); ++i) {
     const double reached = from + (to - from) * (static_cast<double>(i) / steps);
-    nodes.push_back(between(std::exp(-(i == orders.size() ? to : reached))));
+    nodes.push_back(between(noise_level_of(i == orders.size() ? to : reached)));
   }
   return walk_anywhere(name, nodes, [&](recorder& r, const linear& x, const leg& l, std::size_t i) {
     const ancestral_target target =
-        ancestral_end(l.from, l.to, std::exp(-to), options.eta, between);
+        ancestral_end(l.from, l.to, noise_level_of(to), options.eta, between);
     linear next = detail::dpm_solver_step(r, x, {l.from, target.down}, orders[i], between, {});
     next *= target.scale;
     if (target.noise > 0 || options.draws == churn_draws::every_step)

@@ -118,8 +118,8 @@ class exponential_stages {
     }
     const double start = half_log_snr(from_.level);
     for (const double c : places_)
-      stops_.push_back(c == 1 ? l.to
-                              : between(std::exp(-std::lerp(start, half_log_snr(l.to.level), c))));
+      stops_.push_back(
+          c == 1 ? l.to : between(noise_level_of(std::lerp(start, half_log_snr(l.to.level), c))));
     outputs_.push_back(output(r, x, from_));
     path_ = step_path(r, from_, stops_, options_);
     exponent_ =

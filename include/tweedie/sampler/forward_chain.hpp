@@ -16,8 +16,7 @@ namespace tweedie {
 inline program forward_chain(const legs& steps) {
   check_walk("forward_chain", steps);
   return walk_anywhere("forward_chain", steps, [&](recorder& r, linear x, const leg& l) {
-    const renoise_weights w = renoise(l.from.level, l.to.level);
-    return w.state * x + w.noise * r.draw();
+    return renoised(r, x, l.from.level, l.to.level);
   });
 }
 

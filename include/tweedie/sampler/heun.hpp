@@ -3,10 +3,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "tweedie/sampler/chart.hpp"
-#include "tweedie/sampler/ddim.hpp"
 #include "tweedie/sampler/walk.hpp"
 
 namespace tweedie {

@@ -80,7 +80,7 @@ program dpm_2(const legs& steps, const NodeMaker& between, const churn& noise = 
 //   u_m = ((u^(1/rho) + u_s^(1/rho)) / 2)^rho,   y_m = y + (u_m - u) d(y, u),
 //   y_s = y + (u_s - u) d(y_m, u_m),             d(y, u) = (y - D)/u
 //
-// Second order, two evaluations a step. Unlike the geometric mean of sampler/dpm_2.hpp (the limit
+// Second order, two evaluations a step. Unlike the geometric mean of `dpm_2` above (the limit
 // rho -> infinity) the midpoint exists for a step onto clean data too, which keeps its second
 // evaluation.
 

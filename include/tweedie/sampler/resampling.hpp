@@ -53,8 +53,7 @@ inline program resampled(const grid& nodes, int jump, int times, double eta = 1)
     for (const int to_go : resampling_walk(steps, jump, times)) visited.push_back(at(to_go));
   return walk_anywhere(name, visited, [&](recorder& r, const linear& x, const leg& l) {
     if (noise_level(l.to.level) < noise_level(l.from.level)) return ddim_step(r, x, l, eta);
-    const transition_kernel q = transition(l.from.level, l.to.level);
-    return q.mean * x + std::sqrt(q.variance) * r.draw();
+    return renoised(r, x, l.from.level, l.to.level);
   });
 }
 

@@ -54,31 +54,25 @@ program restart(const grid& nodes, const NodeMaker& between,
     at.push_back(nearest);
   }
 
-  recorder r(nodes.front());
-  linear x = r.state();
-  for (std::size_t n = 0; n + 1 < nodes.size(); ++n) {
-    const node& reached = nodes[n + 1];
-    x = runge_kutta_step(r, x, nodes[n], reached, method, between);
-    r.mark(x, reached);
+  grid visited{nodes.front()};
+  for (std::size_t n = 1; n < nodes.size(); ++n) {
+    visited.push_back(nodes[n]);
     for (std::size_t k = 0; k < intervals.size(); ++k) {
-      if (at[k] != n + 1) continue;
-      const std::vector<double> levels =
-          karras_levels(intervals[k].steps + 1, intervals[k].highest, noise_level(reached.level));
+      if (at[k] != n) continue;
+      std::vector<double> levels =
+          karras_levels(intervals[k].steps + 1, intervals[k].highest, noise_level(nodes[n].level));
+      levels.pop_back();
       for (int repeat = 0; repeat < intervals[k].repeats; ++repeat) {
-        node from = between(levels.front());
-        const renoise_weights up = renoise(reached.level, from.level);
-        x = up.state * x + up.noise * r.draw();
-        r.mark(x, from);
-        for (std::size_t j = 1; j < levels.size(); ++j) {
-          const node to = j + 1 == levels.size() ? reached : between(levels[j]);
-          x = runge_kutta_step(r, x, from, to, method, between);
-          r.mark(x, to);
-          from = to;
-        }
+        for (const double level : levels) visited.push_back(between(level));
+        visited.push_back(nodes[n]);
       }
     }
   }
-  return r.finish(x);
+  return walk_anywhere(name, visited, [&](recorder& r, const linear& x, const leg& l) {
+    if (noise_level(l.to.level) > noise_level(l.from.level))
+      return renoised(r, x, l.from.level, l.to.level);
+    return runge_kutta_step(r, x, l.from, l.to, method, between);
+  });
 }
 
 }  // namespace tweedie

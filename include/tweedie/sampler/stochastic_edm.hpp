@@ -40,6 +40,8 @@ struct churn {
     if (!(u >= lowest && u <= highest)) return 0;
     return std::fmin(amount / static_cast<double>(steps), std::numbers::sqrt2 - 1);
   }
+  /// The level such a step starts from.
+  double raised(double u, std::size_t steps) const { return (1 + raise(u, steps)) * u; }
 };
 
 namespace detail {
@@ -63,7 +65,7 @@ program churned(const char* name, const legs& steps, const NodeMaker& between, c
   return walk(name, steps, [&](recorder& r, linear x, const leg& l) {
     node from = l.from;
     const double u = chart_coordinate(noise_row, from.level);
-    const double v = (1 + noise.raise(u, steps.size())) * u;
+    const double v = noise.raised(u, steps.size());
     linear z;
     if (v > u || noise.draws == churn_draws::every_step) z = r.draw();
     if (v > u) {
@@ -97,7 +99,7 @@ program late_churn_euler(const legs& steps, const churn& noise, const Conversion
   return walk_anywhere("late_churn_euler", steps, [&](recorder& r, linear x, const leg& l) {
     const signal_noise to = l.to.level;
     const double u = chart_coordinate(noise_row, l.from.level);
-    const double v = (1 + noise.raise(u, steps.size())) * u;
+    const double v = noise.raised(u, steps.size());
     const estimate e = r.evaluate(x, l.from);
     linear y = x / l.from.level.alpha;
     if (v > u) y += noise.noise_scale * detail::raising_noise(u, v) * r.draw();
@@ -116,15 +118,12 @@ program late_churn_euler(const legs& steps, const churn& noise, const Conversion
 // not: this form has the linear part that the charts remove, and shows what a choice of clock and
 // scaling costs. A step onto clean data is an Euler step.
 
-/// Steps between the times of `nodes`, which are nodes of `schedule`, with churn before each step
+/// Steps between times of nodes of `schedule`, with churn before each step
 /// if `noise` asks for it. Trailing stages with zero weight are skipped, as in `runge_kutta`.
 template <class Schedule>
 requires differentiable_schedule<Schedule> && invertible_schedule<Schedule> program
 runge_kutta_in_time(const Schedule& schedule, const legs& steps,
                     const butcher_tableau& method = heun_tableau, const churn& noise = {}) {
-  const auto between = [&](double level) {
-    return node_at(schedule, schedule.time_of(-std::log(level)));
-  };
   const auto step = [&](recorder& r, linear x, const node& from, const node& to) {
     const bool clean = to.level.sigma == 0;
     const double h = to.time - from.time;
@@ -141,7 +140,7 @@ runge_kutta_in_time(const Schedule& schedule, const legs& steps,
     const std::vector<linear> k = runge_kutta_slopes(used, used.weighted_stages(), x, h, rate_of);
     return runge_kutta_end(x, h, used.b, k);
   };
-  return detail::churned("runge_kutta_in_time", steps, between, noise, step);
+  return detail::churned("runge_kutta_in_time", steps, nodes_of(schedule), noise, step);
 }
 
 }  // namespace tweedie

@@ -14,6 +14,7 @@
 #include <type_traits>
 
 #include "tweedie/grid/grid.hpp"
+#include "tweedie/process/renoise.hpp"
 #include "tweedie/program/recorder.hpp"
 
 namespace tweedie {
@@ -25,7 +26,7 @@ concept walk_step = std::is_invocable_r_v<linear, Step&, recorder&, const linear
     std::is_invocable_r_v<linear, Step&, recorder&, const linear&, const leg&, std::size_t>;
 
 /// The program of `step` along any legs, rising and repeated levels included.
-/// \throws std::invalid_argument, in the name of `function`, for no legs and for levels that are not
+/// \throws std::invalid_argument, in the name of `function`, for no legs and no node to stay at, and for levels that are not
 ///   finite, negative or (0, 0).
 template <walk_step Step>
 program walk_anywhere(const char* function, const legs& steps, Step step) {
@@ -49,6 +50,12 @@ template <walk_step Step>
 program walk(const char* function, const legs& steps, Step step) {
   check_descending(function, steps);
   return walk_anywhere(function, steps, step);
+}
+
+/// Noises x from one level up to another with a fresh draw.
+inline linear renoised(recorder& r, const linear& x, signal_noise from, signal_noise to) {
+  const renoise_weights up = renoise(from, to);
+  return up.state * x + up.noise * r.draw();
 }
 
 }  // namespace tweedie

@@ -36,7 +36,7 @@ constexpr int index_of_step(int step) { return step - 1; }
 class discrete_schedule {
  public:
   /// From log alpha_bar(k) and log(1 - alpha_bar(k)).
-  /// \throws std::invalid_argument if empty, of different lengths, or not of increasing noise.
+  /// \throws std::invalid_argument if empty, of different lengths, or of noise that falls anywhere.
   discrete_schedule(std::vector<double> log_alpha_bar, std::vector<double> log_one_minus_alpha_bar)
       : log_alpha_bar_(std::move(log_alpha_bar)),
         log_one_minus_alpha_bar_(std::move(log_one_minus_alpha_bar)) {
@@ -168,7 +168,7 @@ inline discrete_schedule from_alpha_bars(std::span<const double> alpha_bars) {
   return {std::move(log_signal), std::move(log_noise)};
 }
 
-/// From signal-to-noise ratios alpha^2/sigma^2, decreasing, in [0, inf).
+/// From signal-to-noise ratios alpha^2/sigma^2 that do not rise, in [0, inf).
 inline discrete_schedule from_snrs(std::span<const double> ratios) {
   std::vector<double> log_signal, log_noise;
   for (const double snr : ratios) {
@@ -180,7 +180,7 @@ inline discrete_schedule from_snrs(std::span<const double> ratios) {
   return {std::move(log_signal), std::move(log_noise)};
 }
 
-/// From noise levels sigma/alpha, increasing, in (0, inf].
+/// From noise levels sigma/alpha that do not fall, in (0, inf].
 inline discrete_schedule from_sigmas(std::span<const double> levels) {
   std::vector<double> log_signal, log_noise;
   for (const double level : levels) {

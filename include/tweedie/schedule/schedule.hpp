@@ -1,5 +1,5 @@
-// What a noise schedule is: a function t -> (alpha, sigma) with strictly decreasing
-// signal-to-noise ratio from clean_time() to noisy_time().
+// What a noise schedule is: a function t -> (alpha, sigma) whose
+// signal-to-noise ratio decreases from clean_time() to noisy_time(), strictly but for tables with beta = 0.
 //
 // Everything else (SNR, drift f = alpha'/alpha, squared diffusion g^2 = 2 sigma (sigma' - f sigma),
 // grids, solvers, losses) is derived from that pair, once.

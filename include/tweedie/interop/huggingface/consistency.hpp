@@ -145,17 +145,9 @@ inline loaded_sampler load_consistency_models(const config& c, const request& ho
     return noise_level(n.level) > low ? inside(n) : plane_row{0, -1e300};
   };
 
-  remaining(c, out.timesteps, how.begin_index);
-  const auto node_of = [&](std::size_t i) {
-    return node{i < out.timesteps.size() ? out.timesteps[i] : 250 * std::log(low),
-                variance_exploding(out.sigmas[i])};
-  };
-  legs steps;
-  for (auto i = static_cast<std::size_t>(how.begin_index); i < out.timesteps.size(); ++i) {
-    steps.push_back({node_of(i), node_of(i + 1)});
-    double& next = steps.back().to.level.sigma;
-    next = std::clamp(next, low, high);
-  }
+  legs steps = listed_nodes(c, how, out.timesteps, out.sigmas, 250 * std::log(low),
+                            [](double s) { return variance_exploding(s); });
+  for (leg& l : steps) l.to.level.sigma = std::clamp(l.to.level.sigma, low, high);
   out.plan =
       walk_anywhere("CMStochasticIterative", steps, [&](recorder& r, linear x, const leg& l) {
         const double next = l.to.level.sigma;

@@ -148,7 +148,6 @@ inline loaded_sampler load_dpm_solver_multistep_inverse(const config& c, const r
 /// Orders of a singlestep run: blocks 1 ... order, cut or lowered at the end.
 inline std::vector<int> singlestep_orders(int steps, int order, bool lower_order_final,
                                           bool zero_end) {
-  if (steps % order != 0 || zero_end) lower_order_final = true;
   std::vector<int> orders;
   for (int i = 0; i < steps; ++i) orders.push_back(i % order + 1);
   // The last whole block is broken up: 1 2 1 instead of 1 2 3, 1 1 instead of 1 2.

@@ -179,8 +179,8 @@ inline double read_flow_shift(const config& c, const request& how) {
   c.text("time_shift_type", "exponential", {"exponential", "linear"});
   const auto mu = how.set_timesteps.maybe_number("mu");
   if (!mu) return shift;
-  if (!dynamic || c.text("time_shift_type", "exponential", {"exponential"}) != "exponential")
-    how.set_timesteps.refuse("mu", "only with use_dynamic_shifting = true");
+  if (!dynamic) how.set_timesteps.refuse("mu", "only with use_dynamic_shifting = true");
+  c.text("time_shift_type", "exponential", {"exponential"});
   return std::exp(*mu);
 }
 

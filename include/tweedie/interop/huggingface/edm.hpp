@@ -87,10 +87,7 @@ inline loaded_sampler load_edm_multistep(const config& c, const request& how,
   out.transform = read_thresholding(c);
   // Timesteps are real numbers here: the listed one that is nearest is meant.
   out.forward = [times = out.timesteps, sigmas = out.sigmas](double t) {
-    std::size_t nearest = 0;
-    for (std::size_t i = 1; i < times.size(); ++i)
-      if (std::abs(times[i] - t) < std::abs(times[nearest] - t)) nearest = i;
-    return signal_noise{1, sigmas[nearest]};
+    return signal_noise{1, sigmas[nearest_timestep(times, t)]};
   };
   out.plan = multistep(
       nodes, read_orders(c, how, static_cast<int>(out.timesteps.size()), euler_end || zero), model);

@@ -35,11 +35,8 @@ inline churn read_churn(const request& how, std::size_t divisor, std::size_t ste
 template <class Conversion>
 void plan_late_churn(const grid& nodes, const churn& noise, const Conversion& estimate_from,
                      loaded_sampler& out) {
-  out.plan = late_churn_euler(nodes, noise, estimate_from);
   int draw = 0;
-  for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    const double u = noise_level(nodes[i].level);
-    const double v = (1 + noise.raise(u, nodes.size() - 1)) * u;
+  out.plan = late_churn_euler(nodes, noise, [&](double u, double v) {
     const state_output w = estimate_from(u, v);
     preview shown{w.x, 0, 0, w.y, 0, 0};
     if (v > u) {
@@ -47,7 +44,8 @@ void plan_late_churn(const grid& nodes, const churn& noise, const Conversion& es
       shown.draw_index = draw++;
     }
     out.previews.push_back(shown);
-  }
+    return w;
+  });
 }
 
 /// Custom noise levels, the last of which is where the run ends.
@@ -122,7 +120,6 @@ inline loaded_sampler load_euler_discrete(const config& c, const request& how) {
   else
     plan_late_churn(nodes, noise, estimate_from, out);
   finish_noise_levels(c, how, list, {"epsilon", "sample", "original_sample", "v_prediction"}, out);
-  if (kind == "original_sample") out.network.prediction = predicts_sample;
   return out;
 }
 

@@ -149,7 +149,7 @@ inline loaded_sampler load_flow_match_heun(const config& c, const request& how) 
   out.plan = walk_anywhere("FlowMatchHeun", nodes, [&](recorder& r, linear x, const leg& l) {
     const double from = l.from.level.sigma;
     const double to = l.to.level.sigma;
-    const double raised = (1 + noise.raise(from, nodes.size() - 1)) * from;
+    const double raised = noise.raised(from, nodes.size() - 1);
     const linear velocity = from / raised * r.evaluate(x, l.from).output;
     if (raised > from)
       x += noise.noise_scale * tweedie::detail::raising_noise(from, raised) * r.draw();

@@ -160,13 +160,9 @@ inline loaded_sampler load_helios_dmd(const config& c, const request& how) {
   c.without_effect({"use_flow_sigmas"});
   if (out.timesteps.empty()) c.fail("num_inference_steps", "0; valid: 1 or more");
   grid nodes;
-  for (const double t : out.timesteps) {
-    const auto distance = [&](double listed) { return std::abs(listed - std::trunc(t)); };
-    const auto nearest = std::ranges::min_element(out.timesteps, {}, distance);
+  for (const double t : out.timesteps)
     nodes.push_back(
-        {t,
-         straight_level(c, out.sigmas[static_cast<std::size_t>(nearest - out.timesteps.begin())])});
-  }
+        {t, straight_level(c, out.sigmas[nearest_timestep(out.timesteps, std::trunc(t))])});
   nodes.push_back(clean_node(0));
   linear z;
   out.plan = walk_anywhere(

@@ -62,7 +62,7 @@ inline loaded_sampler load_ipndm(const config& c, const request& how) {
   }
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) out.timesteps.push_back(nodes[i].time);
   remaining(c, out.timesteps, how.begin_index);
-  nodes.erase(nodes.begin(), nodes.begin() + how.begin_index);
+  nodes = starting_at(nodes, static_cast<std::size_t>(how.begin_index));
   out.plan = ipndm(nodes, 4, {.first = pure_noise_start::drops_estimate});
   out.network.prediction = predicts_v;
   return out;

@@ -85,8 +85,7 @@ inline loaded_sampler load_pndm(const config& c, const request& how) {
     if (i == 1)  // second half of the pseudo Heun start
       return step(start, (y + history.back()) / 2, l.from.time + stride);
     if (history.empty()) start = x;
-    history.push_back(y);
-    if (history.size() > 4) history.erase(history.begin());
+    tweedie::detail::remember(history, y);
     return step(x, plms_noise(history), l.from.time);
   });
   return out;

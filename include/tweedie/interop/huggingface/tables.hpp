@@ -173,6 +173,13 @@ inline std::size_t index_for_timestep(const std::vector<double>& timesteps, doub
   return found.size() > 1 ? found[1] : found[0];
 }
 
+/// Position of the listed timestep nearest to t, the first of equals.
+inline std::size_t nearest_timestep(const std::vector<double>& timesteps, double t) {
+  const auto distance = [t](double listed) { return std::abs(listed - t); };
+  return static_cast<std::size_t>(std::ranges::min_element(timesteps, {}, distance) -
+                                  timesteps.begin());
+}
+
 /// "add_noise", "scale_noise": the level of a listed timestep, or of the start of a run that begins
 /// later.
 template <class Level>

@@ -23,7 +23,7 @@ inline network_description read_prediction(
     const char* otherwise = "epsilon") {
   network_description network;
   const std::string kind = c.text("prediction_type", otherwise, valid);
-  if (kind == "sample") network.prediction = predicts_sample;
+  if (kind == "sample" || kind == "original_sample") network.prediction = predicts_sample;
   if (kind == "v_prediction") network.prediction = predicts_v;
   return network;
 }
