@@ -9,10 +9,22 @@
 
 namespace tweedie_test {
 
+/// f(x) with derivative df(x), lifted to numbers, differentiated numbers and blocks.
+template <class S, class F, class D>
+S lift(const S& x, const F& f, const D& df) {
+  if constexpr (tweedie::detail::lanes_of_numbers<S>) {
+    return x.each(f);
+  } else if constexpr (tweedie::detail::differentiated<S>) {
+    return S(f(x.value()), x.derivatives() * df(x.value()));
+  } else {
+    return static_cast<S>(f(static_cast<double>(x)));
+  }
+}
+
 /// Logarithm of the standard normal distribution function.
 template <class S>
 S log_normal_cdf(const S& x) {
-  return tweedie::detail::lift(
+  return lift(
       x, [](double v) { return tweedie::log_normal_cdf(v); }, tweedie::normal_hazard);
 }
 

@@ -18,6 +18,7 @@
 #include <string>
 
 #include "tweedie/schedule/error.hpp"
+#include "tweedie/tensor/numeric.hpp"
 
 namespace tweedie {
 
@@ -33,8 +34,7 @@ inline double js_share(double p, double q) {
 
 /// log(2p/(p + q)) from log(p/q).
 inline double log_share_of_sum(double log_ratio) {
-  return std::numbers::ln2 - (std::max)(-log_ratio, 0.0) -
-         std::log1p(std::exp(-std::abs(log_ratio)));
+  return std::numbers::ln2 - softplus(-log_ratio);
 }
 
 /// Sum of f over pairs of probabilities.

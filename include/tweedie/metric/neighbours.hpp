@@ -67,39 +67,36 @@ inline double checked_log_distance(const char* function, double distance) {
   return std::log(distance);
 }
 
-}  // namespace detail
-
-/// Distance of each point to the k-th nearest of the others.
-template <class Points>
-Eigen::VectorXd neighbour_distances(const Eigen::MatrixBase<Points>& points, int k) {
+/// Distance of each column of x to the k-th nearest of y, where x is y leaving out itself.
+inline Eigen::VectorXd kth_distances(const Eigen::MatrixXd& x, const Eigen::MatrixXd& y, int k,
+                                     bool of_itself) {
   constexpr const char* name = "neighbour_distances";
-  const Eigen::MatrixXd x = points.template cast<double>();
-  detail::require_points(name, x, x, 1);
-  detail::require_neighbours(name, k, x.cols() - 1);
-  detail::smallest nearest(x.cols(), k);
-  detail::visit_pairs(x, x, false, [&](Eigen::Index i, Eigen::Index j, const point_pair& p) {
-    if (i != j) nearest.add(i, p.squared_distance);
+  require_points(name, x, y, 1);
+  require_neighbours(name, k, y.cols() - (of_itself ? 1 : 0));
+  smallest nearest(x.cols(), k);
+  visit_pairs(x, y, false, [&](Eigen::Index i, Eigen::Index j, const point_pair& p) {
+    if (!of_itself || i != j) nearest.add(i, p.squared_distance);
   });
   Eigen::VectorXd out(x.cols());
   for (Eigen::Index i = 0; i < x.cols(); ++i) out[i] = std::sqrt(nearest.largest(i));
   return out;
 }
 
+}  // namespace detail
+
+/// Distance of each point to the k-th nearest of the others.
+template <class Points>
+Eigen::VectorXd neighbour_distances(const Eigen::MatrixBase<Points>& points, int k) {
+  const Eigen::MatrixXd x = points.template cast<double>();
+  return detail::kth_distances(x, x, k, true);
+}
+
 /// Distance of each query to the k-th nearest of the points.
 template <class Queries, class Points>
 Eigen::VectorXd neighbour_distances(const Eigen::MatrixBase<Queries>& queries,
                                     const Eigen::MatrixBase<Points>& points, int k) {
-  constexpr const char* name = "neighbour_distances";
-  const Eigen::MatrixXd x = queries.template cast<double>(), y = points.template cast<double>();
-  detail::require_points(name, x, y, 1);
-  detail::require_neighbours(name, k, y.cols());
-  detail::smallest nearest(x.cols(), k);
-  detail::visit_pairs(x, y, false, [&](Eigen::Index i, Eigen::Index, const point_pair& p) {
-    nearest.add(i, p.squared_distance);
-  });
-  Eigen::VectorXd out(x.cols());
-  for (Eigen::Index i = 0; i < x.cols(); ++i) out[i] = std::sqrt(nearest.largest(i));
-  return out;
+  return detail::kth_distances(queries.template cast<double>(), points.template cast<double>(), k,
+                               false);
 }
 
 /// Differential entropy of the density that the points come from, in nats. Its bias falls with n
@@ -116,8 +113,8 @@ double entropy_of_samples(const Eigen::MatrixBase<Points>& points, int k = 3) {
 }
 
 /// Estimates of log(p/q) at the points of `first` ~ p, from points of `second` ~ q. Each is off by a
-/// random number of variance about 2/k: means are estimates for any k, as that of `kl_divergence`
-/// below; functions of it that bend, as `js_divergence_of_samples`, need a k that grows with n.
+/// random number of variance about 2/k: means are estimates for any k, as that of
+/// `kl_divergence_of_samples`; functions of it that bend, as `js_divergence_of_samples`, need a k that grows with n.
 /// \throws std::invalid_argument where more than k points are equal.
 template <class First, class Second>
 std::vector<double> log_ratios_of_samples(const Eigen::MatrixBase<First>& first,

@@ -51,8 +51,7 @@ std::vector<double> straightness(const Tensor& start, const Tensor& end,
 
 /// Sum of the angles between successive segments of the polygon through `states`, in radians, per
 /// item: a lower bound of the curve's total curvature that rises to it as points are added (Milnor
-/// 1950, theorem 3.1). A point that repeats the one before it is passed over. Reads every state four
-/// times.
+/// 1950, theorem 3.1). A point that repeats the one before it is passed over.
 /// \throws std::invalid_argument for less than two states and for distances that are not finite.
 template <tensor_like Tensor>
 std::vector<double> total_curvature(std::span<const Tensor> states) {

@@ -80,7 +80,7 @@ std::vector<double> score_distillation_gradient(const Prediction& prediction,
 /// Gradient of KL(generated || data) with respect to generated data, per item divided by the mean
 /// absolute error of the data network, which evens out noise levels (Yin et al. 2024, eqs. 7-8):
 /// (fake - real) / mean|x - real|, for x0 estimates of networks of the generated and of real data.
-/// Reads three tensors twice, writes one.
+/// Reads the real estimates twice, the others once, writes one.
 /// \throws std::invalid_argument where that error is 0 or not finite, before anything is written.
 template <tensor_like Data, tensor_like Fake, tensor_like Real, writable_tensor Gradient>
 void distribution_matching_gradient(const Data& generated, const Fake& fake, const Real& real,

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "tweedie/objective/decoder.hpp"
+#include "tweedie/process/log1p_minus.hpp"
 #include "tweedie/process/reverse.hpp"
 #include "tweedie/schedule/prediction.hpp"
 #include "tweedie/tensor/numeric.hpp"

@@ -1,4 +1,4 @@
-// What every oracle answers, whatever its data: one set of questions for laws, samplers and examples.
+// What oracles of columns answer, whatever their data: one set of questions for laws, samplers and examples.
 //
 //   log_density(data, level, x)    log p of alpha x0 + sigma z, one number a column
 //   score, denoise                 members of each oracle: grad log p and E[x0|x]
@@ -27,15 +27,15 @@ concept distribution = requires(const Data& data, signal_noise level, const Eige
 /// log p of each column of x at a level, in nats.
 template <distribution Data>
 Eigen::VectorXd log_density(const Data& data, signal_noise level, const Eigen::MatrixXd& x) {
-  Eigen::VectorXd out(x.cols());
-  for (Eigen::Index i = 0; i < x.cols(); ++i) {
-    const Eigen::VectorXd column = x.col(i);
-    if constexpr (std::convertible_to<decltype(data.log_density(level, column)), double>)
-      out[i] = data.log_density(level, column);
-    else
-      out[i] = data.log_density(level, Eigen::MatrixXd(column))[0];
+  if constexpr (std::convertible_to<decltype(data.log_density(level, Eigen::VectorXd(x.col(0)))),
+                                    double>) {
+    Eigen::VectorXd out(x.cols());
+    for (Eigen::Index i = 0; i < x.cols(); ++i)
+      out[i] = data.log_density(level, Eigen::VectorXd(x.col(i)));
+    return out;
+  } else {
+    return data.log_density(level, x);
   }
-  return out;
 }
 
 /// Cov[x0 | x] at one point.

@@ -9,7 +9,6 @@
 #include <concepts>
 #include <cstddef>
 
-#include "tweedie/process/log1p_minus.hpp"
 #include "tweedie/tensor/block.hpp"
 #include "tweedie/tensor/block_exponential.hpp"
 
@@ -23,10 +22,6 @@ S softplus(const S& x);
 template <class S>
 S sigmoid(const S& x);
 
-/// log(1 + x) - x (process/log1p_minus.hpp).
-template <class S>
-S log1p_minus(const S& x);
-
 /// e^x - 1 - x, to full relative accuracy also near 0.
 template <class S>
 S exp_minus_linear(const S& x);
@@ -38,18 +33,6 @@ concept differentiated = requires(const S& x) {
   x.value();
   x.derivatives();
 };
-
-/// f(x) with derivative df(x), lifted to numbers, differentiated numbers and blocks.
-template <class S, class F, class D>
-S lift(const S& x, const F& f, const D& df) {
-  if constexpr (lanes_of_numbers<S>) {
-    return x.each(f);
-  } else if constexpr (differentiated<S>) {
-    return S(f(x.value()), x.derivatives() * df(x.value()));
-  } else {
-    return static_cast<S>(f(static_cast<double>(x)));
-  }
-}
 
 template <class S>
 S constant_like([[maybe_unused]] const S& x, double value) {
@@ -152,12 +135,6 @@ template <class S>
 S sigmoid(const S& x) {
   const S e = detail::exponential(S(-detail::magnitude(x)));
   return detail::choose(x >= detail::constant_like(x, 0), detail::constant_like(x, 1), e) / (1 + e);
-}
-
-template <class S>
-S log1p_minus(const S& x) {
-  return detail::lift(
-      x, [](double v) { return tweedie::log1p_minus(v); }, [](double v) { return -v / (1 + v); });
 }
 
 template <class S>
