@@ -3,10 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <new>
 #include <vector>
 
+#include "count_allocations.hpp"
 #include "refusal.hpp"
 #include "tweedie/guidance.hpp"
 #include "tweedie/sampler/ancestral.hpp"
@@ -16,18 +15,6 @@
 #include "tweedie/solve/run.hpp"
 #include "tweedie/tensor/normal.hpp"
 #include "tweedie/tensor/parallel.hpp"
-
-namespace {
-std::size_t allocations = 0;
-}
-
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* p = std::malloc(size)) return p;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 namespace tweedie {
 namespace {

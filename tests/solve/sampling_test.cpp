@@ -5,11 +5,10 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
-#include <new>
 #include <optional>
 #include <vector>
 
+#include "count_allocations.hpp"
 #include "laws/planners.hpp"
 #include "tweedie/guidance/classifier_free.hpp"
 #include "tweedie/program/law.hpp"
@@ -17,18 +16,6 @@
 #include "tweedie/solve/run.hpp"
 #include "tweedie/tensor/eigen_tensor.hpp"
 #include "tweedie/tensor/parallel.hpp"
-
-namespace {
-std::size_t allocations = 0;
-}
-
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* p = std::malloc(size)) return p;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 namespace tweedie {
 namespace {

@@ -41,10 +41,9 @@ struct lowered_stage {
 
 /// What a run does besides the program.
 struct lowering {
-  int branches = 1;  ///< outputs of the network, mixed with weights that the run chooses
-  bool transformed =
-      false;  ///< x0 estimates are changed before use: passes read operand_kind::clean
-  bool reads_state = false;      ///< one of the outputs is the state itself (guidance/rule.hpp)
+  int branches = 1;          ///< outputs of the network, mixed with weights that the run chooses
+  bool transformed = false;  ///< x0 estimates are changed before use and read by passes
+  bool reads_state = false;  ///< one of the outputs is the state itself (guidance/rule.hpp)
   const char* caller = "lower";  ///< whom errors name
 };
 
@@ -215,7 +214,7 @@ struct lowered_evaluation {
 
 TWEEDIE_INLINE lowered_program lower(const program& plan, const network_description& network,
                                      const lowering& how) {
-  detail::require(how.branches > 0, "lower", "branches", how.branches, "valid: at least 1");
+  detail::require(how.branches > 0, how.caller, "branches", how.branches, "valid: at least 1");
   lowered_program out{{}, plan.draws, plan.registers, plan.result, plan.start, how};
   std::vector<std::optional<detail::lowered_evaluation>> asked(plan.stages.size() + 1);
   bool scales = false;
@@ -257,7 +256,6 @@ TWEEDIE_INLINE lowered_program lower(const program& plan, const network_descript
         if (w == 0) continue;
         if (input.from == operand_kind::clean) {
           const state_output clean = asked[s]->clean(how.caller);
-          to.clean = clean;
           head = head || how.transformed;
           if (how.transformed)
             pass.add(input, j, w);

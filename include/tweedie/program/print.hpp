@@ -1,7 +1,7 @@
 // A program as formulas that a person can read.
 //
-//   r1 = 0.9511 r0 + 0.3090 D0            D: x0 estimate, E: z estimate, Y: raw output
-//   D0 = D(r0; t = 999, alpha = ..., sigma = ...)
+//   ask the network at r0 (t = 999, alpha = ..., sigma = ...)
+//   r1 = 0.9511 r0 + 0.3090 D             D: x0 estimate, E: z estimate, Y: raw output
 //   z0, z1, ...                           draws
 //
 // Registers are named as they are reused; `step i` marks finished steps.

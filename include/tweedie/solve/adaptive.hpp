@@ -149,7 +149,7 @@ class adaptive_sampling {
 
   double direction() const { return plan_.range.to > plan_.range.from ? 1 : -1; }
   double remaining() const { return direction() * (plan_.range.to - reached_); }
-  node at(double half_log_snr) const { return plan_.at(std::exp(-half_log_snr)); }
+  node at(double half_log_snr) const { return plan_.at(noise_level_of(half_log_snr)); }
 
   const attempted& pending() const {
     if (!trying_) detail::fail("adaptive_sampling", "no evaluation is pending");
@@ -163,9 +163,9 @@ class adaptive_sampling {
       throw std::domain_error(detail::describe("adaptive_sampling", "step", step,
                                                "the error does not fall below the tolerance"));
     target_ = step >= remaining() ? range.to : reached_ + direction() * step;
-    target_node_ =
-        ancestral_end(at(reached_), at(target_), std::exp(-range.to), range.eta, plan_.at);
-    const program next = plan_.method(at(reached_), target_node_.down);
+    const node from = at(reached_);
+    target_node_ = ancestral_end(from, at(target_), noise_level_of(range.to), range.eta, plan_.at);
+    const program next = plan_.method(from, target_node_.down);
     const auto x = traits_of<T>::make_view(std::as_const(x_).data(), shape_);
     if (attempt_)
       attempt_->restart(next, network_, x);

@@ -129,7 +129,8 @@ class execution {
     return {now.at, stages_[stage].step, steps_, 0, now.clean};
   }
   void mix(std::size_t stage, S* to) const;
-  std::span<const S* const> streams(const lowered_stage& now, std::size_t first) const;
+  std::span<const S* const> streams(const lowered_stage& now, std::size_t count,
+                                    std::size_t first = 0) const;
   void steer(std::size_t stage) const;
   void remember(const lowered_stage& now);
   void write_clean(const lowered_stage& now, S* to) const;
@@ -189,17 +190,14 @@ void execution<S>::prepare() {
 
 template <storage_scalar S>
 void execution<S>::mix(std::size_t stage, S* to) const {
-  const std::size_t outputs = parts_.branches();
-  for (std::size_t b = 0; b < outputs; ++b)
-    clean_inputs_[b] = memory_.data() + layout_.output + b * layout_.stride;
-  parts_.guidance->mixer(point(stage), std::span<const S* const>(clean_inputs_).first(outputs),
+  parts_.guidance->mixer(point(stage), streams(plan_->stages[stage], parts_.branches()),
                          std::span<S>(to, size_));
 }
 
-// What passes read as outputs at a stage, from element `first` on.
+// The first `count` of what passes may read as outputs at a stage, from element `first` on.
 template <storage_scalar S>
-std::span<const S* const> execution<S>::streams(const lowered_stage& now, std::size_t first) const {
-  const std::size_t count = stream_weights_.streams();
+std::span<const S* const> execution<S>::streams(const lowered_stage& now, std::size_t count,
+                                                std::size_t first) const {
   for (std::size_t k = 0; k < count; ++k)
     clean_inputs_[k] = memory_.data() + layout_.stream(parts_, now, k) + first;
   return std::span<const S* const>(clean_inputs_).first(count);
@@ -207,8 +205,8 @@ std::span<const S* const> execution<S>::streams(const lowered_stage& now, std::s
 
 template <storage_scalar S>
 void execution<S>::steer(std::size_t stage) const {
-  stream_weights_.find(*parts_.guidance, point(stage), streams(plan_->stages[stage], 0),
-                       item_size());
+  stream_weights_.find(*parts_.guidance, point(stage),
+                       streams(plan_->stages[stage], stream_weights_.streams()), item_size());
 }
 
 template <storage_scalar S>
@@ -216,8 +214,8 @@ void execution<S>::remember(const lowered_stage& now) {
   for (std::size_t item = 0; item < items_; ++item) {
     const std::size_t first = item * item_size();
     S* const to = memory_.data() + layout_.fresh_memory + first;
-    combine<S>(std::span(&to, 1), streams(now, first), stream_weights_.remembering(item),
-               item_size());
+    combine<S>(std::span(&to, 1), streams(now, stream_weights_.streams(), first),
+               stream_weights_.remembering(item), item_size());
   }
 }
 

@@ -48,16 +48,14 @@ inline constexpr bool is_part =
 template <storage_scalar S, class Part>
 void take_part(run_parts<S>& to, Part&& part) {
   using P = std::remove_cvref_t<Part>;
-  if constexpr (std::same_as<P, run_parts<S>>) {
-    to = std::forward<Part>(part);
-    return;
-  }
   static_assert(
       std::same_as<P, run_parts<S>> || is_part<P, S>,
       "an optional part of a run is a noise source (gaussian_noise{seed}; a seed or a "
       "generator alone is none), a transform of x0 estimates (clip{-1, 1}), branch weights "
       "(guidance_scale(7.5)), a guidance rule or mixer, or threads (workers)");
-  if constexpr (std::same_as<P, no_noise>) {
+  if constexpr (std::same_as<P, run_parts<S>>) {
+    to = std::forward<Part>(part);
+  } else if constexpr (std::same_as<P, no_noise>) {
     to.key = nullptr;
     to.fill = nullptr;
   } else if constexpr (counter_noise<P>) {

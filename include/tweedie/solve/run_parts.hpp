@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
@@ -52,13 +51,10 @@ struct run_parts {
   bool transforms() const { return clipped || transform; }
   bool has_noise() const { return key || fill; }
   void make_noise(const noise_request& request, std::span<S> out) const {
-    if (fill) return fill(request, out);
-    const std::size_t length = request.items == 0 ? 0 : out.size() / request.items;
-    for (std::size_t item = 0; item < request.items; ++item) {
-      noise_key k = key(item);
-      k.draw = static_cast<std::uint32_t>(request.draw);
-      fill_normal(k, 0, out.subspan(item * length, length));
-    }
+    if (fill)
+      fill(request, out);
+    else
+      fill_items(*this, request, out);  // by `key`
   }
   /// Outputs of the network.
   std::size_t branches() const { return guidance ? guidance->outputs : branch_weights.size(); }

@@ -75,8 +75,7 @@ class sampling {
   /// without allocating.
   /// \throws std::invalid_argument if the number of elements or items differs.
   void restart(const T& x) {
-    detail::require_equal("sampling::restart", "size", traits_of<T>::size(x), run_.size());
-    detail::require_equal("sampling::restart", "items", traits_of<T>::items(x), run_.items());
+    require_shape(x);
     std::copy_n(traits_of<T>::data(x), run_.size(), run_.reg(0));
     run_.forget();
     go_to(0, false);
@@ -88,6 +87,7 @@ class sampling {
   void restart(const program& plan, const network_description& network, const T& x) {
     if (!plan.draws.empty() && !run_.has_noise())
       detail::fail("sampling::restart", "the program draws noise; the run has no noise source");
+    require_shape(x);
     run_.load(std::make_shared<const lowered_program>(lower(plan, network, run_.how())));
     restart(x);
   }
@@ -257,6 +257,10 @@ class sampling {
     restart(x);
   }
 
+  void require_shape(const T& x) const {
+    detail::require_equal("sampling::restart", "size", traits_of<T>::size(x), run_.size());
+    detail::require_equal("sampling::restart", "items", traits_of<T>::items(x), run_.items());
+  }
   const lowered_stage& current() const {
     if (plan().stages.empty()) detail::fail("sampling", "the program evaluates nothing");
     return plan().stages[(std::min)(stage_, plan().stages.size() - 1)];
