@@ -86,6 +86,7 @@
 #include "tweedie/solve/run.hpp"
 #include "tweedie/solve/run_on.hpp"
 #include "tweedie/solve/run_parts.hpp"
+#include "tweedie/solve/saved_bytes.hpp"
 #include "tweedie/solve/sampling.hpp"
 #include "tweedie/solve/step_control.hpp"
 #include "tweedie/solve/stream_weights.hpp"

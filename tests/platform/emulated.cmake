@@ -3,8 +3,8 @@
 # the statistical ones, whose numbers are those of any other processor.
 cmake_minimum_required(VERSION 3.22)
 set(tests)
-foreach(name packet philox load_store normal)
-  list(APPEND tests "${root}/tests/tensor/${name}_test.cpp")
+foreach(name tensor/packet tensor/philox tensor/load_store tensor/normal solve/saved_bytes)
+  list(APPEND tests "${root}/tests/${name}_test.cpp")
 endforeach()
 execute_process(COMMAND "${compiler}" -std=c++20 -O1 -static
   "-I${root}/include" "-I${root}/tests" -isystem "${eigen}" "-I${googletest}" "-I${googletest}/include"
