@@ -17,8 +17,10 @@ namespace tweedie {
 
 inline constexpr double half_log_two_pi = 0.91893853320467274178;
 
+/// log phi(x).
 inline double normal_log_density(double x) { return -x * x / 2 - half_log_two_pi; }
 
+/// Phi(x).
 inline double normal_cdf(double x) { return std::erfc(-x / std::numbers::sqrt2) / 2; }
 
 /// d log Phi / dx = phi / Phi.

@@ -115,6 +115,7 @@ concept guidance_rule = std::copy_constructible<R> &&
   rule.weights(point, gram, weights, weights);
 };
 
+/// What a rule's optional members answer, false without them.
 template <guidance_rule R>
 bool needs_gram(const R& rule) {
   if constexpr (requires { rule.needs_gram(); })
@@ -122,6 +123,8 @@ bool needs_gram(const R& rule) {
   else
     return false;
 }
+
+/// \copydoc needs_gram
 template <guidance_rule R>
 bool remembers(const R& rule) {
   if constexpr (requires { rule.remembers(); })
@@ -130,6 +133,7 @@ bool remembers(const R& rule) {
     return false;
 }
 
+/// \copydoc needs_gram
 template <guidance_rule R>
 bool reads_state(const R& rule) {
   if constexpr (requires { rule.reads_state(); })

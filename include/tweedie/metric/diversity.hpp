@@ -35,6 +35,8 @@ struct mode_coverage {
   double share_near = 0;            ///< share of points within `radius` of a mode
 };
 
+/// \throws std::invalid_argument for no point, points of another dimension than the modes, and a negative
+///   radius.
 template <class Points, class Modes>
 mode_coverage coverage_of_modes(const Eigen::MatrixBase<Points>& points,
                                 const Eigen::MatrixBase<Modes>& modes, double radius) {

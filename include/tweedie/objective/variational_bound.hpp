@@ -71,6 +71,7 @@ struct affine_log_variance {
   double slope = 0;
 };
 
+/// The variance of a reverse kernel as a function of the network's v, which fixed variances ignore.
 inline affine_log_variance model_log_variance(const bound_step& step, bound_variance kind) {
   const double low = step.posterior_log_variance;
   const double high = step.forward_log_variance;
@@ -96,6 +97,7 @@ struct bound_item {
   affine_log_variance log_variance;
 };
 
+/// For a network whose answers have the given row.
 inline bound_item make_bound_item(const bound_step& step, plane_row row, bound_variance kind) {
   return {step, mean_gain(step, row), model_log_variance(step, kind)};
 }

@@ -16,6 +16,7 @@ struct program_cost {
   int registers = 0;
 };
 
+/// Counted as the program is written: a pass reads its inputs and writes its outputs once each.
 inline program_cost cost(const program& plan) {
   program_cost c;
   c.evaluations = plan.evaluations();

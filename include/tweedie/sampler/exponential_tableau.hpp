@@ -120,14 +120,17 @@ inline exponential_tableau with_cox_matthews_weights(std::vector<phi_term> terms
 
 }  // namespace detail
 
+/// ETD4RK.
 inline exponential_tableau cox_matthews() {
   return detail::with_cox_matthews_weights({{2, 1, 0.5, 1, 0.5}, {3, 2, 1, 1, 0.5}});
 }
 
+/// ETDRK4-B: the weights of ETD4RK, other stages.
 inline exponential_tableau krogstad() {
   return detail::with_cox_matthews_weights({{2, 1, 1, 2, 0.5}, {3, 2, 2, 2, 1}});
 }
 
+/// Of fourth order for stiff equations too.
 inline exponential_tableau hochbruck_ostermann() {
   return {{0, 0.5, 0.5, 1, 0.5},
           {{2, 1, 1, 2, 0.5},

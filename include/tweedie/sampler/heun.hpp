@@ -56,6 +56,7 @@ inline program heun(const legs& steps) {
 // as a method of second order would need: it is of first order, with a small constant at high
 // noise.
 
+/// \throws std::invalid_argument if the grid does not fall or starts from pure noise.
 inline program heun_plus_plus(const legs& steps) {
   constexpr const char* name = "heun_plus_plus";
   check_descending(name, steps);

@@ -32,6 +32,7 @@ void fill_normal(noise_key key, std::uint64_t first, std::span<S> out);
 template <std::floating_point S>
 void fill_uniform(noise_key key, std::uint64_t first, std::span<S> out);
 
+/// One number of fill_normal or fill_uniform, the same bits.
 template <storage_scalar S>
 S normal_at(noise_key key, std::uint64_t position) {
   S z;
@@ -39,6 +40,7 @@ S normal_at(noise_key key, std::uint64_t position) {
   return z;
 }
 
+/// \copydoc normal_at
 template <std::floating_point S>
 S uniform_at(noise_key key, std::uint64_t position) {
   S u;

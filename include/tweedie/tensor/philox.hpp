@@ -20,6 +20,7 @@ inline constexpr std::uint32_t philox_weyl[2] = {0x9E3779B9u, 0xBB67AE85u};
 
 }  // namespace detail
 
+/// Ten rounds. Known answers: the `kat_vectors` of the authors' Random123.
 constexpr philox_counter philox4x32(philox_counter c, philox_key k) {
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t p0 = std::uint64_t{detail::philox_multiplier[0]} * c[0];

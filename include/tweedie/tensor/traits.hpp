@@ -72,6 +72,8 @@ std::size_t item_size(const T& t) {
   return items == 0 ? 0 : traits_of<T>::size(t) / items;
 }
 
+/// A span over the elements of one batch item.
+/// \throws std::out_of_range for an item that is not there.
 template <tensor_like T>
 auto item_elements(T&& t, std::size_t item) {
   if (item >= traits_of<T>::items(t)) {

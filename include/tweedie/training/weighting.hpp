@@ -78,6 +78,7 @@ inline auto soft_min_snr_weighting(double gamma) {
   };
 }
 
+/// Weight sigmoid(bias - log-SNR) on the squared error of z.
 inline auto sigmoid_weighting(double bias) {
   return [bias](double log_snr) { return log_snr - detail::log_one_plus_exp(log_snr - bias); };
 }

@@ -61,6 +61,7 @@ struct dpm_solver_kind {
   bool midpoint = true;
 };
 
+/// \throws std::invalid_argument for a type that the class does not have.
 inline dpm_solver_kind read_dpm_solver_kind(const config& c,
                                             std::initializer_list<const char*> algorithms) {
   const std::string algorithm = c.text("algorithm_type", "dpmsolver++", algorithms);
@@ -70,6 +71,7 @@ inline dpm_solver_kind read_dpm_solver_kind(const config& c,
           solver != "heun"};
 }
 
+/// The multistep method of a kind, with the reference's terms of second and third order.
 inline multistep_model model_of(const dpm_solver_kind& kind, const clean_transform& transform) {
   multistep_model model;
   if (kind.noise_form) model.row = noise_row;

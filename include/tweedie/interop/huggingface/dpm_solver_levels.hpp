@@ -95,6 +95,7 @@ struct spacing_switches {
   bool any() const { return respace() || flow; }
 };
 
+/// \throws std::invalid_argument where more than one of the first three is on.
 inline spacing_switches read_switches(const config& c, bool knows_lu = false) {
   const spacing_switches s{
       c.flag("use_karras_sigmas", false), c.flag("use_exponential_sigmas", false),

@@ -34,6 +34,7 @@ inline constexpr std::string_view known_options =
 /// Options that published files carry and that no class of the reference reads, whatever they say.
 inline constexpr std::string_view ignored_options[] = {"use_uniform_sigmas"};
 
+/// True for an entry of ignored_options.
 inline bool is_ignored(std::string_view key) {
   return std::ranges::find(ignored_options, key) != std::end(ignored_options);
 }
