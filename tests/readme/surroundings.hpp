@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <Eigen/Core>
+#include <algorithm>
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "tweedie/tensor/traits.hpp"
@@ -25,6 +27,16 @@ struct inference_session {
 };
 inline constexpr inference_session session;
 
+// An engine that was bound to addresses before it runs.
+struct io_binding {
+  std::span<const float> input;
+  std::vector<std::span<float>> outputs;
+
+  void run(double) const {
+    for (const std::span<float> output : outputs) std::ranges::copy(input, output.begin());
+  }
+};
+
 inline constexpr auto decode = [](const auto& state) { EXPECT_TRUE(state.data() != nullptr); };
 
 inline constexpr auto cancelled = [](const auto&, std::size_t done, std::size_t total) {
@@ -36,7 +48,8 @@ inline constexpr auto cancelled = [](const auto&, std::size_t done, std::size_t 
 inline constexpr auto language_model = [](const auto& tokens, auto&& logits) {
   const std::size_t vocabulary = logits.size() / tokens.size();
   for (std::size_t i = 0; i < logits.size(); ++i)
-    logits[i] = static_cast<float>((i * 31 + static_cast<std::size_t>(tokens[i / vocabulary])) % 17);
+    logits[i] =
+        static_cast<float>((i * 31 + static_cast<std::size_t>(tokens[i / vocabulary])) % 17);
 };
 
 inline Eigen::MatrixXf pictures() { return Eigen::MatrixXf::Random(64, 8); }

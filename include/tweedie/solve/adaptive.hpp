@@ -62,7 +62,8 @@ class adaptive_sampling {
  public:
   using scalar = scalar_t<T>;
 
-  /// `parts`, in any order: noise, transform of x0 estimates, guidance, threads (solve/parts.hpp).
+  /// `parts`, in any order: noise, transform of x0 estimates, guidance, buffers, threads
+  /// (solve/parts.hpp).
   /// \throws std::invalid_argument for an empty range, a tolerance or slack that is not valid, noise
   ///   on a range that does not fall or without a source, guidance that remembers (steps are tried
   ///   again), or a controller whose parameters are not valid.
@@ -94,7 +95,7 @@ class adaptive_sampling {
     detail::require(controller_.step > 0, name, "first step", controller_.step, "valid: > 0");
     controller_.check(name);
     (detail::take_part<scalar>(parts_, std::forward<Parts>(parts)), ...);
-    detail::check_parts(name, program{}, parts_);
+    detail::check_parts(name, program{}, parts_, x_.size());
     detail::require(!parts_.guidance || !parts_.guidance->memory, name, "remembers", 1,
                     "valid: guidance without memory");
     if (range.eta > 0 && !parts_.has_noise())

@@ -37,8 +37,8 @@ class execution {
     plan_ = std::move(plan);
     stages_.clear();
     steps_ = 0;
-    layout_ = memory_layout::of(*plan_, parts_, size_);
-    memory_.assign(layout_.end, S(0));
+    layout_ = memory_layout::of(*plan_, parts_);
+    place();
     prepare();
     if (parts_.key && !plan_->draws.empty() && keys_.empty())
       for (std::size_t i = 0; i < items_; ++i) keys_.push_back(parts_.key(i));
@@ -47,18 +47,24 @@ class execution {
   const lowered_program& plan() const { return *plan_; }
   std::size_t size() const { return size_; }
   std::size_t items() const { return items_; }
-  S* reg(int r) { return memory_.data() + static_cast<std::size_t>(r) * layout_.stride; }
-  const S* reg(int r) const {
-    return memory_.data() + static_cast<std::size_t>(r) * layout_.stride;
-  }
-  S* output(std::size_t branch) {
-    return memory_.data() + layout_.output + branch * layout_.stride;
-  }
-  S* variance() { return memory_.data() + layout_.variance; }
+  S* reg(int r) { return memory_[static_cast<std::size_t>(r)]; }
+  const S* reg(int r) const { return memory_[static_cast<std::size_t>(r)]; }
+  S* output(std::size_t branch) { return memory_[layout_.output + branch]; }
+  S* variance() { return memory_[layout_.variance]; }
   bool has_variance() const { return layout_.has_variance; }
-  /// All registers and what guidance remembers: what must be kept to resume between stages.
-  std::span<S> resumable() { return std::span(memory_).first(layout_.output); }
-  std::span<const S> resumable() const { return std::span(memory_).first(layout_.output); }
+  /// All registers and what guidance remembers, each padded with zeros to whole cache lines: what must
+  /// be kept to resume between stages.
+  std::size_t resumable() const { return layout_.output * stride(); }
+  std::vector<S> resumable_memory() const {
+    std::vector<S> kept(resumable(), S(0));
+    for (std::size_t place = 0; place < layout_.output; ++place)
+      std::copy_n(memory_[place], size_, kept.data() + place * stride());
+    return kept;
+  }
+  void resume(const std::vector<S>& kept) {
+    for (std::size_t place = 0; place < layout_.output; ++place)
+      std::copy_n(kept.data() + place * stride(), size_, memory_[place]);
+  }
 
   std::size_t branches() const { return parts_.branches(); }
   lowering how() const { return parts_.how(); }
@@ -70,8 +76,8 @@ class execution {
   void set_branch_weights(std::span<const double> weights) { stream_weights_.set(weights); }
   /// Guidance remembers nothing, as at the start of a run.
   void forget() {
-    std::fill(memory_.begin() + static_cast<std::ptrdiff_t>(layout_.remembered),
-              memory_.begin() + static_cast<std::ptrdiff_t>(layout_.output), S(0));
+    for (std::size_t place = layout_.remembered; place < layout_.output; ++place)
+      std::fill_n(memory_[place], size_, S(0));
   }
 
   /// Later passes are shared out among `threads`.
@@ -88,6 +94,23 @@ class execution {
     const S* from = reg(now.state);
     S* to = reg(now.shown);
     combine<S>(std::span(&to, 1), std::span(&from, 1), std::span(&now.input_scale, 1), size_);
+  }
+
+  /// What the network reads at a stage: the register that it is shown or, where the caller's buffer
+  /// stands in for none, that buffer, once `show` has copied there.
+  const S* input(const lowered_stage& now) const { return copied_ ? copied_ : reg(now.shown); }
+  void show(const lowered_stage& now) {
+    if (copied_) std::copy_n(reg(now.shown), size_, copied_);
+  }
+  /// All addresses that `input` has in this run.
+  std::vector<const S*> inputs() const {
+    if (copied_) return {copied_};
+    std::vector<const S*> all;
+    for (const int r : shown_registers(*plan_)) all.push_back(reg(r));
+    return all;
+  }
+  bool has_buffer_for_variance() const {
+    return !parts_.buffers || size_ == 0 || !parts_.buffers->variance.empty();
   }
 
   /// The x0 estimate of a stage, whose output has been written, before any transform.
@@ -117,12 +140,14 @@ class execution {
     std::size_t step = 0;  // marks before it
   };
 
+  void place();
   void prepare();
   void make_draws(const prepared_pass<S>& p);
   void fused(const prepared_pass<S>& p);
   void fused(const prepared_pass<S>& p, std::size_t first, std::size_t count,
              const double* weights);
 
+  std::size_t stride() const { return run_memory<S>::stride(size_); }
   std::size_t item_size() const { return items_ == 0 ? 0 : size_ / items_; }
   guidance_point point(std::size_t stage) const {
     const lowered_stage& now = plan_->stages[stage];
@@ -135,6 +160,7 @@ class execution {
   void remember(const lowered_stage& now);
   void write_clean(const lowered_stage& now, S* to) const;
 
+  run_memory<S> memory_;  // first, so that a copy that it refuses changes nothing
   std::shared_ptr<const lowered_program> plan_;
   run_parts<S> parts_;
   std::size_t size_;
@@ -142,7 +168,7 @@ class execution {
   mutable stream_weights<S> stream_weights_;
   std::size_t steps_ = 0;
   memory_layout layout_;
-  std::vector<S, cache_lines<S>> memory_;
+  S* copied_ = nullptr;  // the caller's input buffer, where no register is there
   std::vector<prepared_stage> stages_;
   // Arguments of one pass; sized at construction.
   std::vector<const S*> inputs_;
@@ -154,6 +180,24 @@ class execution {
   mutable std::vector<const S*> clean_inputs_;
   mutable std::vector<double> clean_weights_;
 };
+
+// The caller's buffers, where there are any, stand in for tensors of the run.
+template <storage_scalar S>
+void execution<S>::place() {
+  std::vector<S*> places(layout_.end, nullptr);
+  copied_ = nullptr;
+  if (parts_.buffers) {
+    const std::vector<int> shown = shown_registers(*plan_);
+    if (shown.size() == 1)
+      places[static_cast<std::size_t>(shown.front())] = parts_.buffers->input.data();
+    else
+      copied_ = parts_.buffers->input.data();
+    for (std::size_t k = 0; k < parts_.branches(); ++k)
+      places[layout_.output + k] = parts_.buffers->outputs[k].data();
+    if (layout_.has_variance) places[layout_.variance] = parts_.buffers->variance.data();
+  }
+  memory_.place(std::move(places), size_);
+}
 
 template <storage_scalar S>
 void execution<S>::prepare() {
@@ -199,7 +243,7 @@ template <storage_scalar S>
 std::span<const S* const> execution<S>::streams(const lowered_stage& now, std::size_t count,
                                                 std::size_t first) const {
   for (std::size_t k = 0; k < count; ++k)
-    clean_inputs_[k] = memory_.data() + layout_.stream(parts_, now, k) + first;
+    clean_inputs_[k] = memory_[layout_.stream(parts_, now, k)] + first;
   return std::span<const S* const>(clean_inputs_).first(count);
 }
 
@@ -213,7 +257,7 @@ template <storage_scalar S>
 void execution<S>::remember(const lowered_stage& now) {
   for (std::size_t item = 0; item < items_; ++item) {
     const std::size_t first = item * item_size();
-    S* const to = memory_.data() + layout_.fresh_memory + first;
+    S* const to = memory_[layout_.fresh_memory] + first;
     combine<S>(std::span(&to, 1), streams(now, stream_weights_.streams(), first),
                stream_weights_.remembering(item), item_size());
   }
@@ -226,7 +270,7 @@ void execution<S>::write_clean(const lowered_stage& now, S* to) const {
     clean_inputs_[0] = reg(now.state) + first;
     clean_weights_[0] = now.clean.x;
     for (std::size_t k = 1; k < width; ++k) {
-      clean_inputs_[k] = memory_.data() + layout_.stream(parts_, now, k - 1) + first;
+      clean_inputs_[k] = memory_[layout_.stream(parts_, now, k - 1)] + first;
       clean_weights_[k] = now.clean.y * weights[k];
     }
     S* const out = to + first;
@@ -246,7 +290,7 @@ void execution<S>::carry_out(std::size_t stage) {
       steer(stage);
   }
   if (now.transforms) {
-    S* const clean = memory_.data() + layout_.clean;
+    S* const clean = memory_[layout_.clean];
     write_clean(from, clean);
     parts_.transform(std::span<S>(clean, size_), items_, from.at);
   }
@@ -256,13 +300,13 @@ void execution<S>::carry_out(std::size_t stage) {
   for (prepared_pass<S>& p : now.passes) {
     const bool found = p.loop && p.version == stream_weights_.version();
     if (found || p.find_loop(parts_, stream_weights_))
-      p.call(memory_.data(), size_);
+      p.call(memory_, size_);
     else
       fused(p);
   }
   if (remembers && !parts_.guidance->state) remember(from);
   if (remembers && parts_.guidance->state)
-    std::copy_n(memory_.data() + layout_.fresh_memory, size_, memory_.data() + layout_.remembered);
+    std::copy_n(memory_[layout_.fresh_memory], size_, memory_[layout_.remembered]);
 }
 
 template <storage_scalar S>
@@ -271,7 +315,7 @@ void execution<S>::make_draws(const prepared_pass<S>& p) {
   for (std::size_t k = 0; k < p.draws.size(); ++k) {
     const int draw = p.draws[k];
     const draw_kind& kind = plan_->draws[static_cast<std::size_t>(draw)];
-    S* const values = memory_.data() + layout_.draw + k * layout_.stride;
+    S* const values = memory_[layout_.draw + k];
     // exp(((1 + v) log_upper + (1 - v) log_lower)/4) is the standard deviation.
     const auto middle = static_cast<A>((kind.log_upper + kind.log_lower) / 4);
     const auto half_width = static_cast<A>((kind.log_upper - kind.log_lower) / 4);
@@ -310,11 +354,11 @@ void execution<S>::fused(const prepared_pass<S>& p, std::size_t first, std::size
   std::copy(p.head.begin(), p.head.end(), head_.begin());
   for (std::size_t i = 0; i < inputs; ++i) {
     const double factor = weights[p.inputs[i].factor];
-    inputs_[i] = memory_.data() + p.inputs[i].offset + offset;
+    inputs_[i] = memory_[p.inputs[i].place] + offset;
     for (std::size_t j = 0; j < outputs; ++j) weights_[j * columns + i] *= factor;
     if (!p.head.empty()) head_[i] *= factor;
   }
-  for (std::size_t j = 0; j < outputs; ++j) outputs_[j] = memory_.data() + p.outputs[j] + offset;
+  for (std::size_t j = 0; j < outputs; ++j) outputs_[j] = memory_[p.outputs[j]] + offset;
 
   fused_pass<S> work;
   work.items = count;

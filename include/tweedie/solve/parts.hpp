@@ -5,9 +5,12 @@
 //   guidance   branch weights: guidance_scale(7.5), std::vector<double>, std::array<double, n>;
 //              a guidance_rule (guidance/rule.hpp): rescaled{adaptive_projected{7.5}, 0.7};
 //              a mixer, mix(point, outputs, guided), with branches(): frequency_decoupled{...}
+//   buffers    network_buffers<float>{.input = ..., .outputs = {...}}: memory of the caller where
+//              the network reads and writes
 //   threads    workers&, which must outlive the run
 //
-// All but threads are copied into the run; a second part of one kind replaces the first.
+// All but threads and the memory of buffers is copied into the run; a second part of one kind
+// replaces the first.
 #pragma once
 
 #include <cmath>
@@ -43,7 +46,7 @@ inline constexpr bool is_part =
     std::same_as<Part, no_noise> || noise_source<Part, S> || std::same_as<Part, unchanged> ||
     std::same_as<Part, clip> || clean_transform<Part, S> ||
     std::convertible_to<const Part&, std::span<const double>> || guidance_rule<Part> ||
-    guidance_mixer<Part, S> || thread_pool<Part>;
+    guidance_mixer<Part, S> || std::same_as<Part, network_buffers<S>> || thread_pool<Part>;
 
 template <storage_scalar S, class Part>
 void take_part(run_parts<S>& to, Part&& part) {
@@ -52,7 +55,8 @@ void take_part(run_parts<S>& to, Part&& part) {
       std::same_as<P, run_parts<S>> || is_part<P, S>,
       "an optional part of a run is a noise source (gaussian_noise{seed}; a seed or a "
       "generator alone is none), a transform of x0 estimates (clip{-1, 1}), branch weights "
-      "(guidance_scale(7.5)), a guidance rule or mixer, or threads (workers)");
+      "(guidance_scale(7.5)), a guidance rule or mixer, network_buffers of x's scalar, or threads "
+      "(workers)");
   if constexpr (std::same_as<P, run_parts<S>>) {
     to = std::forward<Part>(part);
   } else if constexpr (std::same_as<P, no_noise>) {
@@ -101,6 +105,8 @@ void take_part(run_parts<S>& to, Part&& part) {
                    [mix = P(std::forward<Part>(part))](
                        const guidance_point& point, std::span<const S* const> outputs,
                        std::span<S> guided) { mix(point, outputs, guided); }};
+  } else if constexpr (std::same_as<P, network_buffers<S>>) {
+    to.buffers = std::forward<Part>(part);
   } else if constexpr (clean_transform<P, S>) {
     to.clipped.reset();
     to.transform = std::forward<Part>(part);
@@ -116,22 +122,30 @@ inline void check_weights_finite(const char* function, std::span<const double> w
     require(std::isfinite(w), function, "branch weight", w, "valid: finite");
 }
 
+/// For states of `size` elements.
 /// \throws std::invalid_argument, in the name of `function`, for no branch weights, one that is not
-///   finite, or a program that draws without a noise source.
+///   finite, a program that draws without a noise source, or buffers that do not fit.
 template <storage_scalar S>
-void check_parts(const char* function, const program& plan, const run_parts<S>& parts) {
+void check_parts(const char* function, const program& plan, const run_parts<S>& parts,
+                 std::size_t size) {
   if (parts.branches() == 0)
     fail(function, "branches of guidance", 0, "valid: at least one network output");
   check_weights_finite(function, parts.branch_weights);
   if (!plan.draws.empty() && !parts.has_noise())
     fail(function, "the program draws noise; pass a noise source, such as gaussian_noise{seed}");
+  if (parts.buffers) {
+    bool learned = false;
+    for (const draw_kind& d : plan.draws) learned = learned || d.learned;
+    check_buffers(function, *parts.buffers, parts.branches(), learned, size);
+  }
 }
 
 template <storage_scalar S, class... Parts>
-run_parts<S> collect_parts(const char* function, const program& plan, Parts&&... parts) {
+run_parts<S> collect_parts(const char* function, const program& plan, std::size_t size,
+                           Parts&&... parts) {
   run_parts<S> out;
   (take_part<S>(out, std::forward<Parts>(parts)), ...);
-  check_parts(function, plan, out);
+  check_parts(function, plan, out, size);
   return out;
 }
 

@@ -64,7 +64,7 @@ picard_cost picard(const program& plan, const network_description& network, T& x
     }
   };
   (take(std::forward<Parts>(parts)), ...);
-  detail::check_parts<S>("picard", plan, taken);
+  detail::check_parts<S>("picard", plan, taken, traits_of<T>::size(x));
   constexpr const char* name = "picard";
   detail::require(options.window >= 1, name, "window", static_cast<double>(options.window),
                   "valid: window >= 1");

@@ -26,11 +26,12 @@ using view_for = View;
 /// \param network what it predicts, at which input scale, on which clock
 /// \param evaluate the network: evaluate(input view, time, output view), with guidance as many
 ///   output views as it has branches, at most 4
-/// \param parts in any order: noise, transform, guidance, threads (solve/parts.hpp), and an
+/// \param parts in any order: noise, transform, guidance, buffers, threads (solve/parts.hpp), and an
 ///   observer that is called with the `sampling` after every step; it returns nothing, or false to
 ///   stop there (x then holds the state of that step)
-/// \throws std::invalid_argument as `sampling`, for a program with learned variance, whose network
-///   answers in `sampling::variance_output`, and whatever the callables throw; x is then as it was.
+/// \throws std::invalid_argument as `sampling`, for buffers that overlap x, for a program with learned
+///   variance, whose network answers in `sampling::variance_output`, and whatever the callables throw;
+///   x is then as it was.
 template <class T, class Evaluate, class... Parts>
 void run(const program& plan, const network_description& network, T& x, Evaluate&& evaluate,
          Parts&&... parts) {
@@ -51,7 +52,9 @@ void run(const program& plan, const network_description& network, T& x, Evaluate
       detail::take_part<S>(options, std::forward<Part>(part));
   };
   (take(std::forward<Parts>(parts)), ...);
-  detail::check_parts<S>("run", plan, options);
+  detail::check_parts<S>("run", plan, options, traits_of<T>::size(x));
+  if (options.buffers)
+    detail::check_apart<S>("run", *options.buffers, std::span<const S>(elements(x)));
   Run s(plan, network, x, std::move(options));
   [[maybe_unused]] const auto goes_on = [&s](auto& part) {
     using Part = std::remove_cvref_t<decltype(part)>;

@@ -10,6 +10,7 @@
 
 #include "tweedie/guidance/rule.hpp"
 #include "tweedie/program/lower.hpp"
+#include "tweedie/solve/network_buffers.hpp"
 #include "tweedie/solve/noise.hpp"
 #include "tweedie/solve/transform.hpp"
 #include "tweedie/tensor/fused_pass.hpp"
@@ -45,6 +46,7 @@ struct run_parts {
   std::function<void(std::span<S>, std::size_t, const node&)> transform;
   std::vector<double> branch_weights{1};  ///< none where guidance is a rule or a mixer
   std::optional<erased_guidance<S>> guidance;
+  std::optional<network_buffers<S>> buffers;
   void* threads = nullptr;
   void (*apply)(const fused_pass<S>&, void*) = nullptr;
 

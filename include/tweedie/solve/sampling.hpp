@@ -7,6 +7,7 @@
 // Everything that changes during a run lives in this one value: copy it to fork a run, keep
 // `saved()` to resume it elsewhere with identical bits. The program is immutable and shared by any
 // number of runs and threads. After construction a run allocates nothing, unless its transform does.
+// What the network reads and writes is the run's, or the caller's (solve/network_buffers.hpp).
 //
 // input() is already scaled as the network wants it; output() is read in place, whatever the
 // prediction kind; several outputs (branches) are mixed with weights in the same pass, which is
@@ -59,13 +60,15 @@ class sampling {
   using const_view = const_view_t<T>;
 
   /// Starts `plan` from the sample x, which stands at plan.start. `parts`, in any order: noise,
-  /// transform of x0 estimates, guidance, threads (solve/parts.hpp).
+  /// transform of x0 estimates, guidance, buffers, threads (solve/parts.hpp).
   /// \throws std::invalid_argument for a program that draws without noise, guidance of no branch or
-  ///   with a weight that is not finite, and where the network does not determine what the program needs.
+  ///   with a weight that is not finite, buffers that do not fit x and guidance, and where
+  ///   the network does not determine what the program needs.
   template <class... Parts>
   sampling(const program& plan, const network_description& network, const T& x, Parts&&... parts)
       : sampling(lowered{}, plan, network, x,
-                 detail::collect_parts<scalar>("sampling", plan, std::forward<Parts>(parts)...)) {}
+                 detail::collect_parts<scalar>("sampling", plan, traits_of<T>::size(x),
+                                               std::forward<Parts>(parts)...)) {}
 
   /// A prediction kind is no description of a network.
   template <prediction_kind Kind, class... Parts>
@@ -88,6 +91,11 @@ class sampling {
     if (!plan.draws.empty() && !run_.has_noise())
       detail::fail("sampling::restart", "the program draws noise; the run has no noise source");
     require_shape(x);
+    for (const draw_kind& d : plan.draws)
+      if (d.learned && !run_.has_buffer_for_variance())
+        detail::fail("sampling::restart",
+                     "the program draws with learned variance; the run has no "
+                     "network_buffers::variance");
     run_.load(std::make_shared<const lowered_program>(lower(plan, network, run_.how())));
     restart(x);
   }
@@ -114,6 +122,7 @@ class sampling {
           run_.scale_input(now);
           input_ready_ = true;
         }
+        run_.show(now);
         return sampling_event::evaluate;
       }
       run_.carry_out(stage_);
@@ -131,18 +140,15 @@ class sampling {
   }
 
   /// What the network is to be shown: the state, scaled as the network wants it.
-  const_view input() const { return make_view(run_.reg(current().shown)); }
+  const_view input() const { return make_view(run_.input(current())); }
   /// Every place that input() has in this run, most programs have one to five: an engine that binds its
   /// inputs to addresses binds each once. These places, output() and variance_output() begin at multiples
   /// of 64 bytes and stay where they are until the run is destroyed, also through `restart` and `resume`;
-  /// a copy of the run has its own.
+  /// a copy of the run has its own. With network_buffers they are the caller's, one input among them, and
+  /// the run cannot be copied.
   std::vector<const_view> input_places() const {
-    std::vector<int> registers;
-    for (const lowered_stage& s : plan().stages)
-      if (s.evaluates && std::find(registers.begin(), registers.end(), s.shown) == registers.end())
-        registers.push_back(s.shown);
     std::vector<const_view> places;
-    for (const int r : registers) places.push_back(make_view(run_.reg(r)));
+    for (const scalar* place : run_.inputs()) places.push_back(make_view(place));
     return places;
   }
   /// Time the network is to be told.
@@ -224,21 +230,20 @@ class sampling {
 
   /// Position, registers and branch weights. If an evaluation is pending it will be asked for again.
   saved_sampling<scalar> saved() const {
-    const std::span<const scalar> memory = run_.resumable();
     const std::span<const double> weights = run_.branch_weights();
-    return {stage_, input_ready_, {memory.begin(), memory.end()}, {weights.begin(), weights.end()}};
+    return {stage_, input_ready_, run_.resumable_memory(), {weights.begin(), weights.end()}};
   }
   /// Continues from `from`, taken from a run of the same program, shape and number of branches.
   /// \throws std::invalid_argument if it comes from another kind of run.
   void resume(const saved_sampling<scalar>& from) {
     constexpr const char* name = "sampling::resume";
-    detail::require_equal(name, "memory", from.memory.size(), run_.resumable().size());
+    detail::require_equal(name, "memory", from.memory.size(), run_.resumable());
     if (from.stage > plan().stages.size())
       detail::fail(
           name, "stage", static_cast<double>(from.stage),
           "valid: at most that of the program's end, " + std::to_string(plan().stages.size()));
     set_branch_weights(from.branch_weights);
-    std::copy(from.memory.begin(), from.memory.end(), run_.reg(0));
+    run_.resume(from.memory);
     go_to(from.stage, from.input_ready);
   }
 

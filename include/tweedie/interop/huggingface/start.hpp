@@ -62,7 +62,7 @@ template <tensor_like T, class... Parts>
 sampling<T> start(const loaded_sampler& sampler, const T& x, Parts&&... parts) {
   using S = scalar_t<T>;
   tweedie::detail::run_parts<S> all = tweedie::detail::collect_parts<S>(
-      "huggingface::start", sampler.plan, std::forward<Parts>(parts)...);
+      "huggingface::start", sampler.plan, traits_of<T>::size(x), std::forward<Parts>(parts)...);
   if (!std::holds_alternative<std::monostate>(sampler.transform))
     detail::transform_first(all, sampler.transform);
   return {sampler.plan, sampler.network, x, std::move(all)};
