@@ -43,17 +43,30 @@ struct guided_run {
   sampling<std::vector<float>> s;
 };
 
-// The same with constant weights, and with both outputs read once more at every step.
+// The same with constant weights, and with what a matrix is found from read once more at every step:
+// both outputs; the state too; or a stream of the rule's own, which changes.
+enum class streams_read { outputs, state, memory };
 struct weighed_run : guided_run<std::vector<double>> {
-  weighed_run() : guided_run(guidance_scale(2)) {}
+  explicit weighed_run(streams_read more = streams_read::outputs)
+      : guided_run(guidance_scale(2)), read(more) {}
+
+  streams_read read;
+  std::vector<float> memory = x;
 };
 void weigh_and_read(weighed_run& run) {
-  using tensor = Eigen::Map<const Eigen::ArrayXf>;
+  using tensor = Eigen::Map<Eigen::ArrayXf>;
   constexpr auto size = static_cast<Eigen::Index>(n);
+  const auto of = [](auto&& x) { return tensor(x.data(), size); };
   run.s.restart(run.x);
-  while (run.s.next())
-    benchmark::DoNotOptimize(
-        (tensor(run.s.output(0).data(), size) * tensor(run.s.output(1).data(), size)).sum());
+  while (run.s.next()) {
+    const auto u = of(run.s.output(0)), c = of(run.s.output(1));
+    if (run.read == streams_read::outputs)
+      benchmark::DoNotOptimize((u * c).sum());
+    else
+      benchmark::DoNotOptimize(
+          (u * c * (run.read == streams_read::state ? of(run.s.state()) : of(run.memory))).sum());
+    if (run.read == streams_read::memory) of(run.memory) = 0.5f * of(run.memory) + c;
+  }
 }
 
 }  // namespace
@@ -76,14 +89,22 @@ void register_guidance() {
         auto theirs = std::make_shared<weighed_run>();
         return pair{[=] { (*ours)(); }, [=] { (*theirs)(); }};
       });
-  const auto with_matrix = [](const char* name, auto rule) {
-    comparison::add({name, "constant scale, and reading both outputs", reach::at_most, 1.15},
-                    [rule] {
-                      auto ours = std::make_shared<guided_run<decltype(rule)>>(rule);
-                      auto theirs = std::make_shared<weighed_run>();
-                      return pair{[=] { (*ours)(); }, [=] { weigh_and_read(*theirs); }};
-                    });
+  const auto with_matrix = [](const char* name, const char* against, auto rule,
+                              streams_read read = streams_read::outputs) {
+    comparison::add({name, against, reach::at_most, 1.15}, [rule, read] {
+      auto ours = std::make_shared<guided_run<decltype(rule)>>(rule);
+      auto theirs = std::make_shared<weighed_run>(read);
+      return pair{[=] { (*ours)(); }, [=] { weigh_and_read(*theirs); }};
+    });
   };
-  with_matrix("guided run, rescaled, 16x128x128", rescaled{perpendicular_negative{2, {}}, 0.7});
-  with_matrix("guided run, projected, 16x128x128", adaptive_projected{2, 0, 100});
+  constexpr const char* outputs = "constant scale, and reading both outputs";
+  with_matrix("guided run, rescaled, 16x128x128", outputs,
+              rescaled{perpendicular_negative{2, {}}, 0.7});
+  with_matrix("guided run, projected, 16x128x128", outputs, adaptive_projected{2, 0, 100});
+  with_matrix("guided run, projected x0 estimates, 16x128x128",
+              "constant scale, and reading outputs and state",
+              on_clean{adaptive_projected{2, 0, 100}}, streams_read::state);
+  with_matrix("guided run, projected with momentum, 16x128x128",
+              "constant scale, reading three streams and changing one",
+              adaptive_projected{2, 0, 100, -0.5}, streams_read::memory);
 }

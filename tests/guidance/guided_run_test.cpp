@@ -20,7 +20,7 @@ namespace tweedie {
 namespace {
 
 const grid nodes{
-    {4, {0.1, 0.995}}, {3, {0.3, 0.95}}, {2, {0.6, 0.8}}, {1, {0.9, 0.4}}, {0, {1, 0}}};
+    {4, {0.25, 0.97}}, {3, {0.4, 0.92}}, {2, {0.6, 0.8}}, {1, {0.9, 0.4}}, {0, {1, 0}}};
 const network_description noise_network{predicts_noise};
 
 std::vector<program> plans() {

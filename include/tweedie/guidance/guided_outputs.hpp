@@ -11,7 +11,7 @@
 
 #include "tweedie/guidance/rule.hpp"
 #include "tweedie/tensor/combine.hpp"
-#include "tweedie/tensor/gram.hpp"
+#include "tweedie/tensor/pivoted_gram.hpp"
 
 namespace tweedie {
 
@@ -26,7 +26,16 @@ void item_weights(const char* function, const Rule& rule, const guidance_point& 
                   std::span<const S* const> rows, std::size_t first, std::size_t length,
                   std::span<double> gram, std::span<double> guided, std::span<double> remembered) {
   const bool reads = needs_gram(rule);
-  if (reads) tweedie::gram<S>(rows, first, length, gram);
+  if (reads) {
+    // Outputs count from the conditional one, the state as the x0 estimate; `guided` is free until below.
+    const std::size_t outputs = rule.branches(), pivot = outputs > 1 ? 1 : 0;
+    std::fill(guided.begin(), guided.end(), 0.0);
+    std::fill_n(guided.begin(), outputs, -1.0);
+    guided[pivot] = 0;
+    if (reads_state(rule) && point.clean.x != 0 && std::isfinite(point.clean.y / point.clean.x))
+      guided.back() = point.clean.y / point.clean.x;
+    pivoted_gram<S>(rows, pivot, guided, first, length, gram);
+  }
   std::fill(guided.begin(), guided.end(), 0.0);
   std::fill(remembered.begin(), remembered.end(), 0.0);
   rule.weights(point, stream_gram(gram, rows.size() + 1), guided, remembered);

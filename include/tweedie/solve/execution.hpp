@@ -137,7 +137,8 @@ class execution {
     std::vector<prepared_pass<S>> passes;
     bool transforms = false;
     bool scales_input = false;
-    std::size_t step = 0;  // marks before it
+    bool remembers = false;  // in a traversal of its own, not in its pass
+    std::size_t step = 0;    // marks before it
   };
 
   void place();
@@ -209,8 +210,14 @@ void execution<S>::prepare() {
     steps_ += from.mark.has_value();
     const lowered_stage* const next =
         s + 1 < plan_->stages.size() ? &plan_->stages[s + 1] : nullptr;
+    const bool remembers = from.evaluates && stream_weights_.remembers();
+    const bool inside =
+        remembers && from.passes.size() == 1 &&
+        from.passes.front().outputs.size() < outputs_at_once &&
+        from.passes.front().inputs.size() + stream_weights_.streams() <= most_columns;
+    to.remembers = remembers && !inside;
     for (const linear_pass& p : from.passes) {
-      to.passes.emplace_back(from, p, layout_, parts_);
+      to.passes.emplace_back(from, p, layout_, parts_, inside);
       const prepared_pass<S>& made = to.passes.back();
       inputs = (std::max)(inputs, made.inputs.size());
       outputs = (std::max)(outputs, made.outputs.size());
@@ -255,12 +262,13 @@ void execution<S>::steer(std::size_t stage) const {
 
 template <storage_scalar S>
 void execution<S>::remember(const lowered_stage& now) {
-  for (std::size_t item = 0; item < items_; ++item) {
+  const std::size_t streams_read = stream_weights_.streams();
+  stream_weights_.by_items([&](std::size_t item, std::size_t count, const double* weights) {
     const std::size_t first = item * item_size();
     S* const to = memory_[layout_.fresh_memory] + first;
-    combine<S>(std::span(&to, 1), streams(now, stream_weights_.streams(), first),
-               stream_weights_.remembering(item), item_size());
-  }
+    combine<S>(std::span(&to, 1), streams(now, streams_read, first),
+               std::span(weights + 1 + streams_read, streams_read), count * item_size());
+  });
 }
 
 template <storage_scalar S>
@@ -295,8 +303,7 @@ void execution<S>::carry_out(std::size_t stage) {
     parts_.transform(std::span<S>(clean, size_), items_, from.at);
   }
   // Passes read what was remembered before, and may overwrite the state.
-  const bool remembers = from.evaluates && stream_weights_.remembers();
-  if (remembers && parts_.guidance->state) remember(from);
+  if (now.remembers && parts_.guidance->state) remember(from);
   for (prepared_pass<S>& p : now.passes) {
     const bool found = p.loop && p.version == stream_weights_.version();
     if (found || p.find_loop(parts_, stream_weights_))
@@ -304,8 +311,8 @@ void execution<S>::carry_out(std::size_t stage) {
     else
       fused(p);
   }
-  if (remembers && !parts_.guidance->state) remember(from);
-  if (remembers && parts_.guidance->state)
+  if (now.remembers && !parts_.guidance->state) remember(from);
+  if (now.remembers && parts_.guidance->state)
     std::copy_n(memory_[layout_.fresh_memory], size_, memory_[layout_.remembered]);
 }
 
@@ -353,10 +360,10 @@ void execution<S>::fused(const prepared_pass<S>& p, std::size_t first, std::size
   std::copy(p.weights.begin(), p.weights.end(), weights_.begin());
   std::copy(p.head.begin(), p.head.end(), head_.begin());
   for (std::size_t i = 0; i < inputs; ++i) {
-    const double factor = weights[p.inputs[i].factor];
     inputs_[i] = memory_[p.inputs[i].place] + offset;
-    for (std::size_t j = 0; j < outputs; ++j) weights_[j * columns + i] *= factor;
-    if (!p.head.empty()) head_[i] *= factor;
+    for (std::size_t j = 0; j < outputs; ++j)
+      weights_[j * columns + i] = p.weight(j, i, columns, weights);
+    if (!p.head.empty()) head_[i] *= weights[p.inputs[i].factor];
   }
   for (std::size_t j = 0; j < outputs; ++j) outputs_[j] = memory_[p.outputs[j]] + offset;
 

@@ -24,8 +24,16 @@ struct prepared_pass {
     std::size_t factor = 0;  // 1 + b: its weights are multiplied by that of branch b
   };
 
+  // `remembers`: the pass also writes what guidance remembers from now on, as its last output.
   prepared_pass(const lowered_stage& stage, const linear_pass& from, const memory_layout& at,
-                const run_parts<S>& parts);
+                const run_parts<S>& parts, bool remembers);
+
+  // Of output j from input i, for weights of the streams as `stream_weights` gives them.
+  double weight(std::size_t j, std::size_t i, std::size_t columns, const double* given) const {
+    const std::size_t factor = inputs[i].factor;
+    if (j != remembered) return weights[j * columns + i] * given[factor];
+    return factor == 0 ? 0 : given[guiding_streams + factor];
+  }
 
   // Finds the one loop that the pass is, for these weights; false if it is none.
   bool find_loop(const run_parts<S>& parts, const stream_weights<S>& given);
@@ -43,7 +51,9 @@ struct prepared_pass {
   std::vector<double> weights;
   std::vector<double> head;
   std::vector<int> draws;
-  bool sums_only = false;  // all streams are in memory and nothing is clipped
+  bool sums_only = false;                    // all streams are in memory and nothing is clipped
+  std::size_t remembered = outputs_at_once;  // the output that is remembered, if below
+  std::size_t guiding_streams = 0;
   // Arguments of the loop, once found.
   weigh_loop<S, S> loop = nullptr;
   std::size_t version = 0;
@@ -54,7 +64,8 @@ struct prepared_pass {
 
 template <storage_scalar S>
 prepared_pass<S>::prepared_pass(const lowered_stage& stage, const linear_pass& pass,
-                                const memory_layout& at, const run_parts<S>& parts) {
+                                const memory_layout& at, const run_parts<S>& parts,
+                                bool remembers) {
   std::vector<std::size_t> columns, clipped, inside;
   for (std::size_t i = 0; i < pass.inputs.size(); ++i) {
     const operand& in = pass.inputs[i];
@@ -82,10 +93,22 @@ prepared_pass<S>::prepared_pass(const lowered_stage& stage, const linear_pass& p
       case operand_kind::noise: break;  // lowering leaves none
     }
   }
+  if (remembers) {
+    remembered = pass.outputs.size();
+    guiding_streams = parts.streams();
+    for (std::size_t factor = 1; factor <= guiding_streams; ++factor) {
+      const bool read = std::any_of(inputs.begin(), inputs.end(),
+                                    [&](const stream& s) { return s.factor == factor; });
+      if (read) continue;
+      inputs.push_back({at.stream(parts, stage, factor - 1), factor});
+      columns.push_back(pass.inputs.size());  // none of the pass's own
+    }
+  }
   if (!clipped.empty())
     for (const std::size_t c : columns) {
-      const operand& in = pass.inputs[c];
-      head.push_back(in.from == operand_kind::output                    ? stage.clean.y
+      const operand in = c < pass.inputs.size() ? pass.inputs[c] : operand{};
+      head.push_back(c == pass.inputs.size()                            ? 0
+                     : in.from == operand_kind::output                  ? stage.clean.y
                      : in == operand{operand_kind::stored, stage.state} ? stage.clean.x
                                                                         : 0);
     }
@@ -94,7 +117,12 @@ prepared_pass<S>::prepared_pass(const lowered_stage& stage, const linear_pass& p
   columns.insert(columns.end(), inside.begin(), inside.end());
   for (std::size_t j = 0; j < pass.outputs.size(); ++j) {
     outputs.push_back(static_cast<std::size_t>(pass.outputs[j]));
-    for (const std::size_t c : columns) weights.push_back(pass.weight(j, c));
+    for (const std::size_t c : columns)
+      weights.push_back(c < pass.inputs.size() ? pass.weight(j, c) : 0);
+  }
+  if (remembers) {
+    outputs.push_back(at.remembered);
+    weights.resize(weights.size() + columns.size());
   }
 }
 
@@ -105,12 +133,11 @@ bool prepared_pass<S>::find_loop(const run_parts<S>& parts, const stream_weights
   if (!sums_only || parts.apply || !given.uniform() || columns > most_streams) return false;
   std::size_t read_streams = 0;
   for (std::size_t i = 0; i < columns; ++i) {
-    const double factor = given.first()[inputs[i].factor];
     bool read = false;
     for (std::size_t j = 0; j < rows; ++j) {
-      const double weight = weights[j * columns + i] * factor;
-      read = read || weight != 0;
-      factors[read_streams * rows + j] = static_cast<arithmetic_t<S>>(weight);
+      const double w = weight(j, i, columns, given.first().data());
+      read = read || w != 0;
+      factors[read_streams * rows + j] = static_cast<arithmetic_t<S>>(w);
     }
     if (read) from[read_streams++] = inputs[i].place;
   }

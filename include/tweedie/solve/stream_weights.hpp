@@ -18,18 +18,19 @@ class stream_weights {
   stream_weights(const run_parts<S>& parts, std::size_t items)
       : items_(items), streams_(parts.streams()) {
     const bool ruled = parts.guidance && parts.guidance->rule;
+    remembers_ = ruled && parts.guidance->memory;
     rows_.push_back(1);
     rows_.insert(rows_.end(), parts.branch_weights.begin(), parts.branch_weights.end());
-    rows_.resize((ruled ? std::max<std::size_t>(items, 1) : 1) * (streams_ + 1), 1);
+    rows_.resize((ruled ? std::max<std::size_t>(items, 1) : 1) * width(), 1);
     if (!ruled) return;
-    found_.resize(streams_);
+    found_.resize(width() - 1);
     gram_.resize((streams_ + 1) * (streams_ + 1));
-    if (parts.guidance->memory) remembering_.resize(items * streams_);
   }
 
   std::size_t streams() const { return streams_; }
-  /// 1, then the weights of the streams, of the first item.
-  std::span<const double> first() const { return std::span(rows_).first(streams_ + 1); }
+  /// Of the first item: 1, the weights of the streams, and if guidance remembers their weights in what is
+  /// remembered from now on.
+  std::span<const double> first() const { return std::span(rows_).first(width()); }
   /// Whether all items have the weights of the first.
   bool uniform() const { return uniform_; }
   /// Changes whenever a weight does.
@@ -44,15 +45,10 @@ class stream_weights {
   template <class F>
   void by_items(const F& f) const {
     if (uniform_) return f(std::size_t{0}, items_, rows_.data());
-    for (std::size_t i = 0; i < items_; ++i)
-      f(i, std::size_t{1}, rows_.data() + i * (streams_ + 1));
+    for (std::size_t i = 0; i < items_; ++i) f(i, std::size_t{1}, rows_.data() + i * width());
   }
 
-  bool remembers() const { return !remembering_.empty(); }
-  /// Weights of what an item remembers from now on.
-  std::span<const double> remembering(std::size_t item) const {
-    return std::span(remembering_).subspan(item * streams_, streams_);
-  }
+  bool remembers() const { return remembers_; }
 
   /// Finds the weights of all items for these streams of items of `length` elements.
   /// \throws std::invalid_argument where a weight is not finite.
@@ -60,12 +56,11 @@ class stream_weights {
             std::size_t length) {
     bool changed = false;
     uniform_ = true;
+    const std::span<double> now = std::span(found_).first(streams_);
+    const std::span<double> later = std::span(found_).subspan(streams_);
     for (at.item = 0; at.item < items_; ++at.item) {
-      std::span<double> later;
-      if (remembers()) later = std::span(remembering_).subspan(at.item * streams_, streams_);
-      item_weights<S>("sampling", rule, at, streams, at.item * length, length, gram_, found_,
-                      later);
-      const auto row = rows_.begin() + static_cast<std::ptrdiff_t>(at.item * (streams_ + 1) + 1);
+      item_weights<S>("sampling", rule, at, streams, at.item * length, length, gram_, now, later);
+      const auto row = rows_.begin() + static_cast<std::ptrdiff_t>(at.item * width() + 1);
       changed = changed || !std::equal(found_.begin(), found_.end(), row);
       std::copy(found_.begin(), found_.end(), row);
       uniform_ = uniform_ && std::equal(found_.begin(), found_.end(), rows_.begin() + 1);
@@ -74,12 +69,14 @@ class stream_weights {
   }
 
  private:
+  std::size_t width() const { return 1 + (remembers_ ? 2 : 1) * streams_; }
+
   std::size_t items_;
   std::size_t streams_;
+  bool remembers_ = false;
   std::vector<double> rows_;
   bool uniform_ = true;
   std::size_t version_ = 1;
-  std::vector<double> remembering_;
   std::vector<double> gram_, found_;  // of one item
 };
 

@@ -11,6 +11,7 @@
 #include "tweedie/tensor/gram.hpp"
 #include "tweedie/tensor/kernel_table.hpp"
 #include "tweedie/tensor/normal.hpp"
+#include "tweedie/tensor/pivoted_gram.hpp"
 #include "tweedie/tensor/weigh.hpp"
 
 namespace tweedie::detail {
@@ -44,8 +45,13 @@ struct own_kernels {
                    std::size_t size, double* out) {
     own_gram<S>(streams(rows, row_count), first, size, out);
   }
+  static void pivoted_sums(const void* const* rows, std::size_t row_count, const float* t,
+                           std::size_t size, double* to) {
+    own_pivoted_sums<S>(streams(rows, row_count).data(), row_count, t, size, to);
+  }
 
-  static constexpr kernel_table table{weigh_loop, combine, apply, fill_normal, fill_uniform, gram};
+  static constexpr kernel_table table{weigh_loop,   combine, apply,       fill_normal,
+                                      fill_uniform, gram,    pivoted_sums};
 
  private:
   static std::span<const S* const> streams(const void* const* from, std::size_t count) {
