@@ -69,9 +69,9 @@ void add_pivoted(const S* const* rows, const float* t, std::size_t n, double* to
   const auto fold = [&] {
     for (std::size_t k = 0; k < sums; ++k)
       for (std::size_t p = 0; p < parts; ++p) {
-        packet<double> wide[double_parts];
-        widen(block[p][k], wide);
-        for (const packet<double>& w : wide) total[k] = Eigen::internal::padd(total[k], w);
+        packet<double> halves[double_parts];
+        widen(block[p][k], halves);
+        for (const packet<double>& w : halves) total[k] = Eigen::internal::padd(total[k], w);
       }
   };
   std::size_t i = 0;
