@@ -23,7 +23,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -35,6 +34,7 @@
 #include "tweedie/program/lower.hpp"
 #include "tweedie/schedule/error.hpp"
 #include "tweedie/solve/sampling.hpp"
+#include "tweedie/tensor/packet.hpp"
 #include "tweedie/tensor/storage.hpp"
 
 namespace tweedie {
@@ -78,7 +78,7 @@ using bits_of_size =
 // Little-endian bytes of an integer or a fraction.
 template <class Number>
 std::array<std::byte, sizeof(Number)> little_endian(Number number) {
-  const auto bits = std::bit_cast<bits_of_size<sizeof(Number)>>(number);
+  const auto bits = bit_cast<bits_of_size<sizeof(Number)>>(number);
   std::array<std::byte, sizeof(Number)> bytes;
   for (std::size_t i = 0; i < sizeof(Number); ++i)
     bytes[i] = static_cast<std::byte>(bits >> (8 * i) & 0xff);
@@ -90,7 +90,7 @@ Number from_little_endian(std::span<const std::byte> bytes) {
   bits_type bits = 0;
   for (std::size_t i = 0; i < sizeof(Number); ++i)
     bits = static_cast<bits_type>(bits | std::to_integer<bits_type>(bytes[i]) << (8 * i));
-  return std::bit_cast<Number>(bits);
+  return bit_cast<Number>(bits);
 }
 
 namespace saved_format {
