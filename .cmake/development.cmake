@@ -39,6 +39,33 @@ if(cxxopts_dir AND NOT TARGET cxxopts::cxxopts)
     INTERFACE_INCLUDE_DIRECTORIES "${cxxopts_dir}")
 endif()
 
+# An imported target of a header, found in one of `suffixes` of the include paths, and of libraries.
+function(find_imported target header suffixes)
+  string(MAKE_C_IDENTIFIER "${target}" name)
+  find_path(${name}_include "${header}" PATH_SUFFIXES ${suffixes})
+  set(found "${${name}_include}")
+  set(libraries)
+  foreach(library IN LISTS ARGN)
+    find_library(${name}_${library} ${library})
+    list(APPEND libraries "${${name}_${library}}")
+    mark_as_advanced(${name}_${library})
+  endforeach()
+  mark_as_advanced(${name}_include)
+  if(found AND NOT "${libraries}" MATCHES "NOTFOUND")
+    add_library(${target} INTERFACE IMPORTED)
+    target_include_directories(${target} INTERFACE "${found}")
+    target_link_libraries(${target} INTERFACE ${libraries})
+  endif()
+endfunction()
+
+find_imported(OpenCV::dnn opencv2/dnn.hpp opencv4 opencv_dnn opencv_core)
+find_imported(ONNXRuntime::ONNXRuntime onnxruntime_cxx_api.h
+  "onnxruntime;onnxruntime/core/session" onnxruntime)
+find_imported(ONNX::onnx onnx/checker.h "" onnx onnx_proto protobuf)
+if(TARGET ONNX::onnx)
+  target_compile_definitions(ONNX::onnx INTERFACE ONNX_NAMESPACE=onnx ONNX_ML=1)
+endif()
+
 # Each optional library: what an #include of it looks like, and the target to link.
 set(optional_libraries
   "^ft2build\\.h=Freetype::Freetype"
@@ -46,7 +73,10 @@ set(optional_libraries
   "^zlib\\.h=ZLIB::ZLIB"
   "^cxxopts\\.hpp=cxxopts::cxxopts"
   "^nlohmann/|^tweedie/interop/huggingface=nlohmann_json::nlohmann_json"
-  "^xtensor/|^tweedie/interop/xtensor=xtensor")
+  "^xtensor/|^tweedie/interop/xtensor=xtensor"
+  "^onnx/=ONNX::onnx"
+  "^opencv2/dnn=OpenCV::dnn"
+  "^onnxruntime_cxx_api\\.h=ONNXRuntime::ONNXRuntime")
 
 # The optional libraries that these sources include, directly or through files of the project that
 # they include in quotes: those to link in `found`, those this machine lacks in `missing`.
