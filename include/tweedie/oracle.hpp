@@ -9,6 +9,7 @@
 #include "tweedie/oracle/mixture.hpp"
 #include "tweedie/oracle/point.hpp"
 #include "tweedie/oracle/quantile.hpp"
+#include "tweedie/oracle/sample_key.hpp"
 #include "tweedie/solve/information.hpp"
 #include "tweedie/solve/likelihood.hpp"
 #include "tweedie/solve/ode.hpp"

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "tweedie/oracle/mixture.hpp"
+#include "tweedie/tensor/parallel.hpp"
 
 namespace {
 
@@ -112,6 +113,26 @@ TEST(Empirical, ConditionedOnAClassIsTheDataOfThatClass) {
   last.setConstant(false);
   EXPECT_THROW(data.denoise({0.8, 0.6}, x, last), std::invalid_argument);
   EXPECT_THROW(data.denoise({0.8, 0.6}, x, last.head(3)), std::invalid_argument);
+}
+
+// More columns than a thread takes at a time, and a number that they do not divide.
+TEST(Empirical, ThreadsChangeNoBit) {
+  const MatrixXd many = cloud(5, 1300);
+  const MatrixXd x = 2 * cloud(5, 75);
+  const oracle::empirical<double> data(many);
+  oracle::empirical<double>::mask half(1300);
+  for (Eigen::Index i = 0; i < 1300; ++i) half[i] = i % 2 == 0;
+  const signal_noise level{0.8, 0.6};
+  const MatrixXd all = data.denoise(level, x);
+  const MatrixXd some = data.denoise(level, x, half);
+  EXPECT_LT((all.col(40) - many * data.responsibilities(level, x.col(40))).norm(), 1e-13);
+  for (const unsigned count : {1U, 2U, 5U}) {
+    workers threads(count);
+    EXPECT_EQ(data.denoise(level, x, threads), all);
+    EXPECT_EQ(data.denoise(level, x, half, threads), some);
+    EXPECT_EQ(data.denoise(level, x.leftCols(0), threads).cols(), 0);
+    EXPECT_THROW(data.denoise({1, 0}, x, threads), std::invalid_argument);
+  }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 //
 //   log_density(data, level, x)    log p of alpha x0 + sigma z, one number a column
 //   score, denoise                 members of each oracle: grad log p and E[x0|x]
+//   sample(count, {.seed = 1})     a member too: data, one column a sample
 //   noise(data, level, x)          E[z|x] = (x - alpha E[x0|x])/sigma
 //   velocity(data, level, rate, x) E[alpha' x0 + sigma' z|x], dx/dt of the probability flow
 //   covariance(data, level, x)     Cov[x0|x]
@@ -12,16 +13,20 @@
 #include <Eigen/Core>
 #include <concepts>
 
+#include "tweedie/oracle/sample_key.hpp"
 #include "tweedie/schedule/signal_noise.hpp"
 
 namespace tweedie::oracle {
 
-/// Data whose diffusion model is known: scores and denoisers of the columns of a matrix at any level.
+/// Data whose diffusion model is known: scores and denoisers of the columns of a matrix at any level,
+/// and samples of the data.
 template <class Data>
-concept distribution = requires(const Data& data, signal_noise level, const Eigen::MatrixXd& x) {
+concept distribution = requires(const Data& data, signal_noise level, const Eigen::MatrixXd& x,
+                                sample_key key) {
   { data.dimension() } -> std::convertible_to<Eigen::Index>;
   { data.score(level, x) } -> std::convertible_to<Eigen::MatrixXd>;
   { data.denoise(level, x) } -> std::convertible_to<Eigen::MatrixXd>;
+  { data.sample(Eigen::Index(1), key) } -> std::convertible_to<Eigen::MatrixXd>;
 };
 
 /// log p of each column of x at a level, in nats.

@@ -7,9 +7,10 @@
 // The limit of oracle/mixture.hpp for vanishing covariances. Every probability-flow trajectory ends
 // in a training point. Points are columns; sigma > 0 everywhere; O(points * dimension) per column.
 //
-// `denoise` and `score` go through blocks of 512 points with matrix products and a softmax that is
-// carried along (Milakov and Gimelshein 2018), so that beside points, x and the answer they take
-// 512 numbers for each column of x and two for each point, whatever the number of points. Distances by
+// `denoise` and `score` take 32 columns of x at a time and go through blocks of 512 points with matrix
+// products and a softmax that is carried along (Milakov and Gimelshein 2018), so that beside points, x and
+// the answer a thread takes 32 (512 + 2 dimension) numbers, and all together two for each point. Threads
+// share out the columns; the bits are those of one thread. Distances by
 // products, |x|^2 - 2 alpha x^T x_i + alpha^2 |x_i|^2, lose digits at small sigma: those that count are
 // then taken again as |x - alpha x_i|^2.
 #pragma once
@@ -17,17 +18,33 @@
 #include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <numbers>
+#include <numeric>
 #include <utility>
 
+#include "tweedie/oracle/sample_key.hpp"
 #include "tweedie/schedule/signal_noise.hpp"
 
 namespace tweedie::oracle {
 
+/// Calls work(i) for each i below a count, on any threads.
+template <class Threads>
+concept column_threads = requires(Threads& threads, void (*work)(std::size_t)) {
+  threads.for_each(std::size_t(1), work);
+};
+
 /// Exact denoiser, score and density of a finite set of points (columns).
 template <class Scalar>
 class empirical {
+  struct own_thread {
+    template <class Work>
+    void for_each(std::size_t count, const Work& work) const {
+      for (std::size_t i = 0; i < count; ++i) work(i);
+    }
+  };
+
  public:
   using vector = Eigen::Vector<Scalar, Eigen::Dynamic>;
   using matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
@@ -64,15 +81,27 @@ class empirical {
   }
 
   /// E[x0 | x], for each column of x.
-  matrix denoise(signal_noise level, const matrix& x) const { return streamed(level, x, nullptr); }
+  matrix denoise(signal_noise level, const matrix& x) const {
+    return streamed(level, x, nullptr, own_thread{});
+  }
+
+  /// The same, shared out among threads: `workers`, or what else has its for_each(count, work).
+  template <column_threads Threads>
+  matrix denoise(signal_noise level, const matrix& x, Threads& threads) const {
+    return streamed(level, x, nullptr, threads);
+  }
 
   /// E[x0 | x, x0 one of the points where `mask` is true], for example those of a class.
   /// \throws std::invalid_argument unless the mask has one entry a point, one of them true.
   matrix denoise(signal_noise level, const matrix& x, const mask& among) const {
+    return denoise(level, x, among, own_thread{});
+  }
+  template <column_threads Threads>
+  matrix denoise(signal_noise level, const matrix& x, const mask& among, Threads&& threads) const {
     detail::require(among.size() == points_.cols(), "empirical::denoise", "mask",
                     static_cast<double>(among.size()), "valid: one entry for each point");
     if (!among.any()) detail::fail("empirical::denoise", "the mask leaves no point");
-    return streamed(level, x, &among);
+    return streamed(level, x, &among, threads);
   }
 
   /// Gradient of log p, for each column of x, by Tweedie's formula.
@@ -98,20 +127,46 @@ class empirical {
     return off * r.asDiagonal() * off.transpose();
   }
 
+  /// Points drawn by their weights, one for each uniform in [0, 1).
+  matrix sample(const vector& uniforms) const {
+    vector below = log_weights_.array().exp().matrix();
+    std::partial_sum(below.begin(), below.end(), below.begin());
+    matrix out(dimension(), uniforms.size());
+    for (Eigen::Index i = 0; i < uniforms.size(); ++i)
+      out.col(i) = points_.col(std::upper_bound(below.begin(), below.end() - 1, uniforms[i]) -
+                               below.begin());
+    return out;
+  }
+  matrix sample(Eigen::Index count, sample_key key) const {
+    return sample(detail::sample_uniforms<Scalar>("empirical::sample", count, key));
+  }
+
  private:
-  matrix streamed(signal_noise level, const matrix& x, const mask* among) const {
-    constexpr Eigen::Index block = 512;
+  template <class Threads>
+  matrix streamed(signal_noise level, const matrix& x, const mask* among, Threads&& threads) const {
+    constexpr Eigen::Index width = 32;
     check("empirical::denoise", level, x.rows());
+    matrix out(x.rows(), x.cols());
+    threads.for_each(static_cast<std::size_t>((x.cols() + width - 1) / width), [&](std::size_t i) {
+      const Eigen::Index first = static_cast<Eigen::Index>(i) * width;
+      const Eigen::Index count = (std::min)(width, x.cols() - first);
+      out.middleCols(first, count) = few_columns(level, x.middleCols(first, count), among);
+    });
+    return out;
+  }
+
+  matrix few_columns(signal_noise level, const matrix& x, const mask* among) const {
+    constexpr Eigen::Index block = 512;
     const auto alpha = static_cast<Scalar>(level.alpha);
     const auto variance = static_cast<Scalar>(level.sigma * level.sigma);
     constexpr Scalar none = -std::numeric_limits<Scalar>::infinity();
     using row = Eigen::Matrix<Scalar, 1, Eigen::Dynamic>;
     const row x_squares = x.colwise().squaredNorm();
-    // How wrong a logit may be, and below the largest by how much one no longer counts.
-    const Scalar rounding = 4 * Eigen::NumTraits<Scalar>::epsilon() *
-                            (x_squares.maxCoeff() + alpha * alpha * squares_.maxCoeff()) / variance;
-    const bool again = rounding > std::sqrt(Eigen::NumTraits<Scalar>::epsilon()) / 100;
-    const Scalar counts = 50 + 2 * rounding;
+    // How wrong the logits of a column may be, and below the largest by how much one no longer counts.
+    const row rounding = (4 * Eigen::NumTraits<Scalar>::epsilon() / variance *
+                          (x_squares.array() + alpha * alpha * squares_.maxCoeff()))
+                             .matrix();
+    const Scalar bearable = std::sqrt(Eigen::NumTraits<Scalar>::epsilon()) / 100;
 
     matrix out = matrix::Zero(x.rows(), x.cols());
     row top = row::Constant(x.cols(), none);
@@ -127,8 +182,9 @@ class empirical {
         for (Eigen::Index i = 0; i < count; ++i)
           if (!(*among)[first + i]) logits.row(i).setConstant(none);
       for (Eigen::Index c = 0; c < x.cols(); ++c) {
-        if (again) {
-          const Scalar least = (std::max)(top[c], logits.col(c).maxCoeff()) - counts;
+        if (rounding[c] > bearable) {
+          const Scalar least =
+              (std::max)(top[c], logits.col(c).maxCoeff()) - (50 + 2 * rounding[c]);
           for (Eigen::Index i = 0; i < count; ++i)
             if (logits(i, c) > least)
               logits(i, c) = log_weights_[first + i] -

@@ -24,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "tweedie/oracle/sample_key.hpp"
 #include "tweedie/process/forward.hpp"
 #include "tweedie/process/log1p_minus.hpp"
 #include "tweedie/schedule/prediction.hpp"
@@ -234,6 +235,9 @@ class gaussian {
   matrix sample(const matrix& z) const {
     check_rows(z);
     return (axes_ * variances_.cwiseSqrt().asDiagonal() * z).colwise() + mean_;
+  }
+  matrix sample(Eigen::Index count, sample_key key) const {
+    return sample(detail::sample_normals<Scalar>("gaussian::sample", dimension(), count, key));
   }
 
  private:

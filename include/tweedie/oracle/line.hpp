@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "tweedie/oracle/sample_key.hpp"
 #include "tweedie/sampler/exponential.hpp"
 #include "tweedie/schedule/signal_noise.hpp"
 
@@ -98,6 +99,9 @@ class line {
   /// One sample for each uniform in [0, 1).
   Eigen::MatrixXd sample(const Eigen::VectorXd& uniforms) const {
     return uniforms.transpose().unaryExpr([&](double u) { return quantile(u); });
+  }
+  Eigen::MatrixXd sample(Eigen::Index count, sample_key key) const {
+    return sample(detail::sample_uniforms<double>("line::sample", count, key));
   }
 
  private:

@@ -18,11 +18,11 @@
 
 #include <Eigen/Dense>
 #include <cmath>
-#include <numbers>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "tweedie/oracle/gaussian.hpp"
 #include "tweedie/schedule/signal_noise.hpp"
 
 namespace tweedie::oracle {
@@ -48,11 +48,12 @@ class mixture {
   ///   finite, symmetric and positive semidefinite.
   explicit mixture(const std::vector<component<Scalar>>& components);
 
-  Eigen::Index dimension() const { return parts_.front().mean.size(); }
+  Eigen::Index dimension() const { return parts_.front().law.dimension(); }
   std::size_t components() const { return parts_.size(); }
   Scalar weight(std::size_t k) const { return std::exp(parts_.at(k).log_weight); }
-  const vector& mean(std::size_t k) const { return parts_.at(k).mean; }
-  matrix covariance(std::size_t k) const { return spectral(parts_.at(k), parts_.at(k).variance); }
+  const vector& mean(std::size_t k) const { return parts_.at(k).law.mean(); }
+  matrix covariance(std::size_t k) const { return parts_.at(k).law.covariance(); }
+  const gaussian<Scalar>& law(std::size_t k) const { return parts_.at(k).law; }
 
   /// log p(x) at a level.
   Scalar log_density(signal_noise level, const vector& x) const;
@@ -80,41 +81,44 @@ class mixture {
 
   /// One sample for each column of `normals`; uniforms in [0, 1) choose the components.
   matrix sample(const vector& uniforms, const matrix& normals) const;
+  matrix sample(Eigen::Index count, sample_key key) const {
+    constexpr const char* name = "mixture::sample";
+    return sample(detail::sample_uniforms<Scalar>(name, count, key),
+                  detail::sample_normals<Scalar>(name, dimension(), count, key));
+  }
 
  private:
   struct part {
     Scalar log_weight;
-    vector mean;
-    matrix basis;     // eigenvectors of the covariance
-    vector variance;  // eigenvalues
+    gaussian<Scalar> law;
   };
 
-  static matrix spectral(const part& p, const vector& values) {
-    return p.basis * values.asDiagonal() * p.basis.transpose();
-  }
-  vector total_variance(const part& p, signal_noise level) const;
   // One row a component, one column a point.
-  matrix log_joint(signal_noise level, const matrix& x) const;
+  matrix log_joint(signal_noise level, const matrix& x) const {
+    matrix out(static_cast<Eigen::Index>(parts_.size()), x.cols());
+    for (Eigen::Index k = 0; k < out.rows(); ++k) {
+      const part& p = parts_[static_cast<std::size_t>(k)];
+      out.row(k) = (p.law.log_density(level, x).array() + p.log_weight).transpose();
+    }
+    return out;
+  }
   static matrix softmax(const matrix& logits);
 
-  // sum_k r_k (offset_k + B_k diag(gain_k) B_k^T (x - alpha m_k)), for each column of x; terms(part)
-  // gives offset and gain.
-  template <class Terms>
-  matrix weighted(signal_noise level, const matrix& x, const Terms& terms) const {
-    const auto alpha = static_cast<Scalar>(level.alpha);
+  // sum_k r_k value(law_k), for each column of x.
+  template <class Value>
+  matrix weighted(signal_noise level, const matrix& x, const Value& value) const {
     const matrix r = softmax(log_joint(level, x));
     matrix out = matrix::Zero(x.rows(), x.cols());
     for (std::size_t k = 0; k < parts_.size(); ++k) {
-      const part& p = parts_[k];
-      const auto [offset, gain] = terms(p);
-      matrix term =
-          p.basis * gain.asDiagonal() * (p.basis.transpose() * (x.colwise() - alpha * p.mean));
-      term.colwise() += offset;
+      const matrix term = value(parts_[k].law);
       out.array() += term.array().rowwise() * r.row(static_cast<Eigen::Index>(k)).array();
     }
     return out;
   }
-  void check(const char* function, Eigen::Index rows) const;
+  void check(const char* function, Eigen::Index rows) const {
+    detail::require(rows == dimension(), function, "rows of x", static_cast<double>(rows),
+                    "valid: the dimension of the data");
+  }
 
   std::vector<part> parts_;
 };
@@ -137,54 +141,8 @@ mixture<Scalar>::mixture(const std::vector<component<Scalar>>& components) {
       if (size != d)
         detail::fail("mixture", "size of a mean or covariance", static_cast<double>(size),
                      "valid: the dimension of the first mean, " + std::to_string(d));
-    if (!c.mean.allFinite() || !c.covariance.allFinite())
-      detail::fail("mixture", "means and covariances must be finite");
-    const Scalar scale = c.covariance.cwiseAbs().maxCoeff();
-    const Scalar rounding = 64 * static_cast<Scalar>(d) * Eigen::NumTraits<Scalar>::epsilon();
-    if (!((c.covariance - c.covariance.transpose()).cwiseAbs().maxCoeff() <= rounding * scale))
-      detail::fail("mixture", "a covariance is not symmetric");
-    const Eigen::SelfAdjointEigenSolver<matrix> eigen(c.covariance);
-    vector variance = eigen.eigenvalues();
-    detail::require(variance.minCoeff() >= -rounding * scale, "mixture", "eigenvalue",
-                    static_cast<double>(variance.minCoeff()),
-                    "valid: a positive semidefinite covariance");
-    parts_.push_back(
-        {std::log(c.weight / total), c.mean, eigen.eigenvectors(), variance.cwiseMax(Scalar(0))});
+    parts_.push_back({std::log(c.weight / total), {c.mean, c.covariance}});
   }
-}
-
-template <class Scalar>
-void mixture<Scalar>::check(const char* function, Eigen::Index rows) const {
-  detail::require(rows == dimension(), function, "rows of x", static_cast<double>(rows),
-                  "valid: the dimension of the data");
-}
-
-template <class Scalar>
-auto mixture<Scalar>::total_variance(const part& p, signal_noise level) const -> vector {
-  const auto alpha = static_cast<Scalar>(level.alpha);
-  const auto sigma = static_cast<Scalar>(level.sigma);
-  const vector total = (alpha * alpha * p.variance.array() + sigma * sigma).matrix();
-  detail::require(total.minCoeff() > 0, "mixture", "smallest variance of x",
-                  static_cast<double>(total.minCoeff()),
-                  "valid: > 0; a singular covariance has no density at sigma = 0");
-  return total;
-}
-
-template <class Scalar>
-auto mixture<Scalar>::log_joint(signal_noise level, const matrix& x) const -> matrix {
-  const auto alpha = static_cast<Scalar>(level.alpha);
-  const Scalar log_two_pi = std::log(2 * std::numbers::pi_v<Scalar>);
-  matrix out(static_cast<Eigen::Index>(parts_.size()), x.cols());
-  for (Eigen::Index k = 0; k < out.rows(); ++k) {
-    const part& p = parts_[static_cast<std::size_t>(k)];
-    const vector total = total_variance(p, level);
-    const matrix u = p.basis.transpose() * (x.colwise() - alpha * p.mean);
-    const Scalar log_determinant = total.array().log().sum();
-    const Scalar constant =
-        p.log_weight - (log_determinant + static_cast<Scalar>(x.rows()) * log_two_pi) / 2;
-    out.row(k) = constant - (total.cwiseInverse().transpose() * u.cwiseAbs2()).array() / 2;
-  }
-  return out;
 }
 
 template <class Scalar>
@@ -213,36 +171,26 @@ auto mixture<Scalar>::responsibilities(signal_noise level, const vector& x) cons
 template <class Scalar>
 auto mixture<Scalar>::score(signal_noise level, const matrix& x) const -> matrix {
   check("mixture::score", x.rows());
-  return weighted(level, x, [&](const part& p) -> std::pair<vector, vector> {
-    return {vector::Zero(dimension()), -total_variance(p, level).cwiseInverse()};
-  });
+  return weighted(level, x, [&](const auto& law) { return law.score(level, x); });
 }
 
 template <class Scalar>
 auto mixture<Scalar>::denoise(signal_noise level, const matrix& x) const -> matrix {
   check("mixture::denoise", x.rows());
-  const auto alpha = static_cast<Scalar>(level.alpha);
-  return weighted(level, x, [&](const part& p) -> std::pair<vector, vector> {
-    return {p.mean, alpha * p.variance.cwiseQuotient(total_variance(p, level))};
-  });
+  return weighted(level, x, [&](const auto& law) { return law.denoise(level, x); });
 }
 
 template <class Scalar>
 auto mixture<Scalar>::posterior_covariance(signal_noise level, const vector& x) const -> matrix {
   check("mixture::posterior_covariance", x.size());
-  const auto alpha = static_cast<Scalar>(level.alpha);
-  const auto sigma = static_cast<Scalar>(level.sigma);
   const vector r = softmax(log_joint(level, x));
   const vector mean = denoise(level, x);
   matrix out = matrix::Zero(x.size(), x.size());
   for (std::size_t k = 0; k < parts_.size(); ++k) {
-    const part& p = parts_[k];
-    const vector ratio = (p.variance.array() / total_variance(p, level).array()).matrix();
-    const vector u = p.basis.transpose() * (x - alpha * p.mean);
-    const vector gained = (alpha * ratio.array() * u.array()).matrix();
-    const vector off = p.mean + p.basis * gained - mean;
-    out += r[static_cast<Eigen::Index>(k)] *
-           (spectral(p, sigma * sigma * ratio) + off * off.transpose());
+    const gaussian<Scalar>& law = parts_[k].law;
+    const vector off = law.denoise(level, x) - mean;
+    out +=
+        r[static_cast<Eigen::Index>(k)] * (law.posterior_covariance(level) + off * off.transpose());
   }
   return out;
 }
@@ -250,40 +198,34 @@ auto mixture<Scalar>::posterior_covariance(signal_noise level, const vector& x) 
 template <class Scalar>
 auto mixture<Scalar>::score_jacobian(signal_noise level, const vector& x) const -> matrix {
   check("mixture::score_jacobian", x.size());
-  const auto alpha = static_cast<Scalar>(level.alpha);
   const vector r = softmax(log_joint(level, x));
   const vector mean = score(level, x);
   matrix out = matrix::Zero(x.size(), x.size());
   for (std::size_t k = 0; k < parts_.size(); ++k) {
-    const part& p = parts_[k];
-    const vector precision = total_variance(p, level).cwiseInverse();
-    const vector u = p.basis.transpose() * (x - alpha * p.mean);
-    const vector off = -(p.basis * (precision.array() * u.array()).matrix()) - mean;
-    out += r[static_cast<Eigen::Index>(k)] * (off * off.transpose() - spectral(p, precision));
+    const gaussian<Scalar> now = parts_[k].law.at(level);
+    const vector off = now.score({1, 0}, x) - mean;
+    const matrix precision =
+        now.axes() * now.variances().cwiseInverse().asDiagonal() * now.axes().transpose();
+    out += r[static_cast<Eigen::Index>(k)] * (off * off.transpose() - precision);
   }
   return out;
 }
 
 template <class Scalar>
 mixture<Scalar> mixture<Scalar>::noised(signal_noise level) const {
-  const auto alpha = static_cast<Scalar>(level.alpha);
-  const auto sigma = static_cast<Scalar>(level.sigma);
   mixture out = *this;
-  for (part& p : out.parts_) {
-    p.mean *= alpha;
-    p.variance = (alpha * alpha * p.variance.array() + sigma * sigma).matrix();
-  }
+  for (part& p : out.parts_) p.law = p.law.at(level);
   return out;
 }
 
 template <class Scalar>
 auto mixture<Scalar>::moments() const -> std::pair<vector, matrix> {
   vector mean = vector::Zero(dimension());
-  for (const part& p : parts_) mean += std::exp(p.log_weight) * p.mean;
+  for (const part& p : parts_) mean += std::exp(p.log_weight) * p.law.mean();
   matrix covariance = matrix::Zero(dimension(), dimension());
   for (const part& p : parts_) {
-    const vector off = p.mean - mean;
-    covariance += std::exp(p.log_weight) * (spectral(p, p.variance) + off * off.transpose());
+    const vector off = p.law.mean() - mean;
+    covariance += std::exp(p.log_weight) * (p.law.covariance() + off * off.transpose());
   }
   return {mean, covariance};
 }
@@ -298,8 +240,7 @@ auto mixture<Scalar>::sample(const vector& uniforms, const matrix& normals) cons
     std::size_t k = 0;
     Scalar below = std::exp(parts_[0].log_weight);
     while (k + 1 < parts_.size() && uniforms[i] >= below) below += std::exp(parts_[++k].log_weight);
-    const part& p = parts_[k];
-    out.col(i) = p.mean + p.basis * (p.variance.array().sqrt() * normals.col(i).array()).matrix();
+    out.col(i) = parts_[k].law.sample(normals.col(i));
   }
   return out;
 }

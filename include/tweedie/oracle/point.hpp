@@ -1,57 +1,72 @@
 // Data that is a single point: the denoiser knows the answer. q(x_t) = N(alpha x0, sigma^2 I).
 #pragma once
 
-#include <cstddef>
-#include <span>
+#include <Eigen/Core>
+#include <cmath>
+#include <numbers>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include "tweedie/schedule/prediction.hpp"
+#include "tweedie/oracle/sample_key.hpp"
+#include "tweedie/schedule/signal_noise.hpp"
 
 namespace tweedie::oracle {
 
-/// All mass at one point of R^d.
+/// All mass at one point of R^d. Points are columns.
 class point {
  public:
-  explicit point(std::vector<double> x0) : x0_(std::move(x0)) {}
+  /// \throws std::invalid_argument unless x0 is finite.
+  explicit point(Eigen::VectorXd x0) : x0_(std::move(x0)) {
+    if (!x0_.allFinite()) detail::fail("oracle::point", "x0 must be finite");
+  }
 
-  std::size_t dimensions() const { return x0_.size(); }
-  const std::vector<double>& mean() const { return x0_; }
+  Eigen::Index dimension() const { return x0_.size(); }
+  const Eigen::VectorXd& mean() const { return x0_; }
+
+  /// log N(x; alpha x0, sigma^2 I), for each column. Needs sigma > 0, as the score does.
+  Eigen::VectorXd log_density(signal_noise level, const Eigen::MatrixXd& x) const {
+    const double variance = checked_variance("point::log_density", level, x.rows());
+    return ((x.colwise() - level.alpha * x0_).colwise().squaredNorm().array() / (-2 * variance) -
+            static_cast<double>(x.rows()) / 2 * std::log(2 * std::numbers::pi * variance))
+        .matrix()
+        .transpose();
+  }
+
+  /// grad log p_t(x) = -(x - alpha x0)/sigma^2, for each column.
+  Eigen::MatrixXd score(signal_noise level, const Eigen::MatrixXd& x) const {
+    const double variance = checked_variance("point::score", level, x.rows());
+    return (-(x.colwise() - level.alpha * x0_)) / variance;
+  }
 
   /// E[x0 | x] = x0, whatever x.
-  void denoise(std::span<const double> x, signal_noise, std::span<double> out) const {
-    check(x.size(), out.size());
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = x0_[i];
+  Eigen::MatrixXd denoise(signal_noise, const Eigen::MatrixXd& x) const {
+    check("point::denoise", x.rows());
+    return x0_.replicate(1, x.cols());
   }
 
-  /// grad log p_t(x) = -(x - alpha x0)/sigma^2. Needs sigma > 0.
-  void score(std::span<const double> x, signal_noise level, std::span<double> out) const {
-    check(x.size(), out.size());
-    detail::require(level.sigma > 0, "point::score", "sigma", level.sigma, "valid: sigma > 0");
-    for (std::size_t i = 0; i < out.size(); ++i)
-      out[i] = -(x[i] - level.alpha * x0_[i]) / (level.sigma * level.sigma);
+  /// Cov[x0 | x] = 0.
+  Eigen::MatrixXd posterior_covariance(signal_noise) const {
+    return Eigen::MatrixXd::Zero(dimension(), dimension());
   }
 
-  /// What an exact network of the given kind answers: p_x x0 + p_z (x - alpha x0)/sigma.
-  void predict(std::span<const double> x, signal_noise level, plane_row row,
-               std::span<double> out) const {
-    check(x.size(), out.size());
-    const bool needs_noise = row.z != 0;
-    if (needs_noise)
-      detail::require(level.sigma > 0, "point::predict", "sigma", level.sigma, "valid: sigma > 0");
-    for (std::size_t i = 0; i < out.size(); ++i)
-      out[i] = row.x0 * x0_[i] +
-               (needs_noise ? row.z * (x[i] - level.alpha * x0_[i]) / level.sigma : 0.0);
+  /// The point, `count` times.
+  Eigen::MatrixXd sample(Eigen::Index count, sample_key) const {
+    detail::require_count("point::sample", count);
+    return x0_.replicate(1, count);
   }
 
  private:
-  void check(std::size_t given, std::size_t out) const {
-    if (given != x0_.size() || out != x0_.size())
-      detail::fail("oracle::point", "dimensions", static_cast<double>(given),
-                   "valid: the dimensions of the data, " + std::to_string(x0_.size()));
+  void check(const char* function, Eigen::Index rows) const {
+    if (rows != dimension())
+      detail::fail(function, "rows of x", static_cast<double>(rows),
+                   "valid: the dimension of the data, " + std::to_string(dimension()));
   }
-  std::vector<double> x0_;
+  double checked_variance(const char* function, signal_noise level, Eigen::Index rows) const {
+    check(function, rows);
+    detail::require(level.sigma > 0, function, "sigma", level.sigma, "valid: sigma > 0");
+    return level.sigma * level.sigma;
+  }
+  Eigen::VectorXd x0_;
 };
 
 }  // namespace tweedie::oracle
