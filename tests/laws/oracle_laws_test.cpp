@@ -8,7 +8,12 @@
 #include "tweedie/oracle/empirical.hpp"
 #include "tweedie/oracle/gaussian.hpp"
 #include "tweedie/oracle/line.hpp"
+#include "tweedie/oracle/linear_inverse.hpp"
 #include "tweedie/oracle/mixture.hpp"
+#include "tweedie/oracle/point.hpp"
+#include "tweedie/oracle/product.hpp"
+#include "tweedie/oracle/stationary.hpp"
+#include "tweedie/tensor/random.hpp"
 
 namespace tweedie {
 namespace {
@@ -33,6 +38,10 @@ template <>
 oracle::empirical<double> make() {
   return oracle::empirical<double>((MatrixXd(2, 3) << 0, 1, -1, 0.5, 0.2, -0.3).finished());
 }
+template <>
+oracle::point make() {
+  return oracle::point(Eigen::Vector2d(0.7, -0.4));
+}
 struct laplace : oracle::line {
   laplace() : line(oracle::laplace(0.3, 0.7)) {}
 };
@@ -42,18 +51,36 @@ struct student_t : oracle::line {
 struct uniform : oracle::line {
   uniform() : line(oracle::uniform_between(-1, 2)) {}
 };
-template <>
-laplace make() {
-  return {};
+struct texture : oracle::stationary<> {
+  texture() : stationary({3, 2}, oracle::power_law({3, 2}, 2, 0.6), 0.2) {}
+};
+struct measured_gaussian : oracle::gaussian<double> {
+  measured_gaussian()
+      : gaussian(
+            oracle::posterior(make<oracle::gaussian<double>>(),
+                              {(MatrixXd(1, 2) << 1, -0.5).finished(), VectorXd::Ones(1), 0.4})) {}
+};
+struct measured_mixture : oracle::mixture<double> {
+  measured_mixture()
+      : mixture(
+            oracle::posterior(make<oracle::mixture<double>>(),
+                              {(MatrixXd(1, 2) << 0.3, 1).finished(), VectorXd::Zero(1), 0.5})) {}
+};
+oracle::product blocks() {
+  return oracle::product(
+      {laplace(), make<oracle::mixture<double>>(), oracle::point(VectorXd::Ones(1)), uniform()});
 }
 template <>
-student_t make() {
-  return {};
+oracle::product make() {
+  return blocks();
 }
 template <>
-uniform make() {
-  return {};
+oracle::rotated make() {
+  const double c = std::cos(0.6), s = std::sin(0.6);
+  return {oracle::product({laplace(), uniform()}), (MatrixXd(2, 2) << c, -s, s, c).finished()};
 }
+template <class Data>
+requires std::default_initializable<Data> Data make() { return {}; }
 
 template <class Data>
 class oracle_laws : public testing::Test {
@@ -65,8 +92,10 @@ class oracle_laws : public testing::Test {
   });
 };
 
-using all = testing::Types<oracle::gaussian<double>, oracle::mixture<double>,
-                           oracle::empirical<double>, laplace, student_t, uniform>;
+using all =
+    testing::Types<oracle::gaussian<double>, oracle::mixture<double>, oracle::empirical<double>,
+                   oracle::point, laplace, student_t, uniform, texture, measured_gaussian,
+                   measured_mixture, oracle::product, oracle::rotated>;
 TYPED_TEST_SUITE(oracle_laws, all);
 
 TYPED_TEST(oracle_laws, score_is_the_gradient_of_the_log_density) {
@@ -125,6 +154,70 @@ TYPED_TEST(oracle_laws, covariance_is_the_slope_of_the_denoiser) {
 TYPED_TEST(oracle_laws, pure_noise_says_nothing) {
   const MatrixXd clean = this->data.denoise({0, 1}, this->x);
   EXPECT_LT((clean.colwise() - clean.col(0)).norm(), 1e-11);
+}
+
+// What is not a number in one column stays there.
+TYPED_TEST(oracle_laws, columns_that_are_not_numbers_spoil_no_other) {
+  const signal_noise level{0.8, 0.6};
+  MatrixXd spoilt = this->x;
+  spoilt.col(1).setConstant(NAN);
+  const std::vector<Eigen::Index> others = {0, 2, 3};
+  const MatrixXd clean = this->data.denoise(level, this->x);
+  const MatrixXd found = this->data.denoise(level, spoilt);
+  EXPECT_EQ(MatrixXd(found(Eigen::all, others)), MatrixXd(clean(Eigen::all, others)));
+  const MatrixXd score = this->data.score(level, spoilt);
+  EXPECT_TRUE(MatrixXd(score(Eigen::all, others)).allFinite());
+  EXPECT_TRUE(score.col(1).hasNaN());
+}
+
+// Sample i is the same however many are drawn, and another with another seed or draw.
+TYPED_TEST(oracle_laws, samples_are_functions_of_their_key) {
+  const MatrixXd many = this->data.sample(7, {.seed = 3});
+  EXPECT_EQ(many.rows(), this->data.dimension());
+  EXPECT_LT((many.leftCols(3) - this->data.sample(3, {.seed = 3})).norm(), 1e-14);
+  EXPECT_EQ(this->data.sample(0, {.seed = 3}).cols(), 0);
+  EXPECT_THROW(this->data.sample(-1, {.seed = 3}), std::invalid_argument);
+  if constexpr (!std::same_as<TypeParam, oracle::point>) {
+    EXPECT_GT((many - this->data.sample(7, {.seed = 4})).norm(), 0.1);
+    EXPECT_GT((many - this->data.sample(7, {.seed = 3, .draw = 0})).norm(), 0.1);
+  }
+}
+
+// Of a mean that should be 0, within 5 standard errors: by chance once in 1.7 million.
+void expect_zero_mean(const Eigen::ArrayXd& values, const char* what) {
+  const auto n = static_cast<double>(values.size());
+  const double mean = values.mean();
+  const double error = std::sqrt((values - mean).square().sum() / (n - 1) / n);
+  EXPECT_LE(std::abs(mean), 5 * error + 1e-12) << what;
+}
+
+// On samples, noised: scores have mean zero and E[score x^T] = -I (Stein 1981), what the denoiser leaves
+// over is orthogonal to what x says, and its covariance is the mean of the one the oracle states.
+TYPED_TEST(oracle_laws, hold_in_the_mean_over_samples) {
+  const Eigen::Index n = 800, d = this->data.dimension();
+  const MatrixXd clean = this->data.sample(n, {.seed = 11});
+  MatrixXd z(d, n);
+  fill_standard_normal(z, 12);
+  for (const signal_noise level : {signal_noise{1, 0.4}, {0.5, 0.8}}) {
+    const MatrixXd noisy = level.alpha * clean + level.sigma * z;
+    const MatrixXd score = this->data.score(level, noisy);
+    const MatrixXd off = clean - this->data.denoise(level, noisy);
+    std::vector<MatrixXd> spreads;
+    for (Eigen::Index k = 0; k < n; ++k)
+      spreads.push_back(covariance(this->data, level, VectorXd(noisy.col(k))));
+    for (Eigen::Index i = 0; i < d; ++i) {
+      expect_zero_mean(score.row(i), "score");
+      expect_zero_mean(off.row(i), "error of the denoiser");
+      for (Eigen::Index j = 0; j < d; ++j) {
+        expect_zero_mean(score.row(i).array() * noisy.row(j).array() + (i == j ? 1 : 0), "Stein");
+        expect_zero_mean(off.row(i).array() * score.row(j).array(), "orthogonality");
+        Eigen::ArrayXd stated(n);
+        for (Eigen::Index k = 0; k < n; ++k) stated[k] = spreads[static_cast<std::size_t>(k)](i, j);
+        expect_zero_mean((off.row(i).array() * off.row(j).array()).transpose() - stated,
+                         "covariance");
+      }
+    }
+  }
 }
 
 }  // namespace
