@@ -15,6 +15,7 @@ struct curve {
   std::string title;
   std::vector<double> x;
   std::vector<double> y;
+  std::string style = {};  // as after gnuplot's `with`; empty: that of the plot
 };
 
 // `commands` are gnuplot lines put before the plot: axis labels, log scales, ranges.
@@ -32,7 +33,9 @@ inline bool plot(const std::filesystem::path& png, const std::string& commands,
   for (std::size_t i = 0; i < curves.size(); ++i) {
     if (curves[i].x.size() != curves[i].y.size())
       throw std::invalid_argument("plot: x and y of \"" + curves[i].title + "\" differ in length");
-    script << (i > 0 ? ", " : "") << "'-' with " << style << " title '" << curves[i].title << "'";
+    const std::string& own = curves[i].style;
+    script << (i > 0 ? ", " : "") << "'-' with " << (own.empty() ? style : own)
+           << (curves[i].title.empty() ? " notitle" : " title '" + curves[i].title + "'");
   }
   script << "\n";
   for (const curve& c : curves) {
