@@ -60,6 +60,27 @@ TEST(huggingface_scheduler, names_arguments_of_the_call) {
 }
 
 // Tables that a run would leave, or divide by zero or read beyond.
+// A file of a megabyte must neither end the process by recursion nor ask for all memory.
+TEST(huggingface_scheduler, refuses_files_that_nest_deeply_or_ask_for_billions) {
+  const auto nested = [](std::size_t depth) {
+    return R"({"_class_name": "DDIMScheduler", "trained_betas": )" + std::string(depth, '[') +
+           std::string(depth, ']') + "}";
+  };
+  for (const std::size_t depth : {std::size_t{64}, std::size_t{1000000}})
+    expect_named(tweedie::refusal([&] { (void)scheduler(nested(depth), 10); }),
+                 {"text: position", "nested deeper than 64"});
+  expect_named(tweedie::refusal([&] { (void)scheduler(nested(63), 10); }),
+               {"trained_betas", "[[[", "a number"});
+  // Brackets of text count nothing, and closed ones no more.
+  EXPECT_NO_THROW(parse_python_json(R"({"a": ")" + std::string(100, '[') + R"("})"));
+  std::string side_by_side = "[[]";
+  for (int i = 0; i < 100; ++i) side_by_side += ", []";
+  EXPECT_NO_THROW(parse_python_json(side_by_side + "]"));
+
+  expect_named(refusal({{"_class_name", "DDIMScheduler"}, {"num_train_timesteps", 2000000000}}),
+               {"num_train_timesteps = 2000000000", "1 ... 1000000"});
+}
+
 TEST(huggingface_scheduler, refuses_betas_that_the_run_divides_by) {
   for (const char* name : {"DDIM", "DDIMParallel", "DDPM", "DDPMParallel", "CogVideoXDDIM",
                            "CogVideoXDPM", "RePaint"}) {
@@ -188,7 +209,7 @@ TEST(huggingface_scheduler, refuses_numbers_that_leave_the_range_of_a_method) {
 // What no check of a single option sees.
 TEST(huggingface_scheduler, never_gives_a_number_that_is_not_finite) {
   expect_named(refusal({{"_class_name", "LCMScheduler"}, {"timestep_scaling", "Infinity"}}),
-               {"LCMScheduler", "weight of step 0", "finite"});
+               {"LCMScheduler", "weight of stage 0", "finite"});
   expect_named(refusal({{"_class_name", "EulerDiscreteScheduler"}, {"beta_end", 1}}),
                {"EulerDiscreteScheduler", "inf"});
   expect_named(refusal({{"_class_name", "HeunDiscreteScheduler"}, {"beta_start", 0}}),

@@ -53,11 +53,12 @@ inline auto gaussian_denoiser(double mean, double variance) {
 
 /// Law of the registers of `plan` started from N(start.mean, start.variance), with the affine
 /// denoiser `denoise(node)` in place of the network. Costs O(stages * registers^2).
-/// \throws std::invalid_argument if the program reads raw network outputs, which have no meaning
+/// \throws std::invalid_argument if `check_program` refuses it, if the program reads raw network outputs, which have no meaning
 ///   here, or a draw whose scale a network chooses, or the noise of clean data (sigma = 0) from a
 ///   denoiser that does not return clean data as it is.
 template <class Denoiser>
 program_law law(const program& plan, const Denoiser& denoise, scalar_law start) {
+  check_program("law", plan);
   // Index space: registers, then what a stage adds: clean, noise, its draws.
   const auto registers = static_cast<std::size_t>(plan.registers);
   std::vector<double> mean(registers, 0.0);

@@ -65,7 +65,7 @@ inline constexpr std::size_t most_pass_inputs = 16;
 inline constexpr std::size_t most_pass_draws = 2;
 
 /// The passes of `plan` for `network`.
-/// \throws std::invalid_argument for no branch, and where the prediction does not determine what
+/// \throws std::invalid_argument for no branch, for a program that `check_program` refuses, and where the prediction does not determine what
 ///   the program needs, for example x0 from a noise prediction at alpha = 0.
 lowered_program lower(const program& plan, const network_description& network,
                       const lowering& how = {});
@@ -215,6 +215,7 @@ struct lowered_evaluation {
 TWEEDIE_INLINE lowered_program lower(const program& plan, const network_description& network,
                                      const lowering& how) {
   detail::require(how.branches > 0, how.caller, "branches", how.branches, "valid: at least 1");
+  check_program(how.caller, plan);
   lowered_program out{{}, plan.draws, plan.registers, plan.result, plan.start, how};
   std::vector<std::optional<detail::lowered_evaluation>> asked(plan.stages.size() + 1);
   bool scales = false;

@@ -8,10 +8,13 @@
 // anybody's own kernels, since every weight is public.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "tweedie/schedule/error.hpp"
 #include "tweedie/schedule/schedule.hpp"
 
 namespace tweedie {
@@ -101,5 +104,74 @@ struct program {
     return count;
   }
 };
+
+/// Throws unless `plan` can be run: every register and draw that it names is there, products of an evaluation
+/// are read in stages that have one, a pass has a weight for each pair of input and output and writes no
+/// register twice, and weights and levels are finite. Programs of planners and of the recorder are so; it is
+/// asked of all, since a program is public data.
+/// \throws std::invalid_argument in the name of `function`
+void check_program(const char* function, const program& plan);
+
+#if defined(TWEEDIE_DEFINES_ENGINE)
+
+TWEEDIE_INLINE void check_program(const char* function, const program& plan) {
+  std::size_t number = 0;
+  const auto where = [&](const char* what) {
+    return what + (" of stage " + std::to_string(number));
+  };
+  const auto check_below = [&](const char* what, int index, std::size_t count) {
+    if (index < 0 || static_cast<std::size_t>(index) >= count)
+      detail::fail(function, where(what), index,
+                   "valid: 0 ... number of them - 1, " + std::to_string(count) + " are there");
+  };
+  const auto check_finite = [&](const char* what, double value) {
+    if (!std::isfinite(value))
+      detail::fail(function, where(what), value,
+                   "valid: finite; levels whose products and ratios are in the range of double");
+  };
+  const auto check_register = [&](const char* what, int index) {
+    check_below(what, index, static_cast<std::size_t>(plan.registers));
+  };
+  const auto check_node = [&](const node& at) {
+    check_finite("alpha", at.level.alpha);
+    check_finite("sigma", at.level.sigma);
+  };
+  detail::require(plan.registers >= 1, function, "registers", plan.registers, "valid: at least 1");
+  for (const stage& s : plan.stages) {
+    const auto& [inputs, outputs, weights] = s.pass;
+    if (s.evaluate) {
+      check_register("evaluated register", s.evaluate->state);
+      check_node(s.evaluate->at);
+    }
+    for (const operand& in : inputs)
+      if (in.from == operand_kind::stored)
+        check_register("input register", in.index);
+      else if (in.from == operand_kind::draw)
+        check_below("draw", in.index, plan.draws.size());
+      else if (!s.evaluate)
+        detail::fail(function, where("an input") + " is a product of an evaluation; there is none");
+    for (std::size_t j = 0; j < outputs.size(); ++j) {
+      check_register("output register", outputs[j]);
+      for (std::size_t k = 0; k < j; ++k)
+        if (outputs[j] == outputs[k])
+          detail::fail(function, where("output register"), outputs[j], "valid: written once");
+    }
+    if (weights.size() != inputs.size() * outputs.size())
+      detail::fail(
+          function, where("number of weights"), static_cast<double>(weights.size()),
+          "valid: inputs times outputs, " + std::to_string(inputs.size() * outputs.size()));
+    for (const double weight : weights) check_finite("weight", weight);
+    if (s.mark) {
+      check_register("marked register", s.mark->state);
+      check_node(s.mark->at);
+    }
+    ++number;
+  }
+  if (plan.result < 0 || plan.result >= plan.registers)
+    detail::fail(function, "result", plan.result,
+                 "valid: a register, 0 ... " + std::to_string(plan.registers - 1));
+}
+
+#endif
 
 }  // namespace tweedie

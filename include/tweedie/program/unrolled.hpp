@@ -27,6 +27,7 @@ struct unrolled_program {
 inline unrolled_program unroll(const program& plan) {
   constexpr const char* name = "unroll";
   using row = std::vector<double>;
+  check_program(name, plan);
   const std::size_t calls = plan.evaluations();
   std::vector<row> registers(static_cast<std::size_t>(plan.registers), row(calls + 1, 0.0));
   registers[0][0] = 1;

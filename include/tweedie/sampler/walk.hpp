@@ -26,8 +26,8 @@ concept walk_step = std::is_invocable_r_v<linear, Step&, recorder&, const linear
     std::is_invocable_r_v<linear, Step&, recorder&, const linear&, const leg&, std::size_t>;
 
 /// The program of `step` along any legs, rising and repeated levels included.
-/// \throws std::invalid_argument, in the name of `function`, for no legs and no node to stay at, and for levels that are not
-///   finite, negative or (0, 0).
+/// \throws std::invalid_argument, in the name of `function`, for no legs and no node to stay at, for levels
+///   that are not finite, negative or (0, 0), and for levels so far apart that a weight is not finite.
 template <walk_step Step>
 program walk_anywhere(const char* function, const legs& steps, Step step) {
   check_levels(function, steps);
@@ -40,7 +40,9 @@ program walk_anywhere(const char* function, const legs& steps, Step step) {
       x = step(r, x, steps[i], i);
     r.mark(x, steps[i].to);
   }
-  return r.finish(x);
+  program plan = r.finish(x);
+  check_program(function, plan);
+  return plan;
 }
 
 /// The program of `step` along legs that fall.

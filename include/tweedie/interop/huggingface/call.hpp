@@ -23,10 +23,13 @@ inline int read_steps(const config& c, const request& how, int least = 1,
              (most == (std::numeric_limits<int>::max)() ? "" : std::to_string(most)));
 }
 
-/// num_train_timesteps, at least `least`.
+/// num_train_timesteps, `least` ... 1,000,000: tables have as many entries, and a file must not ask for all
+/// memory. Published files say 1000.
 inline int read_train_steps(const config& c, int otherwise = 1000, int least = 1) {
+  constexpr int most = 1000000;
   const int steps = c.integer("num_train_timesteps", otherwise);
-  if (steps < least) c.refuse("num_train_timesteps", std::to_string(least) + " or more");
+  if (steps < least || steps > most)
+    c.refuse("num_train_timesteps", std::to_string(least) + " ... " + std::to_string(most));
   return steps;
 }
 

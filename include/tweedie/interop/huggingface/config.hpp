@@ -154,10 +154,13 @@ using config = options;
 
 /// Parses JSON with the non-standard literals Infinity, -Infinity and NaN that Python writes; they
 /// become strings of the same spelling. `source` says in messages where the text is from.
-/// \throws std::invalid_argument naming the position of a syntax error or of a number out of range
+/// \throws std::invalid_argument naming the position of a syntax error or of a number out of range, and for
+///   more than 64 nested lists and objects, which would be written and copied by recursion
 inline nlohmann::json parse_python_json(std::string_view text, const std::string& source = "text") {
+  constexpr int deepest = 64;
   std::string strict;
   bool quoted = false;
+  int depth = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (quoted && text[i] == '\\') {
       strict += text.substr(i, 2);
@@ -165,6 +168,11 @@ inline nlohmann::json parse_python_json(std::string_view text, const std::string
       continue;
     }
     if (text[i] == '"') quoted = !quoted;
+    if (!quoted && (text[i] == '[' || text[i] == '{') && ++depth > deepest)
+      tweedie::detail::fail("huggingface::scheduler",
+                            source + ": position " + std::to_string(i) + " is nested deeper than " +
+                                std::to_string(deepest) + " lists and objects");
+    if (!quoted && (text[i] == ']' || text[i] == '}')) --depth;
     bool replaced = false;
     if (!quoted)
       for (const std::string_view literal : {"-Infinity", "Infinity", "NaN"})

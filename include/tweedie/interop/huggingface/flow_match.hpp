@@ -215,7 +215,7 @@ inline loaded_sampler load_ltx_euler_ancestral(const config& c, const request& h
   if (sigmas) {
     // The list is the whole walk, its end included; a step from there would do nothing.
     if (sigmas->size() < 2) how.set_timesteps.refuse("sigmas", "at least two values");
-    const int train_steps = c.integer("num_train_timesteps", 1000);
+    const int train_steps = read_train_steps(c);
     out.sigmas = *sigmas;
     out.timesteps = mapped(*sigmas, [=](double v) { return v * train_steps; });
   } else {
