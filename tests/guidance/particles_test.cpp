@@ -52,17 +52,18 @@ TEST(guided_particles, sample_the_tilted_law) {
     const auto x = as_batch(start.data(), n, 1);
     sampling s(plan, network, x, guidance_scale(w), gaussian_noise{3});
     guided_particles particles(w, network, n);
-    double u = 0.37;
+    double uniform = 0.37;
     for (auto now = s.advance(); now != sampling_event::finished; now = s.advance()) {
       if (now == sampling_event::evaluate) {
         const auto in = elements(s.input());
+        const auto u = elements(s.output(0)), c = elements(s.output(1));
         for (std::size_t i = 0; i < n; ++i) {
-          elements(s.output(0))[i] = noise_of(in[i], s.at().level, unconditional);
-          elements(s.output(1))[i] = noise_of(in[i], s.at().level, conditional);
+          u[i] = noise_of(in[i], s.at().level, unconditional);
+          c[i] = noise_of(in[i], s.at().level, conditional);
         }
         particles.observe(s.output(0), s.output(1), s.at());
       } else if (particles.reach(s.reached()); particles.effective_size() < 0.5 * n) {
-        particles.resample(u = std::fmod(u + 0.6180339887, 1), s.state());
+        particles.resample(uniform = std::fmod(uniform + 0.6180339887, 1), s.state());
       }
     }
     const axis_gaussian exact = tilted_gaussian(conditional, unconditional, w);

@@ -31,46 +31,20 @@
 #include <utility>
 #include <vector>
 
+#include "tweedie/guidance/particle_weights.hpp"
 #include "tweedie/program/network.hpp"
 #include "tweedie/tensor/gram.hpp"
 #include "tweedie/tensor/traits.hpp"
 
 namespace tweedie {
 
-/// Which particles go on, as often as they are listed: particle i about n W_i times, by one uniform
-/// number u in [0, 1) (systematic resampling, Kitagawa 1996). Weights need not sum to 1.
-/// \throws std::invalid_argument for weights that are negative, not finite or all 0, or u outside.
-inline std::vector<std::size_t> systematic_resampling(std::span<const double> weights, double u) {
-  constexpr const char* name = "systematic_resampling";
-  detail::require(u >= 0 && u < 1, name, "u", u, "valid: 0 <= u < 1");
-  double total = 0;
-  for (const double w : weights) {
-    detail::require(w >= 0 && std::isfinite(w), name, "weight", w, "valid: 0 <= weight < inf");
-    total += w;
-  }
-  detail::require(total > 0 && std::isfinite(total), name, "sum of weights", total,
-                  "valid: positive and finite");
-  std::vector<std::size_t> chosen;
-  const std::size_t n = weights.size();
-  double below = 0;
-  for (std::size_t i = 0; i < n; ++i) {
-    below += weights[i];
-    while (chosen.size() < n &&
-           (static_cast<double>(chosen.size()) + u) * total < below * static_cast<double>(n))
-      chosen.push_back(i);
-  }
-  while (chosen.size() < n) chosen.push_back(chosen.empty() ? 0 : chosen.back());
-  return chosen;
-}
-
 /// Weights of the items of a guided run.
 class guided_particles {
  public:
   /// \throws std::invalid_argument for w that is not finite or no items.
   guided_particles(double w, network_description network, std::size_t items)
-      : w_(w), network_(std::move(network)), differences_(items, 0.0), log_weights_(items, 0.0) {
+      : w_(w), network_(std::move(network)), differences_(items, 0.0), particles_(items) {
     detail::require(std::isfinite(w), "guided_particles", "w", w, "valid: finite");
-    detail::require(items > 0, "guided_particles", "items", 0, "valid: at least 1");
   }
 
   /// Reads the outputs of the evaluation at `at`, both of the kind the network predicts.
@@ -79,7 +53,7 @@ class guided_particles {
   void observe(const Output& unconditional, const Output& conditional, const node& at) {
     using S = scalar_t<Output>;
     constexpr const char* name = "guided_particles::observe";
-    const std::size_t size = traits_of<Output>::size(unconditional), items = log_weights_.size();
+    const std::size_t size = traits_of<Output>::size(unconditional), items = particles_.items();
     detail::require(size == traits_of<Output>::size(conditional) && size % items == 0, name, "size",
                     static_cast<double>(size), "valid: of both outputs, a multiple of the items");
     const double scale = network_.input_scale(at);
@@ -102,42 +76,18 @@ class guided_particles {
   void reach(const node& to) {
     if (!(to.level.sigma > 0) || !(from_.level.alpha > 0)) return;
     const double fall = std::log(noise_level(from_.level) / noise_level(to.level));
-    for (std::size_t i = 0; i < log_weights_.size(); ++i)
-      log_weights_[i] += w_ * (w_ - 1) * differences_[i] * fall;
+    for (std::size_t i = 0; i < particles_.items(); ++i)
+      particles_.multiply(i, w_ * (w_ - 1) * differences_[i] * fall);
   }
 
-  /// Weights that sum to 1.
-  std::vector<double> weights() const {
-    const double most = *std::max_element(log_weights_.begin(), log_weights_.end());
-    std::vector<double> out;
-    double total = 0;
-    for (const double l : log_weights_) total += out.emplace_back(std::exp(l - most));
-    for (double& v : out) v /= total;
-    return out;
-  }
-
-  /// 1/sum W^2: the number of equal particles that would be worth as much.
-  double effective_size() const {
-    double squares = 0;
-    for (const double v : weights()) squares += v * v;
-    return 1 / squares;
-  }
-
-  /// Draws particles by weight with one uniform number in [0, 1), moves the items of x accordingly,
-  /// and makes weights equal.
-  /// \throws std::invalid_argument for x of other items, or u outside [0, 1).
+  /// As of `particle_weights`.
+  std::vector<double> weights() const { return particles_.weights(); }
+  /// As of `particle_weights`.
+  double effective_size() const { return particles_.effective_size(); }
+  /// As of `particle_weights`.
   template <writable_tensor X>
   void resample(double u, X&& x) {
-    detail::require(traits_of<X>::items(x) == log_weights_.size(), "guided_particles::resample",
-                    "items", static_cast<double>(traits_of<X>::items(x)),
-                    "valid: as many as at construction");
-    const auto to = elements(x);
-    const std::vector<scalar_t<X>> from(to.begin(), to.end());
-    const std::size_t length = from.size() / log_weights_.size();
-    const std::vector<std::size_t> chosen = systematic_resampling(weights(), u);
-    for (std::size_t i = 0; i < chosen.size(); ++i)
-      std::copy_n(from.data() + chosen[i] * length, length, to.data() + i * length);
-    std::fill(log_weights_.begin(), log_weights_.end(), 0.0);
+    particles_.resample(u, x);
   }
 
  private:
@@ -145,7 +95,7 @@ class guided_particles {
   network_description network_;
   node from_{};
   std::vector<double> differences_;  // |e_c - e_u|^2 of each item
-  std::vector<double> log_weights_;
+  particle_weights particles_;
 };
 
 }  // namespace tweedie
