@@ -31,6 +31,7 @@ find_package(PNG QUIET)
 find_package(ZLIB QUIET)
 find_package(nlohmann_json QUIET)
 find_package(xtensor QUIET)
+find_package(rapidcheck QUIET)
 find_path(cxxopts_dir cxxopts.hpp)
 mark_as_advanced(ccache cxxopts_dir)
 if(cxxopts_dir AND NOT TARGET cxxopts::cxxopts)
@@ -72,6 +73,7 @@ set(optional_libraries
   "^png\\.h=PNG::PNG"
   "^zlib\\.h=ZLIB::ZLIB"
   "^cxxopts\\.hpp=cxxopts::cxxopts"
+  "^rapidcheck\\.h=rapidcheck"
   "^nlohmann/|^tweedie/interop/huggingface=nlohmann_json::nlohmann_json"
   "^xtensor/|^tweedie/interop/xtensor=xtensor"
   "^onnx/=ONNX::onnx"
