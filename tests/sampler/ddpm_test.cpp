@@ -190,5 +190,19 @@ TEST(ancestral_split, ends_and_closed_form) {
   EXPECT_THROW(ancestral_split(2, 1, -1), std::invalid_argument);
 }
 
+// On N(0, 0.25), by the mean of each step of the linear schedule alone: alpha_T s^2/(alpha_T^2 s^2 + sigma_T^2).
+TEST(ddpm, means_without_noise_lose_the_spread) {
+  const auto schedule = linear_beta_schedule(1000);
+  double deviation = 1;
+  for (int t = 1000; t > 0; --t) {
+    const signal_noise from = schedule.at(t - 1);
+    const signal_noise to = t > 1 ? schedule.at(t - 2) : signal_noise{1, 0};
+    const posterior_weights step = posterior(from, to);
+    const double c = from.alpha * from.alpha * 0.25 + from.sigma * from.sigma;
+    deviation *= step.state + step.clean * from.alpha * 0.25 / c;
+  }
+  EXPECT_NEAR(deviation, 0.00159, 5e-6);  // of 0.5
+}
+
 }  // namespace
 }  // namespace tweedie

@@ -53,6 +53,18 @@ TEST(discrete_schedule, published_terminal_values) {
   EXPECT_LT(relative(cosine.alpha_bar(997), 9.71504e-6), 1e-5);
 }
 
+// The continuous cosine schedule of dpm-solver's code stops at t = 0.9946: log(alpha/sigma) there, and at
+// 0.9999, from a table of 10,000 steps, of which only the last is clipped.
+TEST(discrete_schedule, cosine_levels_where_continuous_samplers_stop) {
+  const discrete_schedule table = cosine_schedule(10'000);
+  const auto half_log_snr = [&](int step) {
+    const auto [alpha, sigma] = table(step - 1);
+    return std::log(alpha / sigma);
+  };
+  EXPECT_NEAR(half_log_snr(9946), -4.7776405, 5e-8);
+  EXPECT_NEAR(half_log_snr(9999), -8.7666481, 5e-8);
+}
+
 TEST(discrete_schedule, published_first_levels) {
   // Nichol and Dhariwal 2021, section 3.2: sqrt(beta_0) slightly smaller than 1/127.5.
   EXPECT_NEAR(std::sqrt(cosine_schedule(1000).beta(0)), 0.0064253, 1e-6);

@@ -3,8 +3,10 @@
 //   y = y_u + w (y_c - y_u) = (1 - w) y_u + w y_c
 //
 // w = 1 is the conditional prediction, w = 0 the unconditional one, w > 1 extrapolates away from
-// it. The paper's scale s counts from the conditional prediction, y = (1 + s) y_c - s y_u, so
-// w = 1 + s. Both are offered by name; neither is a default.
+// it: "the condition alone" is w = 1, beyond it the unconditional output counts by 1 - w < 0. As w
+// grows without bound so does y: no law is approached. The paper's scale s counts from the
+// conditional prediction, y = (1 + s) y_c - s y_u, so w = 1 + s. Both are offered by name; neither
+// is a default.
 //
 // Because it is linear with weights that sum to 1 it gives the same x0 and z in every prediction
 // kind, and costs a run nothing but the second output: give the weights to `sampling`, write the

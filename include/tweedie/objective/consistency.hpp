@@ -2,6 +2,7 @@
 //
 //   loss = w(t) d(f(x_t, t), stop-gradient f(x_s, s)),   s < t neighbours   (Song et al. 2023, eq. 7)
 //
+// What it learns is the end of the trajectory, not the mean of x0 given x_t (sampler/consistency.hpp).
 // The loss itself is `regression` with the target f(x_s); this header makes the pairs of levels, the
 // curricula and the continuous-time tangent.
 //   distillation (CD)  x_s from x_t by a step of the teacher's ODE         `first_order_step`

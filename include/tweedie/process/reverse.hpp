@@ -5,6 +5,8 @@
 //   c0 = alpha_s b/sigma_t^2,   ct = a sigma_s^2/sigma_t^2,   v = b sigma_s^2/sigma_t^2
 // and p(x_s | x_t) replaces x_0 by its estimate. In terms of the predicted noise the mean is
 //   mu = (x_t - b/sigma_t * eps)/a                               (eq. 11)
+// mu is the mean of x_s, a state a little less noisy. The mean of the original picture is another
+// number, the estimate x_0 itself.
 //
 // Which noise? eps is the whole noise of x_t = alpha_t x_0 + sigma_t eps, what networks predict. A
 // formula often seen, mu = (x_t - sqrt(b) eta)/a, is about another variable: the noise eta of the

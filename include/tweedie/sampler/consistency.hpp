@@ -4,7 +4,11 @@
 //   f = c_skip(t) x + c_out(t) D(x, t)        the consistency function, f = x at the clean end
 //   x_s = a f + sqrt(sigma_s^2 - a^2 sigma_0^2) z,   a = alpha_s/alpha_0
 //
-// where (alpha_0, sigma_0) is the level f lives at: the last node of the grid, clean data or the
+// f is where the probability flow from x ends, a possible picture, and not E[x0 | x_t], the mean of all that
+// x may have come from, which a denoiser answers: on N(0, s^2), with c = alpha^2 s^2 + sigma^2, they are
+// (s/sqrt(c)) x and (alpha s^2/c) x. A denoiser put for f samples something else.
+//
+// Here (alpha_0, sigma_0) is the level f lives at: the last node of the grid, clean data or the
 // smallest noise level of the training. With the straight prediction D = f the scaling is (0, 1).
 // TrigFlow / SCM (Lu and Song 2024) is the same on nodes (cos t, sigma_d sin t).
 //
