@@ -124,13 +124,17 @@ inline void check_weights_finite(const char* function, std::span<const double> w
 
 /// For states of `size` elements.
 /// \throws std::invalid_argument, in the name of `function`, for no branch weights, one that is not
-///   finite, a program that draws without a noise source, or buffers that do not fit.
+///   finite, a clip whose limits leave nothing, a program that draws without a noise source, or
+///   buffers that do not fit.
 template <storage_scalar S>
 void check_parts(const char* function, const program& plan, const run_parts<S>& parts,
                  std::size_t size) {
   if (parts.branches() == 0)
     fail(function, "branches of guidance", 0, "valid: at least one network output");
   check_weights_finite(function, parts.branch_weights);
+  if (parts.clipped && !(parts.clipped->low <= parts.clipped->high))
+    fail(function, "low of clip", parts.clipped->low,
+         "valid: at most high, " + number(parts.clipped->high));
   if (!plan.draws.empty() && !parts.has_noise())
     fail(function, "the program draws noise; pass a noise source, such as gaussian_noise{seed}");
   if (parts.buffers) {

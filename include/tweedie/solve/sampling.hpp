@@ -62,8 +62,8 @@ class sampling {
   /// Starts `plan` from the sample x, which stands at plan.start. `parts`, in any order: noise,
   /// transform of x0 estimates, guidance, buffers, threads (solve/parts.hpp).
   /// \throws std::invalid_argument for a program that draws without noise, guidance of no branch or
-  ///   with a weight that is not finite, buffers that do not fit x and guidance, and where
-  ///   the network does not determine what the program needs.
+  ///   with a weight that is not finite, a clip whose limits leave nothing, buffers that do not fit x
+  ///   and guidance, and where the network does not determine what the program needs.
   template <class... Parts>
   sampling(const program& plan, const network_description& network, const T& x, Parts&&... parts)
       : sampling(lowered{}, plan, network, x,
