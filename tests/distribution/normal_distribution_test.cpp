@@ -70,4 +70,21 @@ TEST(normal_distribution, refuses_what_is_no_probability) {
   EXPECT_THROW(normal_quantile(NAN), std::invalid_argument);
 }
 
+// chi of d degrees: half-normal, Rayleigh, Maxwell.
+TEST(normal_distribution, lengths_of_points_are_those_of_a_shell) {
+  const double pi = std::numbers::pi;
+  EXPECT_NEAR(length_of_normals(1).mean, std::sqrt(2 / pi), 1e-14);
+  EXPECT_NEAR(length_of_normals(2).mean, std::sqrt(pi / 2), 1e-14);
+  EXPECT_NEAR(length_of_normals(2).deviation, std::sqrt(2 - pi / 2), 1e-14);
+  EXPECT_NEAR(length_of_normals(3).deviation, std::sqrt(3 - 8 / pi), 1e-14);
+  EXPECT_NEAR(length_of_normals(3072).mean, 55.42111547681, 1e-10);
+  EXPECT_NEAR(length_of_normals(3072).deviation, 0.70707801, 1e-8);
+  EXPECT_NEAR(length_of_normals(1e12).deviation, std::sqrt(0.5), 1e-12);
+  // Formula and series meet.
+  EXPECT_NEAR(length_of_normals(300).deviation,
+              length_of_normals(std::nextafter(300, 301)).deviation, 1e-10);
+  EXPECT_NEAR(length_of_normals(300).mean, length_of_normals(std::nextafter(300, 301)).mean, 1e-10);
+  EXPECT_THROW(length_of_normals(0), std::invalid_argument);
+}
+
 }  // namespace

@@ -11,6 +11,27 @@ namespace {
 using namespace tweedie;
 using Eigen::MatrixXd;
 
+// Estimates of subsets are unbiased, as that of all pairs: their mean is within their spread of it.
+TEST(mmd, of_subsets_is_that_of_all_on_average) {
+  std::srand(3);
+  const MatrixXd x = MatrixXd::Random(4, 120), y = 1.1 * MatrixXd::Random(4, 90);
+  const double all = squared_mmd(x, y, cubic_kernel(), pair_estimate::unbiased);
+  const subset_estimate some = squared_mmd_of_subsets(x, y, cubic_kernel(), 200, 30, 1);
+  EXPECT_NEAR(some.mean, all, 4 * some.deviation / std::sqrt(200));
+  EXPECT_GT(some.deviation, 0);
+  // All points in every subset: each estimate is that of all.
+  const subset_estimate whole = squared_mmd_of_subsets(x.leftCols(90), y, cubic_kernel(), 3, 90, 1);
+  EXPECT_NEAR(whole.mean, squared_mmd(x.leftCols(90), y, cubic_kernel(), pair_estimate::unbiased),
+              1e-14);
+  EXPECT_NEAR(whole.deviation, 0, 1e-9);
+  EXPECT_EQ(squared_mmd_of_subsets(x, y, cubic_kernel(), 4, 10, 5).mean,
+            squared_mmd_of_subsets(x, y, cubic_kernel(), 4, 10, 5).mean);
+  EXPECT_NE(squared_mmd_of_subsets(x, y, cubic_kernel(), 4, 10, 5).mean,
+            squared_mmd_of_subsets(x, y, cubic_kernel(), 4, 10, 6).mean);
+  EXPECT_THROW(squared_mmd_of_subsets(x, y, cubic_kernel(), 4, 91, 5), std::invalid_argument);
+  EXPECT_THROW(squared_mmd_of_subsets(x, y, cubic_kernel(), 1, 10, 5), std::invalid_argument);
+}
+
 TEST(mmd, is_zero_for_equal_sets_and_matches_the_definition) {
   std::srand(1);
   const MatrixXd x = MatrixXd::Random(3, 7), y = MatrixXd::Random(3, 5);

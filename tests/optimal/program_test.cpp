@@ -143,6 +143,68 @@ TEST(MultistepForm, IsTheProgramAgain) {
             0U);
 }
 
+// N(0, s^2): the flow carries x/sqrt(alpha^2 s^2 + sigma^2) unchanged, so that the way is known at every level.
+TEST(RecordedWays, KnowTheWayBetweenNodes) {
+  constexpr double variance = 0.3;
+  const auto denoise = [](const node& at, const MatrixXd& x) -> MatrixXd {
+    const auto [alpha, sigma] = at.level;
+    return alpha * variance / (alpha * alpha * variance + sigma * sigma) * x;
+  };
+  const auto expect_known = [&](const auto& path) {
+    const pilot_runs pilots = record_pilots(path, denoise, normal_matrix(3, 5, 1), 200, 1e-3, true);
+    const detail::recorded_ways ways(pilots);
+    const signal_noise clean = pilots.nodes.back().level;
+    const double units = pilots.end.norm() / std::sqrt(15.0);
+    for (const double level : {5.0, 1.3, 0.2, 0.05}) {
+      const signal_noise at = node_of_level(path, level).level;
+      const auto deviation = [&](signal_noise l) {
+        return std::hypot(l.alpha * std::sqrt(variance), l.sigma);
+      };
+      const MatrixXd there = deviation(at) / deviation(clean) * pilots.end;
+      EXPECT_LT(ways.error(at, there).cwiseAbs().maxCoeff(), 2e-4) << level;
+      // A deviation of the noised data is one of the data.
+      const MatrixXd off = MatrixXd::Constant(3, 5, std::hypot(at.alpha * units, at.sigma));
+      EXPECT_NEAR((ways.error(at, there + off) - ways.error(at, there)).mean(), units, 1e-12);
+    }
+  };
+  expect_known(schedule());
+  expect_known(rectified_flow{});  // from pure noise
+}
+
+// A fit that weighs the way stays nearer to it than one that knows the ends alone, and is tried beside it.
+TEST(OptimalProgram, StaysNearTheWayWhereAsked) {
+  const random_mixture problem(4, 1.5);
+  const auto start = schedule()(999).sigma * normal_matrix(16, 64, 1);
+  const pilot_runs pilots = record_pilots(schedule(), problem, start, 100, 2e-3, true);
+  const detail::recorded_ways ways(pilots);
+  optimal_program_options options{.search = {.iterations = 4}, .starts = 1};
+  const auto distance = [&](double way) {
+    const multistep_form form = refined(
+        schedule(), to_multistep_form(ipndm(karras(schedule(), 8)), schedule().clean_time()),
+        problem, pilots, options, way);
+    double square = 0;
+    std::size_t at = 0;
+    std::vector<MatrixXd> clean;
+    detail::take_steps(form, problem, 0, pilots.start, clean, [&](const MatrixXd& x) {
+      square += ways.error(form.nodes[at++].level, x).squaredNorm();
+    });
+    return std::sqrt(square);
+  };
+  EXPECT_LT(distance(30), 0.7 * distance(0));
+  const fitted_program with = optimal_program(schedule(), 6, problem, pilots, options);
+  options.ways = {0};
+  EXPECT_LE(with.error, optimal_program(schedule(), 6, problem, pilots, options).error);
+  pilot_runs ends;
+  ends.start = pilots.start;
+  ends.end = pilots.end;
+  EXPECT_EQ(refusal([&] {
+              refined(schedule(),
+                      to_multistep_form(ddim(karras(schedule(), 4)), schedule().clean_time()),
+                      problem, ends, {}, 1);
+            }).find("recorded_ways: recorded nodes = 0"),
+            0U);
+}
+
 TEST(OptimalProgram, RefusesWhatItCannotFit) {
   const random_mixture problem(9, 1.0);
   const pilot_runs pilots = pilots_of(problem, 4, 1);

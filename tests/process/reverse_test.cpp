@@ -181,6 +181,12 @@ TEST(reverse_variances, order_and_exactness) {
       const double clean_variance =
           from.sigma * from.sigma * s / (from.alpha * from.alpha * s + from.sigma * from.sigma);
       EXPECT_NEAR(analytic_variance_of(q, clean_variance) / exact, 1, 1e-12);
+      // Of N(0, s): z_hat = sigma x/c, so that E z_hat^2 = sigma^2/c, and Var(z|x) = alpha^2 s/c.
+      const double c = from.alpha * from.alpha * s + from.sigma * from.sigma;
+      EXPECT_NEAR(clean_variance_of_mean(from, from.sigma * from.sigma / c) / clean_variance, 1,
+                  1e-9);
+      const double z = 0.7, squared = z * z + from.alpha * from.alpha * s / c;
+      EXPECT_NEAR(clean_variance_of_squares(from, z, squared) / clean_variance, 1, 1e-9);
     }
     EXPECT_NEAR(learned_range_variance(q, -1) / small_variance(q), 1, 1e-13);
     EXPECT_NEAR(learned_range_variance(q, 1) / large_variance(q), 1, 1e-13);
@@ -189,6 +195,11 @@ TEST(reverse_variances, order_and_exactness) {
   }
   EXPECT_EQ(learned_range_variance(posterior(schedule(0), schedule(-1)), 0.5), 0);
   EXPECT_THROW(analytic_variance_of({}, -1), std::invalid_argument);
+  EXPECT_EQ(clean_variance_of_mean({0.6, 0.8}, 1.01), 0);
+  EXPECT_EQ(clean_variance_of_squares({0.6, 0.8}, 1, 0.9), 0);
+  EXPECT_THROW(clean_variance_of_mean({0, 1}, 0.5), std::invalid_argument);
+  EXPECT_THROW(clean_variance_of_squares({0, 1}, 0, 0.5), std::invalid_argument);
+  EXPECT_THROW(clean_variance_of_mean({0.6, 0.8}, -0.1), std::invalid_argument);
   EXPECT_THROW(posterior({1, 0}, {1, 0}), std::invalid_argument);
   EXPECT_THROW(posterior(schedule(10), schedule(20)), std::invalid_argument);
 }

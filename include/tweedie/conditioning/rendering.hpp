@@ -5,7 +5,8 @@
 //   splatting          Sigma' = J W Sigma W^T J^T               Zwicker et al. 2001, eq. 26 (EWA)
 //
 // The weights T_i (1 - exp(-s_i d_i)) and the light that passes, T_n, add up to 1; a constant density
-// gives 1 - exp(-s D) over a distance D however it is cut.
+// gives 1 - exp(-s D) over a distance D however it is cut. Fields and splats describe a scene and render it;
+// what generates is the diffusion model whose gradient they follow (objective/distillation.hpp).
 #pragma once
 
 #include <Eigen/Core>

@@ -40,6 +40,26 @@ inline double log_normal_cdf(double x, double hazard) {
 
 inline double log_normal_cdf(double x) { return log_normal_cdf(x, x > -5 ? 0 : normal_hazard(x)); }
 
+/// Mean and standard deviation of |z| for z ~ N(0, I) in d dimensions.
+struct normal_length {
+  double mean = 0;
+  double deviation = 0;
+};
+
+/// mean = sqrt(2) Gamma((d + 1)/2)/Gamma(d/2), variance d - mean^2. Coordinates are near 0, points are not: all
+/// lie near a sphere of radius sqrt(d), within a deviation that tends to sqrt(1/2). In 3072 dimensions, a
+/// picture of 32 x 32, lengths are 55.42 and 0.71 off.
+/// \throws std::invalid_argument unless 1 <= d < inf.
+inline normal_length length_of_normals(double d) {
+  detail::require(d >= 1 && std::isfinite(d), "length_of_normals", "d", d, "valid: 1 <= d < inf");
+  if (d > 300) {  // the difference of large numbers by its series in 1/d
+    const double variance = 0.5 - (1 + (0.5 - 5 / (16 * d)) / d) / (8 * d);
+    return {std::sqrt(d - variance), std::sqrt(variance)};
+  }
+  const double mean = std::numbers::sqrt2 * std::exp(std::lgamma((d + 1) / 2) - std::lgamma(d / 2));
+  return {mean, std::sqrt(d - mean * mean)};
+}
+
 /// x with Phi(x) = p; -inf at 0 and +inf at 1.
 inline double normal_quantile(double p) {
   detail::require(p >= 0 && p <= 1, "normal_quantile", "p", p, "valid: 0 <= p <= 1");

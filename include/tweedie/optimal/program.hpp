@@ -1,7 +1,7 @@
 // The program with the least error on a model of your own: levels and weights of a multistep sampler,
 // fitted to pilot runs.
 //
-//   const pilot_runs pilots = record_pilots(schedule, denoise, noise);   // once, many steps
+//   const pilot_runs pilots = record_pilots(schedule, denoise, noise, 200, 0, true);  // once
 //   const fitted_program best = optimal_program(schedule, 8, denoise, pilots);
 //   run(best.plan, network, x, evaluate);                               // as often as you like
 //
@@ -12,8 +12,13 @@
 // solvers (Shaul et al. 2024), of S4S (Frankel et al. 2025) and of DC-Solver (Zhao et al. 2024); the
 // search here needs no gradient of the network.
 //
+// The end alone is a treacherous measure: flows contract towards modes, so that a fit may be wild on the
+// way as long as no pilot changes its mode, and others then do. Where pilots are recorded with their ways,
+// fits are also made that weigh the error at every node of the run; which weight is best is found on
+// pilots that were not fitted.
+//
 // Cost. Parameters P = (N - 1) + sum_i min(i, memory - 1), about 4 N; an iteration asks the network
-// about P N/2 times per pilot and keeps P times the pilots in memory. Pilots times dimension should be
+// about P N/2 times per pilot and keeps P times the pilots in memory, N times that for errors on the way. Pilots times dimension should be
 // at least fifty times P: 256 pilots in 16 dimensions, or 8 images. One quarter of the pilots is never
 // fitted: on it fits are compared with the best published pair (the best on all pilots), and the best of
 // these returned.
@@ -21,6 +26,7 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,6 +60,9 @@ struct optimal_program_options {
   search_options search = {};
   int memory = 4;  ///< estimates in a step whose weights are fitted, at least 1
   int starts = 2;  ///< published pairs that are refined
+  /// Weights of the mean square error on the way beside that at the end, one fit each; those but 0 need
+  /// pilots recorded with keep = true.
+  std::vector<double> ways = {0, 30, 300};
 };
 
 /// Multistep samplers on grids in use, all from the noisy end of the schedule to clean data: those
@@ -158,29 +167,90 @@ Eigen::MatrixXd take_steps(const multistep_form& form, const Denoiser& denoise, 
   return x;
 }
 
+/// Where recorded pilots are at any level: cubic Hermite interpolation of x/alpha in l = log(sigma/alpha), whose
+/// slope d(x/alpha)/dl = x/alpha - D is known at the nodes.
+class recorded_ways {
+ public:
+  /// \throws std::invalid_argument for pilots without records.
+  explicit recorded_ways(const pilot_runs& pilots)
+      : pilots_(&pilots),
+        deviation_(pilots.end.norm() / std::sqrt(static_cast<double>(pilots.end.size()))) {
+    const std::size_t count = pilots.states.size();
+    require(count >= 3 && pilots.clean.size() == count && pilots.nodes.size() == count + 1,
+            "recorded_ways", "recorded nodes", static_cast<double>(count),
+            "valid: pilots recorded with keep = true");
+    for (std::size_t i = 0; i < count; ++i)
+      log_levels_.push_back(std::log(noise_level(pilots.nodes[i].level)));
+  }
+
+  /// x minus the state of the pilots at the level, in units of the deviation that x has there times that of
+  /// the data.
+  Eigen::VectorXd error(signal_noise level, const Eigen::MatrixXd& x) const {
+    const double at = std::log(noise_level(level));
+    // No interval ends in pure noise, whose level is infinite.
+    std::size_t after = pilots_->nodes.front().level.alpha > 0 ? 1 : 2;
+    while (after + 1 < log_levels_.size() && log_levels_[after] > at) ++after;
+    const std::size_t before = after - 1;
+    const double h = log_levels_[after] - log_levels_[before];
+    const double s = (at - log_levels_[before]) / h;
+    const double end = s * s * (3 - 2 * s);
+    const double first_slope = h * s * (1 - s) * (1 - s), last_slope = h * s * s * (s - 1);
+    const double first = (1 - end + first_slope) / pilots_->nodes[before].level.alpha;
+    const double last = (end + last_slope) / pilots_->nodes[after].level.alpha;
+    const double signal = level.alpha * deviation_;
+    return deviation_ / std::hypot(signal, level.sigma) *
+           (x - level.alpha *
+                    (first * pilots_->states[before] + last * pilots_->states[after] -
+                     first_slope * pilots_->clean[before] - last_slope * pilots_->clean[after]))
+               .reshaped();
+  }
+
+ private:
+  const pilot_runs* pilots_;
+  double deviation_;
+  std::vector<double> log_levels_;
+};
+
 }  // namespace detail
 
 /// `start`, refined on `pilots` over levels and weights. A step uses its newest `memory` estimates;
 /// the weights of older ones go to the oldest of these before the search.
+/// \param way weight of the mean square error on the way; more than 0 needs pilots recorded with keep = true
 template <invertible_schedule Schedule, batch_denoiser Denoiser>
 multistep_form refined(const Schedule& schedule, const multistep_form& start,
                        const Denoiser& denoise, const pilot_runs& pilots,
-                       const optimal_program_options& options = {}) {
+                       const optimal_program_options& options = {}, double way = 0) {
   using Eigen::MatrixXd;
   using Eigen::VectorXd;
+  detail::require(way >= 0 && std::isfinite(way), "refined", "way", way, "valid: 0 <= way < inf");
   detail::require(options.memory >= 1, "refined", "memory", options.memory, "valid: >= 1");
   const detail::free_form<Schedule> free(schedule, start, options.memory);
+  std::optional<detail::recorded_ways> ways;
+  if (way > 0) ways.emplace(pilots);
+  const double share = std::sqrt(way / static_cast<double>(start.steps()));
+  // Errors after each step from number `first` on, those of the steps before being 0, and last that of
+  // the end. seen[i] is the state before step first + i.
+  const auto errors = [&](const multistep_form& form, std::size_t first,
+                          const std::vector<MatrixXd>& seen, const MatrixXd& made) {
+    const Eigen::Index size = made.size();
+    VectorXd out = VectorXd::Zero(size * (ways ? static_cast<Eigen::Index>(form.steps()) : 1));
+    out.tail(size) = detail::end_residuals(made, pilots);
+    for (std::size_t i = first + 1; ways && i < form.steps(); ++i)
+      out.segment(static_cast<Eigen::Index>(i - 1) * size, size) =
+          share * ways->error(form.nodes[i].level, seen[i - first]);
+    return out;
+  };
   std::vector<MatrixXd> states, clean;  // of the parameters that residuals were last asked at
   const auto residuals = [&](const VectorXd& p) -> VectorXd {
     states.clear();
     clean.clear();
-    return detail::end_residuals(
-        detail::take_steps(free.at(p), denoise, 0, pilots.start, clean,
-                           [&](const MatrixXd& x) { states.push_back(x); }),
-        pilots);
+    const multistep_form form = free.at(p);
+    const MatrixXd made = detail::take_steps(form, denoise, 0, pilots.start, clean,
+                                             [&](const MatrixXd& x) { states.push_back(x); });
+    return errors(form, 0, states, made);
   };
   const auto jacobian = [&](const VectorXd& p, const VectorXd& r) -> MatrixXd {
-    MatrixXd out(r.size(), p.size());
+    MatrixXd out = MatrixXd::Zero(r.size(), p.size());
     for (Eigen::Index k = 0; k < p.size(); ++k) {
       VectorXd moved = p;
       moved[k] += options.search.probe;
@@ -188,9 +258,14 @@ multistep_form refined(const Schedule& schedule, const multistep_form& start,
       // The estimate of the first changed step is the old one: its state and node are.
       std::vector<MatrixXd> known(clean.begin(),
                                   clean.begin() + static_cast<std::ptrdiff_t>(first) + 1);
-      const MatrixXd made = detail::take_steps(free.at(moved), denoise, first, states[first], known,
-                                               [](const MatrixXd&) {});
-      out.col(k) = (VectorXd((made - pilots.end).reshaped()) - r) / options.search.probe;
+      std::vector<MatrixXd> seen;
+      const multistep_form form = free.at(moved);
+      const MatrixXd made = detail::take_steps(form, denoise, first, states[first], known,
+                                               [&](const MatrixXd& x) { seen.push_back(x); });
+      const Eigen::Index changed =
+          r.size() - (ways ? static_cast<Eigen::Index>(first) * made.size() : 0);
+      out.col(k).tail(changed) =
+          (errors(form, first, seen, made) - r).tail(changed) / options.search.probe;
     }
     return out;
   };
@@ -220,6 +295,11 @@ fitted_program optimal_program(const Schedule& schedule, int steps, const Denois
   fitted.end = pilots.end.leftCols(count - held);
   check.start = pilots.start.rightCols(held);
   check.end = pilots.end.rightCols(held);
+  fitted.nodes = pilots.nodes;
+  for (const Eigen::MatrixXd& state : pilots.states)
+    fitted.states.push_back(state.leftCols(count - held));
+  for (const Eigen::MatrixXd& clean : pilots.clean)
+    fitted.clean.push_back(clean.leftCols(count - held));
 
   std::vector<named_program> pairs = published_pairs(schedule, steps);
   std::vector<std::pair<double, std::size_t>> ranked;
@@ -238,14 +318,15 @@ fitted_program optimal_program(const Schedule& schedule, int steps, const Denois
     if (starts == options.starts) break;
     if (!has_multistep_form(pairs[i].plan)) continue;
     ++starts;
-    const multistep_form form =
-        refined(schedule, to_multistep_form(pairs[i].plan, schedule.clean_time()), denoise, fitted,
-                options);
-    program plan = to_program(form);
-    const double reached = end_error(plan, denoise, check);
-    if (reached < best.error) {
-      best.plan = std::move(plan);
-      best.error = reached;
+    const multistep_form form = to_multistep_form(pairs[i].plan, schedule.clean_time());
+    for (const double way : options.ways) {
+      if (way > 0 && fitted.states.empty()) continue;
+      program plan = to_program(refined(schedule, form, denoise, fitted, options, way));
+      const double reached = end_error(plan, denoise, check);
+      if (reached < best.error) {
+        best.plan = std::move(plan);
+        best.error = reached;
+      }
     }
   }
   return best;

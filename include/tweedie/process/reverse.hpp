@@ -18,6 +18,7 @@
 // ends are exact for data that is a point and for standard normal data.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "tweedie/schedule/signal_noise.hpp"
@@ -72,6 +73,32 @@ inline double analytic_variance_of(const posterior_weights& q, double clean_vari
   detail::require(clean_variance >= 0, "analytic_variance_of", "clean_variance", clean_variance,
                   "valid: >= 0");
   return q.variance + q.clean * q.clean * clean_variance;
+}
+
+/// The clean_variance of an isotropic estimate from E|z_hat|^2 per dimension, the mean over data at one level of
+/// what a noise network answers there: sigma^2/alpha^2 (1 - E|z_hat|^2/d) (Analytic-DPM, Bao et al. 2022). A mean above 1,
+/// which samples may have and no exact network has, counts as 1.
+/// \throws std::invalid_argument at alpha = 0, or for a mean that is negative or not finite.
+inline double clean_variance_of_mean(signal_noise level, double mean_square_noise) {
+  constexpr const char* name = "clean_variance_of_mean";
+  detail::require(level.alpha > 0, name, "alpha", level.alpha, "valid: alpha > 0");
+  detail::require(mean_square_noise >= 0 && std::isfinite(mean_square_noise), name,
+                  "mean_square_noise", mean_square_noise, "valid: 0 <= mean < inf");
+  const double u = level.sigma / level.alpha;
+  return u * u * (std::max)(0.0, 1 - mean_square_noise);
+}
+
+/// The same of one coordinate from a network of the noise and one of its square, E[z|x] and E[z^2|x]:
+/// sigma^2/alpha^2 (E[z^2|x] - E[z|x]^2) (SN-DPM, Bao et al. 2022b). Two networks may contradict
+/// each other: a negative difference counts as 0.
+/// \throws std::invalid_argument at alpha = 0, or for a square that is negative or not finite.
+inline double clean_variance_of_squares(signal_noise level, double noise, double squared_noise) {
+  constexpr const char* name = "clean_variance_of_squares";
+  detail::require(level.alpha > 0, name, "alpha", level.alpha, "valid: alpha > 0");
+  detail::require(squared_noise >= 0 && std::isfinite(squared_noise), name, "squared_noise",
+                  squared_noise, "valid: 0 <= squared_noise < inf");
+  const double u = level.sigma / level.alpha;
+  return u * u * (std::max)(0.0, squared_noise - noise * noise);
 }
 
 /// The exact variance of p(x_s | x_t) for data N(m, s^2): b c_s/c_t with c = alpha^2 s^2 + sigma^2.

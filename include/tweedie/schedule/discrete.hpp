@@ -10,6 +10,11 @@
 //
 // Tables hold log alpha_bar and log(1 - alpha_bar) in double, so that neither end loses digits:
 // log alpha_bar = sum log1p(-beta), log(1 - alpha_bar) = log(-expm1(log alpha_bar)).
+//
+// alpha_bar falls strictly where beta > 0 only. Cosine needs its clip at beta = 0.999: without it the end is
+// 3.7e-33, with it 2.4e-9. "x_T is pure noise" depends on the table: sqrt(alpha_bar) ends at 0.0064 for the
+// linear one of DDPM, at 0.068 for Stable Diffusion's, which leaves the mean brightness of a picture in
+// its noise (zero_terminal_snr in schedule/derived.hpp takes it away; terminal level: `schedule(T - 1)`).
 #pragma once
 
 #include <cmath>

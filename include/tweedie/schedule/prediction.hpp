@@ -12,6 +12,10 @@
 //   score    (0, -1/sigma)                           Song et al. 2021
 //   EDM F    ((1 - c_skip)/c_out, -c_skip level/c_out)    Karras et al. 2022, eq. 7
 //
+// "It predicts noise, not images" says nothing of what it knows: given x the kinds are one another. What differs
+// is how errors count. An x0 estimate takes sigma/alpha times those of the noise (157 at the end of DDPM's
+// linear table, 14.6 of Stable Diffusion's), a noise estimate alpha/sigma times those of x0.
+//
 // The noise a network predicts is the whole noise z of x_t, not the noise of the last step: see
 // process/reverse.hpp for the relation of the two.
 #pragma once
