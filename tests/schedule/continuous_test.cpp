@@ -165,6 +165,11 @@ TEST(reshape, snr_shift_divides_and_composes) {
   // Hoogeboom et al. 2023: from 64 to 512 pixels the log-SNR falls by 2 log 8.
   EXPECT_NEAR(log_snr(shifted.at(500)) - log_snr(schedule.at(500)), -4.15888308, 1e-8);
   EXPECT_EQ(shift_snr(zero_terminal_snr(schedule), 4).at(999).alpha, 0);
+  // Inputs scaled by b = 1/2: alpha b x0 + sigma z at variance 1.
+  const signal_noise whole = schedule.at(300), scaled = shift_snr(schedule, 4).at(300);
+  const double size = std::hypot(whole.alpha / 2, whole.sigma);
+  EXPECT_NEAR(scaled.alpha, whole.alpha / 2 / size, 1e-13);
+  EXPECT_NEAR(scaled.sigma, whole.sigma / size, 1e-13);
   EXPECT_THROW(shift_snr(schedule, 0), std::invalid_argument);
 }
 

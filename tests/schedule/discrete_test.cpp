@@ -25,7 +25,8 @@ std::vector<discrete_schedule> every_schedule(int steps) {
           cosine_schedule(steps),
           exponential_schedule(steps),
           laplace_schedule(steps),
-          sqrt_schedule(steps)};
+          sqrt_schedule(steps),
+          sigmoid_signal_schedule(steps)};
 }
 
 TEST(discrete_schedule, published_terminal_values) {
@@ -239,6 +240,18 @@ TEST(discrete_schedule, approaches_the_vp_sde) {
 }
 
 // Hang et al. 2024, table 1: log SNR = mu - b sign(1/2 - t) log(1 - 2 |t - 1/2|), t = (k + 1)/T.
+TEST(sigmoid_signal_schedule, falls_along_its_sigmoid) {
+  const discrete_schedule s = sigmoid_signal_schedule(1000);
+  EXPECT_NEAR(s.alpha_bar(499), 0.5, 1e-12);
+  for (const int k : {9, 199, 398}) EXPECT_NEAR(s.alpha_bar(k) + s.alpha_bar(998 - k), 1, 1e-12);
+  const auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
+  EXPECT_NEAR(s.alpha_bar(749), (sigmoid(3) - sigmoid(1.5)) / (sigmoid(3) - sigmoid(-3)), 1e-12);
+  // A large temperature leaves a straight line.
+  EXPECT_NEAR(sigmoid_signal_schedule(1000, -3, 3, 1e4).alpha_bar(299), 0.7, 1e-8);
+  EXPECT_THROW(sigmoid_signal_schedule(1000, 3, 3), std::invalid_argument);
+  EXPECT_THROW(sigmoid_signal_schedule(1000, -3, 3, 0), std::invalid_argument);
+}
+
 TEST(laplace_schedule, has_its_log_snr) {
   for (const auto& [mu, b] : {std::pair{0.0, 0.5}, std::pair{0.7, 0.3}}) {
     const discrete_schedule s = b == 0.5 ? laplace_schedule(1000) : laplace_schedule(1000, mu, b);

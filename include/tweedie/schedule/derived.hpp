@@ -41,6 +41,7 @@ inline discrete_schedule zero_terminal_snr(const discrete_schedule& schedule) {
 
 /// SNR' = SNR / factor at every level: alpha_bar' = alpha_bar / (factor + (1 - factor) alpha_bar)
 /// (Hoogeboom et al. 2023, eq. 3: factor = (side / 64)^2 for a base resolution of 64).
+/// Scaling the input, alpha b x0 + sigma z brought back to variance 1 (Chen 2023, section 2.2), is factor = 1/b^2.
 /// factor > 0; factors compose by multiplication, 1 changes nothing.
 inline discrete_schedule shift_snr(const discrete_schedule& schedule, double factor) {
   detail::require(factor > 0 && std::isfinite(factor), "shift_snr", "factor", factor,

@@ -341,6 +341,26 @@ inline discrete_schedule laplace_schedule(int steps, double mu = 0, double b = 0
   }));
 }
 
+/// alpha_bar falls along a sigmoid from 1 to 0: (g(1) - g(t))/(g(1) - g(0)), g(t) = sigmoid((first + t (last -
+/// first))/temperature), as beta <= max_beta (Jabri et al. 2023; Chen 2023, algorithm 1). Not GeoDiff's, whose
+/// betas are a sigmoid.
+/// \throws std::invalid_argument unless first < last are finite and 0 < temperature < inf.
+inline discrete_schedule sigmoid_signal_schedule(int steps, double first = -3, double last = 3,
+                                                 double temperature = 1, double max_beta = 0.999) {
+  constexpr const char* name = "sigmoid_signal_schedule";
+  detail::require_steps(name, steps);
+  detail::require(std::isfinite(first), name, "first", first, "valid: finite");
+  detail::require(last > first && std::isfinite(last), name, "last", last,
+                  "valid: first < last < inf");
+  detail::require(temperature > 0 && std::isfinite(temperature), name, "temperature", temperature,
+                  "valid: 0 < temperature < inf");
+  const auto g = [=](double t) {
+    return 1 / (1 + std::exp(-(first + t * (last - first)) / temperature));
+  };
+  return from_betas(detail::betas_of_alpha_bar(
+      steps, max_beta, [&](double t) { return (g(1) - g(t)) / (g(1) - g(0)); }));
+}
+
 /// alpha_bar(t) = 1 - sqrt(t + s) (Li et al. 2022, Diffusion-LM), beta <= max_beta.
 inline discrete_schedule sqrt_schedule(int steps, double offset = 1e-4, double max_beta = 0.999) {
   detail::require_steps("sqrt_schedule", steps);
