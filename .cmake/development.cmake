@@ -32,6 +32,7 @@ find_package(ZLIB QUIET)
 find_package(nlohmann_json QUIET)
 find_package(xtensor QUIET)
 find_package(rapidcheck QUIET)
+find_package(MPI QUIET COMPONENTS CXX)
 find_path(cxxopts_dir cxxopts.hpp)
 mark_as_advanced(ccache cxxopts_dir)
 if(cxxopts_dir AND NOT TARGET cxxopts::cxxopts)
@@ -62,6 +63,7 @@ endfunction()
 find_imported(OpenCV::dnn opencv2/dnn.hpp opencv4 opencv_dnn opencv_core)
 find_imported(ONNXRuntime::ONNXRuntime onnxruntime_cxx_api.h
   "onnxruntime;onnxruntime/core/session" onnxruntime)
+find_imported(LibTorch::torch torch/torch.h torch/csrc/api/include torch torch_cpu c10)
 find_imported(ONNX::onnx onnx/checker.h "" onnx onnx_proto protobuf)
 if(TARGET ONNX::onnx)
   target_compile_definitions(ONNX::onnx INTERFACE ONNX_NAMESPACE=onnx ONNX_ML=1)
@@ -76,6 +78,8 @@ set(optional_libraries
   "^rapidcheck\\.h=rapidcheck"
   "^nlohmann/|^tweedie/interop/huggingface=nlohmann_json::nlohmann_json"
   "^xtensor/|^tweedie/interop/xtensor=xtensor"
+  "^torch/|^tweedie/interop/libtorch=LibTorch::torch"
+  "^mpi\\.h=MPI::MPI_CXX"
   "^onnx/=ONNX::onnx"
   "^opencv2/dnn=OpenCV::dnn"
   "^onnxruntime_cxx_api\\.h=ONNXRuntime::ONNXRuntime")
