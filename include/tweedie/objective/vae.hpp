@@ -9,13 +9,17 @@
 // the model is drawn from p(x | z); the decoder's mean alone is less dispersed than the data.
 #pragma once
 
+#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "tweedie/distribution/normal_divergence.hpp"
 #include "tweedie/tensor/per_item.hpp"
+#include "tweedie/tensor/random.hpp"
 
 namespace tweedie {
 
@@ -112,6 +116,30 @@ std::vector<double> latent_divergences(const Mean& mean, const LogVariance& log_
                  detail::named("eps", eps), detail::named("latent_gradient", latent_gradient)),
       std::tuple(detail::named("mean_gradient", mean_gradient),
                  detail::named("log_variance_gradient", log_variance_gradient, 0.5)));
+}
+
+/// What is shown of a generated x: the decoder's mean, or a sample of p(x | z), which is one of the model.
+enum class vae_output { decoder_mean, decoder_sample };
+
+/// `count` columns x of z ~ N(0, I): decode(z) is the mean of p(x | z) = N(mean, deviation^2 I), for each
+/// column. Keyed by (seed, column).
+/// \throws std::invalid_argument unless latents >= 0, count >= 0 and 0 <= deviation < inf.
+template <class Decoder>
+requires std::is_invocable_r_v<Eigen::MatrixXd, const Decoder&, const Eigen::MatrixXd&>
+    Eigen::MatrixXd vae_generate(const Decoder& decode, Eigen::Index latents, Eigen::Index count,
+                                 double deviation, vae_output output, std::uint64_t seed) {
+  constexpr const char* name = "vae_generate";
+  detail::require(latents >= 0, name, "latents", static_cast<double>(latents), "valid: >= 0");
+  detail::require(count >= 0, name, "count", static_cast<double>(count), "valid: >= 0");
+  detail::require(deviation >= 0 && std::isfinite(deviation), name, "deviation", deviation,
+                  "valid: 0 <= deviation < inf");
+  Eigen::MatrixXd z(latents, count);
+  fill_standard_normal(z, seed, 0);
+  Eigen::MatrixXd x = decode(z);
+  if (output == vae_output::decoder_mean) return x;
+  Eigen::MatrixXd noise(x.rows(), x.cols());
+  fill_standard_normal(noise, seed, 1);
+  return x + deviation * noise;
 }
 
 /// log 1/K sum_k e^w_k of log importance weights w_k = log p(x, z_k) - log q(z_k | x), a lower bound

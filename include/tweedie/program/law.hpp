@@ -52,10 +52,11 @@ inline auto gaussian_denoiser(double mean, double variance) {
 }
 
 /// Law of the registers of `plan` started from N(start.mean, start.variance), with the affine
-/// denoiser `denoise(node)` in place of the network. Costs O(stages * registers^2).
-/// \throws std::invalid_argument if `check_program` refuses it, if the program reads raw network outputs, which have no meaning
-///   here, or a draw whose scale a network chooses, or the noise of clean data (sigma = 0) from a
-///   denoiser that does not return clean data as it is.
+/// denoiser `denoise(node)` in place of the network, or `denoise(node, law of the state)` if it depends
+/// on where it is asked. Costs O(stages * registers^2).
+/// \throws std::invalid_argument if `check_program` refuses it, if the program reads raw network
+///   outputs, which have no meaning here, or a draw whose scale a network chooses, or the noise of clean
+///   data (sigma = 0) from a denoiser that does not return clean data as it is.
 template <class Denoiser>
 program_law law(const program& plan, const Denoiser& denoise, scalar_law start) {
   check_program("law", plan);
@@ -87,8 +88,13 @@ program_law law(const program& plan, const Denoiser& denoise, scalar_law start) 
         case operand_kind::clean:
         case operand_kind::noise: {
           const node& at = s.evaluate->at;
-          const affine_denoiser d = denoise(at);
           const auto state = static_cast<std::size_t>(s.evaluate->state);
+          const affine_denoiser d = [&] {
+            if constexpr (requires { denoise(at, scalar_law{}); })
+              return denoise(at, scalar_law{mean[state], cov[state][state]});
+            else
+              return denoise(at);
+          }();
           row[i][state] = d.gain;
           offset[i] = d.offset;
           if (in[i].from == operand_kind::noise && at.level.sigma == 0) {
