@@ -96,6 +96,58 @@ TEST(likelihood, hutchinson_is_unbiased_on_a_full_jacobian) {
   EXPECT_NEAR(traces.mean(), exact, 5 * deviation);
 }
 
+// Variance of v^T J v: 2 |J|_F^2 for normal v, 2 (|J|_F^2 - sum_i J_ii^2) for signs. The variance of n
+// squares has a relative error of about sqrt(10/n).
+TEST(likelihood, hutchinson_has_the_variance_of_its_probes) {
+  const auto data = two_in_the_plane();
+  const VectorXd x = Eigen::Vector2d(0.2, 0.4);
+  const double u = 0.7;
+  const MatrixXd jacobian = data.posterior_covariance({1, u}, x) / (u * u);
+  const auto clean = [&](const MatrixXd& at, double level) { return data.denoise({1, level}, at); };
+  const auto product = [&](const MatrixXd&, double, const MatrixXd& v) -> MatrixXd {
+    return jacobian * v;
+  };
+  constexpr Eigen::Index n = 20000;
+  MatrixXd normal(2, n);
+  fill_standard_normal(normal, 1);
+  const MatrixXd signs = normal.unaryExpr([](double z) { return z < 0 ? -1.0 : 1.0; });
+  const auto variance = [&](const MatrixXd& probes) {
+    const VectorXd traces = hutchinson_trace(clean, product, probes)(x.replicate(1, n), u).trace;
+    return (traces.array() - traces.mean()).square().mean();
+  };
+  const double all = 2 * jacobian.squaredNorm();
+  const double off_diagonal = all - 2 * jacobian.diagonal().squaredNorm();
+  EXPECT_NEAR(variance(normal) / all, 1, 5 * std::sqrt(10.0 / n));
+  EXPECT_NEAR(variance(signs) / off_diagonal, 1, 5 * std::sqrt(10.0 / n));
+}
+
+// The error of the density follows the tolerance of the integration.
+TEST(likelihood, error_falls_with_the_tolerance) {
+  const auto data = two_in_the_plane();
+  const auto denoise = [&](const MatrixXd& at, double u) {
+    denoised_with_trace e{data.denoise({1, u}, at), VectorXd(at.cols())};
+    for (Eigen::Index i = 0; i < at.cols(); ++i)
+      e.trace[i] = data.posterior_covariance({1, u}, at.col(i)).trace() / (u * u);
+    return e;
+  };
+  const MatrixXd x = (MatrixXd(2, 1) << 0.5, -0.3).finished();
+  const auto found = [&](double tolerance) {
+    return log_likelihood(denoise, x, {0.1, 100, {tolerance, tolerance}}).log_density[0];
+  };
+  const double truth = found(1e-11);
+  EXPECT_LT(std::abs(found(1e-4) - truth), 1e-2);
+  EXPECT_LT(std::abs(found(1e-6) - truth), 1e-4);
+  EXPECT_LT(std::abs(found(1e-8) - truth), 1e-6);
+  EXPECT_GT(std::abs(found(1e-3) - truth), std::abs(found(1e-8) - truth));
+}
+
+TEST(likelihood, by_probes_refuses_a_single_one) {
+  const auto clean = [](const MatrixXd& at, double) { return MatrixXd(0 * at); };
+  EXPECT_THROW(log_likelihood_by_probes(clean, central_difference_product(clean),
+                                        MatrixXd::Zero(2, 1), 1, 1),
+               std::invalid_argument);
+}
+
 TEST(likelihood, refuses_an_empty_range) {
   const auto denoise = [](const MatrixXd& x, double) {
     return denoised_with_trace{x, VectorXd::Zero(x.cols())};

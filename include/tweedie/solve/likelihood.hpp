@@ -15,10 +15,12 @@
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <cstdint>
 #include <numbers>
 #include <utility>
 
 #include "tweedie/solve/ode.hpp"
+#include "tweedie/tensor/random.hpp"
 
 namespace tweedie {
 
@@ -108,6 +110,52 @@ auto hutchinson_trace(Clean clean, Product product, Eigen::MatrixXd probes) {
     e.trace = v.cwiseProduct(product(x, u, v)).colwise().sum().transpose();
     return e;
   };
+}
+
+/// The exact trace, along one axis after the other: d products a call, for small d.
+template <class Clean, class Product>
+auto trace_by_axes(Clean clean, Product product) {
+  return
+      [clean = std::move(clean), product = std::move(product)](const Eigen::MatrixXd& x, double u) {
+        denoised_with_trace e;
+        e.clean = clean(x, u);
+        e.trace = Eigen::VectorXd::Zero(x.cols());
+        Eigen::MatrixXd axis = Eigen::MatrixXd::Zero(x.rows(), x.cols());
+        for (Eigen::Index i = 0; i < x.rows(); ++i) {
+          axis.row(i).setOnes();
+          const Eigen::MatrixXd along = product(x, u, axis);
+          e.trace += along.row(i).transpose();
+          axis.row(i).setZero();
+        }
+        return e;
+      };
+}
+
+/// Estimates over several probes, in nats, one a column of x.
+struct probed_likelihood {
+  Eigen::VectorXd log_density;  ///< mean over the probes, without bias
+  Eigen::VectorXd deviation;    ///< standard error of that mean
+  std::size_t evaluations = 0;  ///< of all probes at once, in batches of probes * columns
+};
+
+/// Log-likelihood with `probes` random signs an item, each kept along its trajectory.
+/// \throws std::invalid_argument for fewer than 2 probes, and as `log_likelihood`.
+template <class Clean, class Product>
+probed_likelihood log_likelihood_by_probes(const Clean& clean, const Product& product,
+                                           const Eigen::MatrixXd& x, int probes, std::uint64_t seed,
+                                           const likelihood_range& range = {}) {
+  detail::require(probes >= 2, "log_likelihood_by_probes", "probes", probes, "valid: at least 2");
+  Eigen::MatrixXd signs(x.rows(), x.cols() * probes);
+  fill_standard_uniform(signs, seed);
+  signs = signs.unaryExpr([](double u) { return u < 0.5 ? -1.0 : 1.0; });
+  const flow_likelihood all =
+      log_likelihood(hutchinson_trace(clean, product, signs), x.replicate(1, probes), range);
+  const Eigen::ArrayXXd found = all.log_density.reshaped(x.cols(), probes);
+  const Eigen::ArrayXd mean = found.rowwise().mean();
+  const double pairs = static_cast<double>(probes) * (probes - 1);
+  return {mean.matrix(),
+          ((found.colwise() - mean).square().rowwise().sum() / pairs).sqrt().matrix(),
+          all.evaluations};
 }
 
 /// (dD/dx) v by central differences, with a step relative to the size of x: two more evaluations,
