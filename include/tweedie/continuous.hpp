@@ -2,6 +2,7 @@
 // the heat equation. It needs nothing but Eigen.
 #pragma once
 
+#include "tweedie/continuous/annealed_langevin.hpp"
 #include "tweedie/continuous/heat.hpp"
 #include "tweedie/continuous/langevin_dynamics.hpp"
 #include "tweedie/continuous/sde.hpp"

@@ -76,6 +76,38 @@ TEST(line, has_the_quantiles_of_its_law) {
   EXPECT_NEAR(x(0, 1), std::log(2.0), 1e-10);
 }
 
+// E score = 0 and E score x = -1 at every level (Stein 1981), by the trapezoidal rule.
+TEST(line, scores_satisfy_steins_identities) {
+  for (const oracle::line& data : {oracle::laplace(0.3, 0.5), oracle::uniform_between(-1, 2)})
+    for (const signal_noise level : {signal_noise{0.8, 0.6}, {0.3, 1}}) {
+      double mass = 0, mean = 0, along = 0;
+      for (int k = -400; k <= 400; ++k) {
+        const VectorXd x = at(0.05 * k);
+        const double p = 0.05 * std::exp(data.log_density(level, x));
+        const double score = data.score(level, x)(0);
+        mass += p;
+        mean += p * score;
+        along += p * score * x[0];
+      }
+      EXPECT_NEAR(mass, 1, 1e-10);
+      EXPECT_NEAR(mean, 0, 1e-10);
+      EXPECT_NEAR(along, -1, 1e-9);
+    }
+}
+
+// The kernel of PFGM++ (Xu et al. 2023, eq. 3), (x^2 + r^2)^(-(N + D)/2) with r = sigma sqrt(D), is in one
+// dimension a Student-t of D degrees and scale sigma; relative to its mode, the Gaussian as D grows.
+TEST(student_t, is_the_kernel_of_poisson_flows) {
+  const auto relative = [](double degrees) {
+    const oracle::line kernel = oracle::student_t(degrees, 0, 0.9);
+    return std::exp(kernel.log_density({1, 0}, at(1.7)) - kernel.log_density({1, 0}, at(0)));
+  };
+  EXPECT_NEAR(relative(10), 0.1867155, 5e-8);
+  EXPECT_NEAR(relative(1e3), 0.1682076, 5e-8);
+  EXPECT_NEAR(relative(1e5), 0.1679756, 5e-8);
+  EXPECT_NEAR(relative(1e7), std::exp(-1.7 * 1.7 / (2 * 0.81)), 1e-7);
+}
+
 TEST(line, refuses_what_is_no_density) {
   EXPECT_EQ(refusal([] {
               oracle::line([](double) { return 0.0; }, {0, 2});
