@@ -113,6 +113,19 @@ TEST(step_items, is_per_token_euler_of_flow_networks) {
   EXPECT_EQ(x[3], 2);
 }
 
+TEST(step_items, refuses_answers_that_are_not_finite_and_leaves_the_items) {
+  const auto table = linear_beta_schedule(1000);
+  const std::vector<node> from{node_at(table, 500), node_at(table, 300)},
+      to{node_at(table, 400), node_at(table, 300)};
+  std::vector<float> x{1, 2};
+  const network_description noise{predicts_noise};
+  const std::vector<float> bad{std::nanf(""), 0}, unread{0, std::nanf("")};
+  EXPECT_THROW(step_items<float>(x, bad, noise, from, to), std::invalid_argument);
+  EXPECT_EQ(x, (std::vector<float>{1, 2}));
+  step_items<float>(x, unread, noise, from, to);  // the second item stays
+  EXPECT_EQ(x[1], 2);
+}
+
 TEST(staggered_sampling, refuses_walks_that_are_none) {
   const grid nodes = karras(scaled_linear_beta_schedule(1000), 2);
   const network_description noise{predicts_noise};

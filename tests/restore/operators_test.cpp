@@ -77,6 +77,10 @@ TEST(operators, a_blur_keeps_constants_and_is_a_convolution) {
 }
 
 TEST(operators, refuse_what_is_no_measurement) {
+  for (const double bad : {2.0, -1.0, std::nan("")}) {
+    const std::vector<double> mask{1, 0, bad};
+    EXPECT_THROW(selection::of_mask<double>(mask), std::invalid_argument);
+  }
   EXPECT_THROW(selection(3, {3}), std::invalid_argument);
   EXPECT_THROW(selection(3, {1, 1}), std::invalid_argument);
   EXPECT_THROW(selection::every({1, 2, 2}, 0), std::invalid_argument);

@@ -226,5 +226,23 @@ TEST(restored, refuses_what_cannot_be_solved) {
   EXPECT_EQ(v, std::vector<double>(3, 1.0));
 }
 
+TEST(restored, refuses_networks_that_answer_nan_and_leaves_the_estimate) {
+  const dense_operator a{measuring()};
+  const node at{0, {0.8, 0.6}};
+  const auto nan_product = [](auto, std::size_t, std::span<double> out) { out[0] = std::nan(""); };
+  for (const restoration& how : {null_space(), proximal(), flow_posterior(), pseudo_inverse(),
+                                 posterior_sampling(), moment_matching()}) {
+    std::vector<double> v{1, 2, 3}, bad{1, std::nan(""), 3};
+    if (how.needs_jacobian()) {
+      restored r(how, a, seen, 0.1, nan_product);
+      EXPECT_ANY_THROW(r(std::span<double>(v), 1, at));
+    }
+    restored r(how, a, seen, 0.1, data().jacobian(at.level));
+    EXPECT_THROW(r(std::span<double>(bad), 1, at), std::invalid_argument);
+    EXPECT_EQ(v, (std::vector<double>{1, 2, 3}));
+    EXPECT_EQ(bad[0], 1);
+  }
+}
+
 }  // namespace
 }  // namespace tweedie

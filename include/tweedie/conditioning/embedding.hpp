@@ -61,10 +61,11 @@ inline std::vector<double> gaussian_frequencies(std::size_t count, double scale,
 }
 
 /// Writes the embedding of time t; out has two elements per frequency, or one more, which is 0.
-/// \throws std::invalid_argument if out is of another size.
+/// \throws std::invalid_argument if out is of another size or t is not finite (log sigma of clean data).
 template <class S>
 void embed_time(double t, std::span<const double> frequencies, embedding_form form,
                 std::span<S> out) {
+  detail::require(std::isfinite(t), "embed_time", "t", t, "valid: finite");
   const std::size_t pairs = frequencies.size();
   if (out.size() != 2 * pairs && out.size() != 2 * pairs + 1)
     detail::fail(

@@ -15,18 +15,9 @@
 #include <span>
 #include <vector>
 
-#include "tweedie/schedule/error.hpp"
+#include "tweedie/conditioning/image.hpp"
 
 namespace tweedie {
-
-/// An image in memory: channels x height x width, the last the fastest.
-struct image_shape {
-  std::size_t channels = 1;
-  std::size_t height = 1;
-  std::size_t width = 1;
-
-  std::size_t size() const { return channels * height * width; }
-};
 
 namespace detail {
 
@@ -34,10 +25,7 @@ namespace detail {
 template <class Move>
 void for_each_patched(const char* function, image_shape shape, std::size_t patch, std::size_t image,
                       std::size_t tokens, const Move& move) {
-  if (patch == 0 || shape.height % patch != 0 || shape.width % patch != 0)
-    fail(function, "patch", static_cast<double>(patch),
-         "valid: a divisor of height " + std::to_string(shape.height) + " and width " +
-             std::to_string(shape.width));
+  require_blocks(function, "patch", shape, patch);
   require_equal(function, "image.size()", image, shape.size());
   require_equal(function, "tokens.size()", tokens, shape.size());
   std::size_t at = 0;
@@ -90,12 +78,14 @@ inline std::vector<double> rotary_frequencies(std::size_t dimension, double base
 
 /// Turns the features of one token, in place, to `position`; -position turns them back. Position 0
 /// leaves the bits.
-/// \throws std::invalid_argument unless there are two features for each frequency.
+/// \throws std::invalid_argument unless there are two features for each frequency and position is finite.
 template <class S>
 void rotate_to_position(std::span<S> features, double position, std::span<const double> frequencies,
                         rotary_pairs pairs) {
   const std::size_t n = frequencies.size();
   detail::require_equal("rotate_to_position", "features.size()", features.size(), 2 * n);
+  detail::require(std::isfinite(position), "rotate_to_position", "position", position,
+                  "valid: finite");
   for (std::size_t i = 0; i < n; ++i) {
     S& a = features[pairs == rotary_pairs::neighbours ? 2 * i : i];
     S& b = features[pairs == rotary_pairs::neighbours ? 2 * i + 1 : i + n];

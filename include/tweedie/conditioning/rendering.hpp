@@ -50,13 +50,16 @@ inline ray_weights volume_rendering(std::span<const double> densities,
 /// \param rotation of the world into the camera, whose third axis looks ahead
 /// \param centre of the Gaussian in the camera's coordinates, centre.z() > 0
 /// \param focal focal length in pixels
-/// \throws std::invalid_argument for a centre that is not in front of the camera.
+/// \throws std::invalid_argument for a centre that is not in front of the camera, or a focal length that is not
+///   positive and finite.
 template <class S>
 Eigen::Matrix<S, 2, 2> splat_covariance(const Eigen::Matrix<S, 3, 3>& covariance,
                                         const Eigen::Matrix<S, 3, 3>& rotation,
                                         const Eigen::Matrix<S, 3, 1>& centre, double focal) {
   detail::require(centre.z() > 0, "splat_covariance", "centre.z()", static_cast<double>(centre.z()),
                   "valid: in front of the camera, > 0");
+  detail::require(focal > 0 && std::isfinite(focal), "splat_covariance", "focal", focal,
+                  "valid: 0 < focal < inf");
   const S f = static_cast<S>(focal) / centre.z();
   Eigen::Matrix<S, 2, 3> slopes;  // of the projection f (x, y) / z
   slopes << f, 0, -f * centre.x() / centre.z(), 0, f, -f * centre.y() / centre.z();

@@ -26,8 +26,7 @@ namespace tweedie {
 inline program flow_edit(const grid& nodes, int averages = 1) {
   constexpr const char* name = "flow_edit";
   check_descending(name, nodes);
-  detail::require(nodes.back().level.sigma == 0, name, "last sigma", nodes.back().level.sigma,
-                  "valid: 0; the picture is clean");
+  check_ends_clean(name, nodes);
   detail::require(averages >= 1, name, "averages", averages, "valid: at least 1");
   recorder r(nodes.back());
   const linear picture = r.state();

@@ -31,8 +31,7 @@ template <std::invocable<double> Share>
 program rf_inversion(const grid& nodes, double gamma, const Share& eta) {
   constexpr const char* name = "rf_inversion";
   check_descending(name, nodes);
-  detail::require(nodes.back().level.sigma == 0, name, "last sigma", nodes.back().level.sigma,
-                  "valid: 0; the picture is clean");
+  check_ends_clean(name, nodes);
   detail::require(gamma >= 0 && gamma <= 1, name, "gamma", gamma, "valid: 0 <= gamma <= 1");
   recorder r(nodes.back());
   linear x = r.state();

@@ -18,17 +18,15 @@
 // strength of its own: 0 keeps it, 1 makes it anew, c does so in the last c of the steps.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
-#include "tweedie/schedule/error.hpp"
-#include "tweedie/schedule/signal_noise.hpp"
+#include "tweedie/conditioning/image.hpp"
+#include "tweedie/process/forward.hpp"
 #include "tweedie/tensor/normal.hpp"
+#include "tweedie/tensor/traits.hpp"
 
 namespace tweedie {
 
@@ -48,10 +46,8 @@ void blend_known(std::span<S> x, std::span<const S> original, std::span<const S>
   for (std::size_t i = 0; i < x.size(); ++i) {
     const auto m = static_cast<double>(mask[i]);
     if (m == 0) continue;
-    const auto x0 = static_cast<double>(original[i]);
-    const double known = level.sigma == 0
-                             ? level.alpha * x0
-                             : level.alpha * x0 + level.sigma * static_cast<double>(noise[i]);
+    const double known =
+        noised(static_cast<double>(original[i]), static_cast<double>(noise[i]), level);
     x[i] = static_cast<S>(m == 1 ? known : m * known + (1 - m) * static_cast<double>(x[i]));
   }
 }
@@ -64,16 +60,11 @@ template <class S>
 std::vector<S> latent_mask(std::span<const S> mask, std::size_t height, std::size_t width,
                            std::size_t factor) {
   detail::require_equal("latent_mask", "mask.size()", mask.size(), height * width);
-  if (factor == 0 || height % factor != 0 || width % factor != 0)
-    detail::fail("latent_mask", "factor", static_cast<double>(factor),
-                 "valid: a divisor of height " + std::to_string(height) + " and width " +
-                     std::to_string(width));
-  const std::size_t columns = width / factor;
+  detail::require_blocks("latent_mask", "factor", {1, height, width}, factor);
   std::vector<S> least(mask.size() / (factor * factor), S(1));
-  for (std::size_t i = 0; i < mask.size(); ++i) {
-    S& m = least[i / width / factor * columns + i % width / factor];
-    if (!(mask[i] >= m)) m = mask[i];
-  }
+  detail::for_each_in_blocks({1, height, width}, factor, [&](std::size_t pixel, std::size_t block) {
+    if (!(mask[pixel] >= least[block])) least[block] = mask[pixel];
+  });
   return least;
 }
 
@@ -99,8 +90,7 @@ class known_region {
   /// \throws std::invalid_argument if the state is of another size.
   template <class Run>
   void paste(Run& run) {
-    auto view = run.state();
-    const std::span<S> x(view.data(), static_cast<std::size_t>(view.size()));
+    const std::span<S> x = elements(run.state());
     const auto step = static_cast<std::uint32_t>(run.steps_done());
     if (shrinks_) {
       const double left = static_cast<double>(run.steps_total() - run.steps_done()) /

@@ -17,10 +17,10 @@
 #include <string>
 #include <vector>
 
-#include "tweedie/conditioning/position.hpp"
-#include "tweedie/schedule/error.hpp"
-#include "tweedie/schedule/signal_noise.hpp"
+#include "tweedie/conditioning/image.hpp"
+#include "tweedie/process/forward.hpp"
 #include "tweedie/tensor/normal.hpp"
+#include "tweedie/tensor/traits.hpp"
 
 namespace tweedie {
 
@@ -37,60 +37,48 @@ class low_frequencies {
       : shape_(shape),
         block_(block),
         reference_(reference.begin(), reference.end()),
-        missing_(reference.size()),
+        noise_(reference.size()),
         means_(block == 0 ? 0 : reference.size() / (block * block)),
         seed_(seed),
         lowest_(lowest) {
     constexpr const char* name = "low_frequencies";
-    if (block == 0 || shape.height % block != 0 || shape.width % block != 0)
-      detail::fail(name, "block", static_cast<double>(block),
-                   "valid: a divisor of height " + std::to_string(shape.height) + " and width " +
-                       std::to_string(shape.width));
+    detail::require_blocks(name, "block", shape, block);
     if (shape.size() == 0 || reference.size() % shape.size() != 0)
       detail::fail(name, "reference.size()", static_cast<double>(reference.size()),
                    "valid: a multiple of the picture's, " + std::to_string(shape.size()));
     detail::require(lowest >= 0 && std::isfinite(lowest), name, "lowest", lowest,
                     "valid: 0 <= lowest < inf");
+    shape_.channels = reference.size() / (shape.height * shape.width);
   }
 
   /// Call after each step (`sampling_event::step`).
   /// \throws std::invalid_argument if the state is of another size.
   template <class Run>
   void apply(Run& run) {
-    auto view = run.state();
-    const std::span<S> x(view.data(), static_cast<std::size_t>(view.size()));
+    const std::span<S> x = elements(run.state());
     detail::require_equal("low_frequencies::apply", "state.size()", x.size(), reference_.size());
     const signal_noise level = run.reached().level;
-    const double alpha = level.alpha, sigma = level.sigma;
-    if (lowest_ > 0 && sigma <= lowest_ * alpha) return;
-    if (sigma != 0)
+    if (lowest_ > 0 && level.sigma <= lowest_ * level.alpha) return;
+    if (level.sigma != 0)
       fill_normal(noise_key{seed_, 0, static_cast<std::uint32_t>(run.steps_done())}, 0,
-                  std::span<S>(missing_));
+                  std::span<S>(noise_));
+    const auto missing = [&](std::size_t i) {
+      return noised(static_cast<double>(reference_[i]), static_cast<double>(noise_[i]), level) -
+             static_cast<double>(x[i]);
+    };
     const double share = 1 / static_cast<double>(block_ * block_);
     means_.assign(means_.size(), 0);
-    for_each([&](std::size_t i, std::size_t b) {
-      const double noise = sigma == 0 ? 0 : sigma * static_cast<double>(missing_[i]);
-      means_[b] +=
-          share * (alpha * static_cast<double>(reference_[i]) + noise - static_cast<double>(x[i]));
-    });
-    for_each([&](std::size_t i, std::size_t b) {
+    detail::for_each_in_blocks(
+        shape_, block_, [&](std::size_t i, std::size_t b) { means_[b] += share * missing(i); });
+    detail::for_each_in_blocks(shape_, block_, [&](std::size_t i, std::size_t b) {
       x[i] = static_cast<S>(static_cast<double>(x[i]) + means_[b]);
     });
   }
 
  private:
-  template <class Each>
-  void for_each(const Each& each) const {
-    const std::size_t columns = shape_.width / block_;
-    for (std::size_t i = 0; i < reference_.size(); ++i) {
-      const std::size_t row = i / shape_.width, column = i % shape_.width;
-      each(i, row / block_ * columns + column / block_);
-    }
-  }
-
-  image_shape shape_;
+  image_shape shape_;  // of all pictures, as channels of one
   std::size_t block_;
-  std::vector<S> reference_, missing_;
+  std::vector<S> reference_, noise_;
   std::vector<double> means_;
   std::uint64_t seed_;
   double lowest_;

@@ -16,15 +16,15 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "tweedie/edit/answer_step.hpp"
 #include "tweedie/grid/grid.hpp"
-#include "tweedie/program/network.hpp"
-#include "tweedie/sampler/ddim.hpp"
 
 namespace tweedie {
 
@@ -62,8 +62,8 @@ inline scheduling_matrix waiting(std::span<const std::size_t> starts, std::size_
 
 /// The DDIM step of every item from its own level to its own, from the network's answers to the scaled items.
 /// Items whose levels are equal keep their bits.
-/// \throws std::invalid_argument unless x and output are the items, as many as levels, and where an answer does
-///   not determine x0; x is then as it was.
+/// \throws std::invalid_argument unless x and output are the items, as many as levels, and where the answer to an item
+///   that moves is not finite or does not determine x0; x is then as it was.
 template <class S>
 void step_items(std::span<S> x, std::span<const S> output, const network_description& network,
                 std::span<const node> from, std::span<const node> to) {
@@ -74,17 +74,13 @@ void step_items(std::span<S> x, std::span<const S> output, const network_descrip
   if (items == 0 || x.size() % items != 0)
     detail::fail(name, "from.size()", static_cast<double>(items),
                  "valid: a divisor of the elements, " + std::to_string(x.size()));
-  std::vector<state_output> weights(items, {1, 0});
-  for (std::size_t i = 0; i < items; ++i) {
-    if (from[i].level == to[i].level) continue;
-    const double scale = network.input_scale(from[i]);
-    const auto [alpha, sigma] = from[i].level;
-    const plane_row row = network.prediction(node{from[i].time, {scale * alpha, scale * sigma}});
-    const state_output clean = sample_from({scale * alpha, scale * sigma}, row);
-    const ddim_weights w = ddim_step(from[i].level, to[i].level);
-    weights[i] = {w.state + w.clean * clean.x * scale, w.clean * clean.y};
-  }
+  std::vector<state_output> weights;
+  for (std::size_t i = 0; i < items; ++i)
+    weights.push_back(ddim_step_of_answer(network, from[i], to[i]));
   const std::size_t length = x.size() / items;
+  for (std::size_t j = 0; j < x.size(); ++j)
+    detail::require(weights[j / length].y == 0 || std::isfinite(static_cast<double>(output[j])),
+                    name, "output", static_cast<double>(output[j]), "valid: finite");
   for (std::size_t i = 0; i < items; ++i) {
     if (from[i].level == to[i].level) continue;
     for (std::size_t j = i * length; j < (i + 1) * length; ++j)

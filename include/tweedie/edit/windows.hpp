@@ -13,8 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "tweedie/conditioning/position.hpp"
-#include "tweedie/schedule/error.hpp"
+#include "tweedie/conditioning/image.hpp"
 
 namespace tweedie {
 

@@ -111,6 +111,12 @@ inline void check_signal(const char* function, const legs& steps) {
                    "valid: alpha > 0; below_pure_noise(grid) starts where there is signal");
 }
 
+/// Throws unless a walk that passes `check_levels` ends in clean data.
+inline void check_ends_clean(const char* function, const legs& steps) {
+  const double sigma = steps.empty() ? steps.stays_at->level.sigma : steps.back().to.level.sigma;
+  detail::require(sigma == 0, function, "last sigma", sigma, "valid: 0, clean data");
+}
+
 /// The nodes (or times, or levels) in opposite order: a walk from data to noise.
 template <class Element>
 std::vector<Element> reversed(const std::vector<Element>& falling) {

@@ -56,10 +56,7 @@ class guided_particles {
     const std::size_t size = traits_of<Output>::size(unconditional), items = particles_.items();
     detail::require(size == traits_of<Output>::size(conditional) && size % items == 0, name, "size",
                     static_cast<double>(size), "valid: of both outputs, a multiple of the items");
-    const double scale = network_.input_scale(at);
-    const plane_row row =
-        network_.prediction({at.time, {scale * at.level.alpha, scale * at.level.sigma}});
-    const double to_noise = noise_from(at.level, row).y;
+    const double to_noise = noise_from(at.level, answer_row(network_, at)).y;
     detail::require(std::isfinite(to_noise), name, "alpha", at.level.alpha,
                     "valid: levels at which outputs determine the noise");
     const S* const rows[] = {traits_of<Output>::data(unconditional),

@@ -76,8 +76,7 @@ chain_bound evaluate_chain_bound(const Data& x0, std::span<const node> nodes,
       model(std::span<const S>(input), time, std::span<S>(output), std::span<S>(log_variance));
     else
       model(std::span<const S>(input), time, std::span<S>(output));
-    const plane_row row = network.prediction({nodes[k].time, {c * alpha, c * sigma}});
-    const state_output clean = sample_from({c * alpha, c * sigma}, row);
+    const state_output clean = sample_from({c * alpha, c * sigma}, answer_row(network, nodes[k]));
     for (std::size_t j = 0; j < size; ++j)
       output[j] = static_cast<S>(clean.x * static_cast<double>(input[j]) +
                                  clean.y * static_cast<double>(output[j]));

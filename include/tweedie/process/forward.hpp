@@ -23,6 +23,11 @@ inline transition_kernel forward_step(double beta) {
   return {std::sqrt(1 - beta), beta};
 }
 
+/// One element of x = alpha x0 + sigma z. Clean data do not read z, so that alpha = 1 keeps the bits of x0.
+inline double noised(double x0, double z, signal_noise level) {
+  return level.sigma == 0 ? level.alpha * x0 : level.alpha * x0 + level.sigma * z;
+}
+
 /// First one kernel, then the other: N(a2 a1 x, b2 + a2^2 b1).
 inline transition_kernel compose(transition_kernel first, transition_kernel second) {
   return {second.mean * first.mean, second.variance + second.mean * second.mean * first.variance};

@@ -185,9 +185,7 @@ inline std::vector<linear_pass> split(const pass_columns& whole, moving_register
 // The evaluation of a stage, and x0 and z in terms of state and output.
 struct lowered_evaluation {
   lowered_evaluation(const evaluation& from, const network_description& network)
-      : at(from.at), scale(network.input_scale(from.at)) {
-    row = network.prediction({at.time, {scale * at.level.alpha, scale * at.level.sigma}});
-  }
+      : at(from.at), scale(network.input_scale(from.at)), row(answer_row(network, from.at)) {}
   bool determines_clean() const {
     return (row.z == 0 && row.x0 != 0) || determinant(at.level, row) != 0;
   }

@@ -22,6 +22,12 @@ struct network_description {
   std::function<double(const node&)> time = [](const node& n) { return n.time; };
 };
 
+/// The row of what the network answers to the scaled state at a node.
+inline plane_row answer_row(const network_description& network, const node& at) {
+  const double c = network.input_scale(at);
+  return network.prediction({at.time, {c * at.level.alpha, c * at.level.sigma}});
+}
+
 /// Input scale 1/sqrt(alpha^2 + sigma^2): the network was trained on a variance-preserving
 /// schedule, the state may be kept in any gauge (k-diffusion and ComfyUI keep alpha = 1).
 inline constexpr auto variance_preserving_input = [](const node& n) {

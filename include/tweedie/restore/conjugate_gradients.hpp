@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <span>
 #include <stdexcept>
@@ -13,7 +14,8 @@ namespace tweedie::detail {
 
 // solution = M^-1 residual, where system(v) writes M v to `image`; residual and direction are overwritten. Where M
 // is singular this is the least-squares solution, as long as the residual is in its range.
-// Throws std::domain_error, in the name of `function`, where M is not positive semidefinite.
+// Throws, in the name of `function`, std::invalid_argument for a residual that is not finite, and std::domain_error where M
+// is not positive semidefinite.
 template <class System>
 void conjugate_gradients(const char* function, const System& system, std::vector<double>& residual,
                          std::vector<double>& solution, std::vector<double>& direction,
@@ -26,6 +28,8 @@ void conjugate_gradients(const char* function, const System& system, std::vector
   std::fill(solution.begin(), solution.end(), 0.0);
   direction = residual;
   const double start = dot(residual, residual);
+  require(std::isfinite(start), function, "|y - A x0|^2", start,
+          "valid: finite; the network answered NaN or infinity");
   double square = start;
   // 1e-24 of the squared residual is 1e-12 of its length. In exact arithmetic as many iterations as
   // unknowns suffice; twice as many leave room for rounding.
@@ -37,7 +41,7 @@ void conjugate_gradients(const char* function, const System& system, std::vector
       if (curvature >= -1e-12 * length) return;  // the rest is in the null space
       throw std::domain_error(describe(
           function, "curvature", curvature,
-          "the Jacobian is not that of a denoiser: it must be symmetric and not negative"));
+          "the Jacobian is not that of a denoiser: it must be finite, symmetric and not negative"));
     }
     const double step = square / curvature;
     for (std::size_t i = 0; i < residual.size(); ++i) {

@@ -12,6 +12,7 @@
 
 #include "tweedie/restore/posterior.hpp"
 #include "tweedie/sampler/walk.hpp"
+#include "tweedie/schedule/clock.hpp"
 
 namespace tweedie {
 
@@ -23,7 +24,7 @@ inline program flow_dps(const grid& nodes) {
     const estimate e = r.evaluate(x, l.from);
     linear next = alpha * e.clean;
     if (sigma == 0) return next;
-    const double t = sigma / (alpha + sigma);
+    const double t = flow_time(l.to);
     next += sigma * std::sqrt(t) * e.noise;
     if (t < 1) next += sigma * std::sqrt(1 - t) * r.draw();
     return next;

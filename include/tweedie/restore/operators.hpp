@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "tweedie/conditioning/position.hpp"
+#include "tweedie/conditioning/image.hpp"
 #include "tweedie/schedule/error.hpp"
 
 namespace tweedie {
@@ -28,6 +28,21 @@ concept linear_operator = requires(const A& a, std::span<const double> from, std
   a.apply(from, to);
   a.adjoint(from, to);
 };
+
+namespace detail {
+
+// Throws unless y holds whole measurements of an operator of `outputs`, all finite, and 0 <= deviation < inf.
+inline void check_measurements(const char* function, std::size_t outputs, std::span<const double> y,
+                               double deviation) {
+  if (outputs == 0 || y.empty() || y.size() % outputs != 0)
+    fail(function, "y.size()", static_cast<double>(y.size()),
+         "valid: a multiple of the operator's outputs, " + std::to_string(outputs));
+  for (const double v : y) require(std::isfinite(v), function, "y", v, "valid: finite");
+  require(deviation >= 0 && std::isfinite(deviation), function, "deviation", deviation,
+          "valid: 0 <= deviation < inf");
+}
+
+}  // namespace detail
 
 /// Some elements of the picture, in the order given: masks, subsampling. A A' = I.
 class selection {
@@ -44,11 +59,15 @@ class selection {
     }
   }
   /// The elements where `mask` is not 0.
+  /// \throws std::invalid_argument unless the mask is within [0, 1].
   template <class S>
   static selection of_mask(std::span<const S> mask) {
     std::vector<std::size_t> kept;
-    for (std::size_t i = 0; i < mask.size(); ++i)
+    for (std::size_t i = 0; i < mask.size(); ++i) {
+      detail::require(mask[i] >= S(0) && mask[i] <= S(1), "selection::of_mask", "mask",
+                      static_cast<double>(mask[i]), "valid: 0 <= mask <= 1");
       if (mask[i] != S(0)) kept.push_back(i);
+    }
     return {mask.size(), std::move(kept)};
   }
   /// Every `factor`-th pixel of every `factor`-th row, from the first on.
@@ -83,33 +102,20 @@ class average_pooling {
  public:
   /// \throws std::invalid_argument unless factor divides both sides.
   average_pooling(image_shape shape, std::size_t factor) : shape_(shape), factor_(factor) {
-    if (factor == 0 || shape.height % factor != 0 || shape.width % factor != 0)
-      detail::fail("average_pooling", "factor", static_cast<double>(factor),
-                   "valid: a divisor of height " + std::to_string(shape.height) + " and width " +
-                       std::to_string(shape.width));
+    detail::require_blocks("average_pooling", "factor", shape, factor);
   }
 
   std::size_t inputs() const { return shape_.size(); }
   std::size_t outputs() const { return shape_.size() / (factor_ * factor_); }
   void apply(std::span<const double> x, std::span<double> y) const {
-    std::fill(y.begin(), y.end(), 0.0);
-    for_each([&](std::size_t pixel, std::size_t block) { y[block] += weight() * x[pixel]; });
+    average_blocks(x, shape_, factor_, y);
   }
   void adjoint(std::span<const double> y, std::span<double> x) const {
-    for_each([&](std::size_t pixel, std::size_t block) { x[pixel] = weight() * y[block]; });
+    repeat_blocks(y, shape_, factor_, x);
+    for (double& pixel : x) pixel /= static_cast<double>(factor_ * factor_);
   }
 
  private:
-  double weight() const { return 1 / static_cast<double>(factor_ * factor_); }
-  template <class Each>
-  void for_each(const Each& each) const {
-    const std::size_t rows = shape_.height / factor_, columns = shape_.width / factor_;
-    for (std::size_t c = 0; c < shape_.channels; ++c)
-      for (std::size_t y = 0; y < shape_.height; ++y)
-        for (std::size_t x = 0; x < shape_.width; ++x)
-          each((c * shape_.height + y) * shape_.width + x,
-               (c * rows + y / factor_) * columns + x / factor_);
-  }
   image_shape shape_;
   std::size_t factor_;
 };

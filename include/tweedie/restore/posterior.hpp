@@ -32,9 +32,10 @@
 #include <utility>
 #include <vector>
 
+#include "tweedie/process/reverse.hpp"
 #include "tweedie/restore/conjugate_gradients.hpp"
 #include "tweedie/restore/operators.hpp"
-#include "tweedie/schedule/schedule.hpp"
+#include "tweedie/schedule/clock.hpp"
 
 namespace tweedie {
 
@@ -67,7 +68,7 @@ inline restoration pseudo_inverse(double data_variance = 1) {
   detail::require(data_variance > 0 && std::isfinite(data_variance), "pseudo_inverse",
                   "data_variance", data_variance, "valid: 0 < v < inf");
   return {.inner = clean_covariance::isotropic, .variance = [v = data_variance](signal_noise l) {
-            return v * l.sigma * l.sigma / (l.alpha * l.alpha * v + l.sigma * l.sigma);
+            return gaussian_variance(l, {1, 0}, v);
           }};
 }
 
@@ -105,7 +106,7 @@ inline restoration flow_posterior(double data_variance = 1) {
   return {.outer = clean_covariance::isotropic,
           .inner = clean_covariance::isotropic,
           .variance = [v = data_variance](signal_noise) { return v; },
-          .weight = [](signal_noise l) { return l.sigma / (l.alpha + l.sigma); }};
+          .weight = [](signal_noise l) { return flow_time(node{.level = l}); }};
 }
 
 /// For methods that need no derivative.
@@ -128,14 +129,7 @@ class restored {
         y_(std::move(y)),
         variance_(how_.exact_data ? 0 : deviation * deviation),
         jacobian_(std::move(jacobian)) {
-    const std::size_t m = a_.outputs();
-    if (m == 0 || y_.empty() || y_.size() % m != 0)
-      detail::fail("restored", "y.size()", static_cast<double>(y_.size()),
-                   "valid: a multiple of the operator's outputs, " + std::to_string(m));
-    for (const double v : y_)
-      detail::require(std::isfinite(v), "restored", "y", v, "valid: finite");
-    detail::require(deviation >= 0 && std::isfinite(deviation), "restored", "deviation", deviation,
-                    "valid: 0 <= deviation < inf");
+    detail::check_measurements("restored", a_.outputs(), y_, deviation);
     if (how_.inner == clean_covariance::zero)
       detail::require(deviation > 0, "restored", "deviation", deviation,
                       "valid: above 0 for posterior_sampling, whose weight is 1 / deviation^2");
@@ -143,8 +137,9 @@ class restored {
       detail::fail("restored", "this method needs a vector-Jacobian product; give jacobian");
   }
 
-  /// \throws std::invalid_argument if items or their size do not fit, std::domain_error where the
-  ///   Jacobian is not that of a denoiser (not positive semidefinite); the estimate is then as it was.
+  /// \throws std::invalid_argument if items or their size do not fit, or an estimate or product is not finite;
+  ///   std::domain_error where the Jacobian is not that of a denoiser (not positive semidefinite). The estimate is then as
+  ///   it was.
   template <class S>
   void operator()(std::span<S> clean, std::size_t items, const node& at) {
     detail::require_equal("restored", "items", items, y_.size() / a_.outputs());
@@ -168,6 +163,9 @@ class restored {
       multiply(how_.outer, at.level, item, x_, shift_);
       for (std::size_t i = 0; i < a_.inputs(); ++i) moved_[first + i] = weight * shift_[i];
     }
+    for (const double m : moved_)
+      detail::require(std::isfinite(m), "restored", "move of the estimate", m,
+                      "valid: finite estimates and Jacobian products");
     for (std::size_t i = 0; i < clean.size(); ++i)
       clean[i] = static_cast<S>(static_cast<double>(clean[i]) + moved_[i]);
   }

@@ -28,8 +28,10 @@
 #include <utility>
 #include <vector>
 
+#include "tweedie/restore/operators.hpp"
 #include "tweedie/schedule/schedule.hpp"
 #include "tweedie/tensor/normal.hpp"
+#include "tweedie/tensor/traits.hpp"
 
 namespace tweedie {
 
@@ -62,19 +64,13 @@ class ddrm {
   ddrm(singular_system a, const std::vector<double>& y, double deviation, std::uint64_t seed,
        double eta = 0.85, double eta_b = 1)
       : a_(std::move(a)), seed_(seed), eta_(eta), eta_b_(eta_b) {
-    const auto m = static_cast<std::size_t>(a_.left.rows());
-    if (m == 0 || y.empty() || y.size() % m != 0)
-      detail::fail("ddrm", "y.size()", static_cast<double>(y.size()),
-                   "valid: a multiple of the rows of left, " + std::to_string(m));
-    for (const double v : y) detail::require(std::isfinite(v), "ddrm", "y", v, "valid: finite");
-    detail::require(deviation >= 0 && std::isfinite(deviation), "ddrm", "deviation", deviation,
-                    "valid: 0 <= deviation < inf");
+    detail::check_measurements("ddrm", static_cast<std::size_t>(a_.left.rows()), y, deviation);
     detail::require(eta >= 0 && eta <= 1, "ddrm", "eta", eta, "valid: 0 <= eta <= 1");
     detail::require(eta_b >= 0 && eta_b <= 1, "ddrm", "eta_b", eta_b, "valid: 0 <= eta_b <= 1");
     deviations_ = deviation * a_.values.cwiseInverse();
     seen_ = a_.values.cwiseInverse().asDiagonal() * a_.left.transpose() *
             Eigen::Map<const Eigen::MatrixXd>(y.data(), a_.left.rows(),
-                                              static_cast<Eigen::Index>(y.size() / m));
+                                              static_cast<Eigen::Index>(y.size()) / a_.left.rows());
   }
 
   /// Puts the measured part of a start x = alpha x0 + sigma z at `level` to what y says; x comes in as sigma z.
@@ -100,11 +96,14 @@ class ddrm {
   }
 
   /// Notes the x0 estimates of an evaluation: call as the run's transform.
-  /// \throws std::invalid_argument if they are of another size.
+  /// \throws std::invalid_argument if they are of another size or not finite.
   template <class S>
   void see(std::span<S> clean, std::size_t items, const node&) {
     detail::require_equal("ddrm::see", "items", items, static_cast<std::size_t>(seen_.cols()));
     require_size("ddrm::see", clean.size());
+    for (const S x : clean)
+      detail::require(std::isfinite(static_cast<double>(x)), "ddrm::see", "estimate",
+                      static_cast<double>(x), "valid: finite");
     clean_.resize(a_.right.rows(), seen_.cols());
     for (Eigen::Index item = 0; item < seen_.cols(); ++item)
       clean_.col(item) = column(clean, item).template cast<double>();
@@ -114,9 +113,8 @@ class ddrm {
   /// \throws std::invalid_argument if the state is of another size or no estimate was seen.
   template <class Run>
   void apply(Run& run) {
-    auto view = run.state();
-    using S = std::remove_cvref_t<decltype(view.data()[0])>;
-    const std::span<S> x(view.data(), static_cast<std::size_t>(view.size()));
+    const std::span x = elements(run.state());
+    using S = typename decltype(x)::element_type;
     require_size("ddrm::apply", x.size());
     if (clean_.size() == 0) detail::fail("ddrm::apply", "no x0 estimate was seen");
     const signal_noise level = run.reached().level;
