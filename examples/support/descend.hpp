@@ -8,8 +8,9 @@
 #include <cstdio>
 #include <numbers>
 
-#include "adam.hpp"
 #include "progress.hpp"
+#include "tweedie/solve/adam.hpp"
+#include "tweedie/tensor/traits.hpp"
 
 namespace support {
 
@@ -27,7 +28,7 @@ template <typename Scalar, class Loss>
 void descend(Eigen::Matrix<Scalar, Eigen::Dynamic, 1>& parameters, const descent& options,
              const Loss& loss) {
   Eigen::Matrix<Scalar, Eigen::Dynamic, 1> average = parameters, gradient = parameters;
-  adam<Scalar> optimiser{.second_decay = options.second_decay};
+  tweedie::adam<Scalar> optimiser{.second_decay = options.second_decay};
   progress bar(options.title, options.steps);
   double shown = 0;
   for (int step = 0; step < options.steps; ++step) {
@@ -37,9 +38,10 @@ void descend(Eigen::Matrix<Scalar, Eigen::Dynamic, 1>& parameters, const descent
     const double rate = options.learning_rate *
                         std::min(1.0, (step + 1.0) / std::max(1, options.rising_steps)) *
                         (1 + std::cos(std::numbers::pi * done)) / 2;
+    optimiser.step(tweedie::elements(parameters), tweedie::elements(gradient), rate);
     // Early on the average is that of the steps so far.
-    optimiser.step(parameters, gradient, rate, average,
-                   1 - std::max(1 - options.average_decay, 9.0 / (10.0 + step)));
+    const double follow = std::max(1 - options.average_decay, 9.0 / (10.0 + step));
+    average += static_cast<Scalar>(follow) * (parameters - average);
     shown += (step == 0 ? 1 : 0.02) * (value - shown);
     char text[32];
     std::snprintf(text, sizeof text, "loss %.4f", shown);

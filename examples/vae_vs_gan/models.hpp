@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <vector>
 
-#include "../support/adam.hpp"
 #include "../support/descend.hpp"
 #include "../support/perceptron.hpp"
 #include "../support/progress.hpp"
@@ -125,8 +124,8 @@ inline generator train_generator(const MatrixXf& pictures, int steps, double gam
   support::random_draws random(21);
   generator maker{network({.input = latents, .output = pixels, .width = width}, 22)};
   network judge({.input = pixels, .output = 1, .width = width}, 23);
-  support::adam<float> maker_adam{.first_decay = 0, .second_decay = 0.99};
-  support::adam<float> judge_adam{.first_decay = 0, .second_decay = 0.99};
+  tweedie::adam<float> maker_adam{.first_decay = 0, .second_decay = 0.99};
+  tweedie::adam<float> judge_adam{.first_decay = 0, .second_decay = 0.99};
   VectorXf average = maker.net.parameters;
   network::activations making, judging;
   MatrixXf slope(1, batch);
@@ -148,7 +147,7 @@ inline generator train_generator(const MatrixXf& pictures, int steps, double gam
     judge.backward(slope, judging, gradient);
     if (gamma > 0 && step % penalty_every == 0)
       add_penalty(judge, real, gamma * penalty_every, gradient);
-    judge_adam.step(judge.parameters, gradient, rate);
+    judge_adam.step(tweedie::elements(judge.parameters), tweedie::elements(gradient), rate);
 
     const MatrixXf fake = maker(normals(latents, batch, random), making);
     judged(tweedie::adversarial_part::generator, fake);
@@ -156,7 +155,8 @@ inline generator train_generator(const MatrixXf& pictures, int steps, double gam
     const MatrixXf dfake = judge.backward(slope, judging, unused);
     gradient.setZero(maker.net.parameters.size());
     maker.net.backward((dfake.array() * (1.0F - fake.array().square())).matrix(), making, gradient);
-    maker_adam.step(maker.net.parameters, gradient, rate, average, 0.995);
+    maker_adam.step(tweedie::elements(maker.net.parameters), tweedie::elements(gradient), rate);
+    average += 0.005F * (maker.net.parameters - average);
 
     shown += (step == 0 ? 1 : 0.02) * (loss - shown);
     char text[40];

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tweedie/conditioning/attention.hpp"
+#include "tweedie/conditioning/attention_control.hpp"
 #include "tweedie/conditioning/classifier.hpp"
 #include "tweedie/conditioning/control.hpp"
 #include "tweedie/conditioning/embedding.hpp"

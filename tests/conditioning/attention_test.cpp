@@ -50,6 +50,16 @@ TEST(attention, does_not_depend_on_the_order_of_keys) {
   EXPECT_LT((attention(t.q, k, v) - attention(t.q, t.k, t.v)).cwiseAbs().maxCoeff(), 1e-15);
 }
 
+// Temporal attention: frames in another order come out in that order.
+TEST(attention, of_frames_goes_with_their_order) {
+  const MatrixXd frames = MatrixXd::Random(4, 6);
+  Eigen::PermutationMatrix<Eigen::Dynamic> order(6);
+  order.indices() << 3, 0, 5, 1, 4, 2;
+  const MatrixXd moved = frames * order;
+  EXPECT_LT((attention(moved, moved, moved) - attention(frames, frames, frames) * order).norm(),
+            1e-13);
+}
+
 TEST(attention, of_equal_values_is_the_value_and_of_one_key_its_value) {
   const tokens t;
   const MatrixXd equal = t.v.col(0).replicate(1, 9);

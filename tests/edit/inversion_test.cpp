@@ -32,10 +32,13 @@ TEST(recorded_path, ends_in_the_picture_with_every_kind_of_program) {
   for (const program& plan :
        {ddpm(nodes), ddim(nodes, 1), ddim(nodes), dpm_solver_plus_plus(nodes, 3),
         euler_ancestral(nodes), sde_dpm_solver_plus_plus(nodes, 2)}) {
-    const auto path = record_path(plan, network_description{predicts_noise}, picture, engine, 5);
-    EXPECT_EQ(path.residuals.size(), plan.steps());
-    const auto back = replayed(plan, path, engine);
-    for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(back[i], picture[i], 1e-12);
+    for (const path_noise how : {path_noise::afresh, path_noise::chained}) {
+      const auto path =
+          record_path(plan, network_description{predicts_noise}, picture, engine, 5, how);
+      EXPECT_EQ(path.residuals.size(), plan.steps());
+      const auto back = replayed(plan, path, engine);
+      for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(back[i], picture[i], 1e-12);
+    }
   }
 }
 
@@ -72,34 +75,89 @@ TEST(recorded_path, in_float_loses_no_more_than_its_last_step) {
   for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(back[i], picture[i], 1e-6);
 }
 
-// The states of the path are independent samples of q(x_t | x0), which is what makes it editable.
+// The states of the path are samples of q(x_t | x0): independent ones, or those of one chain, whose covariance is
+// (alpha_t / alpha_s) sigma_s^2 for the cleaner s.
 TEST(recorded_path, visits_the_forward_process) {
   const grid nodes = karras(scaled_linear_beta_schedule(1000), 6);
   const std::size_t n = 40000;
   const std::vector<double> picture(n, 0.8);
   const program plan = ddpm(nodes);
-  const auto path = record_path(plan, network_description{predicts_noise}, picture, engine, 5);
-  sampling<std::vector<double>> s(plan, network_description{predicts_noise}, path.start,
-                                  zero_noise{});
-  std::vector<double> before;
-  for (auto now = s.advance(); now != sampling_event::finished; now = s.advance()) {
-    if (now == sampling_event::evaluate) {
-      engine(s.input(), s.network_time(), s.output());
-      continue;
+  for (const path_noise how : {path_noise::afresh, path_noise::chained}) {
+    const auto path =
+        record_path(plan, network_description{predicts_noise}, picture, engine, 5, how);
+    sampling<std::vector<double>> s(plan, network_description{predicts_noise}, path.start,
+                                    zero_noise{});
+    std::vector<double> before(path.start);
+    signal_noise above = nodes[0].level;
+    for (double& x : before) x -= above.alpha * 0.8;
+    for (auto now = s.advance(); now != sampling_event::finished; now = s.advance()) {
+      if (now == sampling_event::evaluate) {
+        engine(s.input(), s.network_time(), s.output());
+        continue;
+      }
+      path.apply(s);
+      const auto [alpha, sigma] = s.reached().level;
+      double variance = 0, product = 0;
+      for (std::size_t i = 0; i < n; ++i) {
+        const double z = s.state()[i] - alpha * 0.8;
+        variance += z * z / static_cast<double>(n);
+        product += z * before[i] / static_cast<double>(n);
+        before[i] = z;
+      }
+      const double error = 5 * std::sqrt(2 / static_cast<double>(n));
+      const double chain = how == path_noise::chained ? above.alpha / alpha * sigma * sigma : 0;
+      EXPECT_NEAR(variance, sigma * sigma, error * sigma * sigma + 1e-20);
+      EXPECT_NEAR(product, chain, error * sigma * above.sigma + 1e-12);
+      above = {alpha, sigma};
     }
-    path.apply(s);
-    const auto [alpha, sigma] = s.reached().level;
-    double variance = 0, product = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      const double z = s.state()[i] - alpha * 0.8;
-      variance += z * z / static_cast<double>(n);
-      if (!before.empty()) product += z * before[i] / static_cast<double>(n);
-    }
-    const double root = std::sqrt(static_cast<double>(n));
-    EXPECT_NEAR(variance, sigma * sigma, 5 * 1.42 * sigma * sigma / root + 1e-20);
-    EXPECT_NEAR(product, 0, 5 * 15 * sigma / root + 1e-12);
-    before.clear();
-    for (std::size_t i = 0; i < n; ++i) before.push_back(s.state()[i] - alpha * 0.8);
+  }
+}
+
+// CycleDiffusion: with a network that knows the picture the residuals of ancestral steps are the normals of the chain.
+TEST(recorded_path, chained_residuals_of_the_exact_estimate_are_the_chains_normals) {
+  const grid nodes = karras(scaled_linear_beta_schedule(1000), 6);
+  const std::vector<double> picture{0.3, -1, 0.7};
+  const network_description network{predicts_sample};
+  const auto oracle = [&](auto, double, auto out) { std::ranges::copy(picture, out.begin()); };
+  const program plan = ddim(nodes, 1);
+  const auto path = record_path(plan, network, picture, oracle, 5, path_noise::chained);
+  std::vector<double> z(3);
+  for (std::size_t k = 0; k < 6; ++k) {
+    const double deviation = ddim_step(nodes[k].level, nodes[k + 1].level, 1).noise;
+    if (deviation > 0) fill_standard_normal(z, 5, static_cast<std::uint32_t>(k + 1));
+    for (std::size_t i = 0; i < 3; ++i)
+      EXPECT_NEAR(path.residuals[k][i], deviation * z[i], 1e-13) << k;
+  }
+}
+
+// Both laws of a path: from N(m, s^2) to N(m', s^2) the picture moves by what the chain makes of the difference of means, the
+// residuals being the same.
+TEST(recorded_path, of_two_gaussians_moves_the_picture_by_their_difference) {
+  const grid nodes = karras(scaled_linear_beta_schedule(1000), 30);
+  const program plan = ddpm(nodes);
+  const network_description network{predicts_sample};
+  const std::vector<double> picture{0.3, -1, 0.7};
+  const auto gaussian = [&](double mean) {
+    return [&nodes, mean](auto in, double t, auto out) {
+      for (const node& n : nodes) {
+        if (n.time != t) continue;
+        const affine_denoiser d = gaussian_denoiser(mean, 0.3)(n);
+        for (std::size_t i = 0; i < 3; ++i) out[i] = d.gain * in[i] + d.offset;
+      }
+    };
+  };
+  const double moved = law(plan, gaussian_denoiser(0.8, 0.3), {0, 0}).result.mean;
+  EXPECT_NEAR(moved, 0.8, 0.01);
+  for (const path_noise how : {path_noise::afresh, path_noise::chained}) {
+    const auto path = record_path(plan, network, picture, gaussian(0.1), 5, how);
+    std::vector<double> x = path.start;
+    sampling<std::vector<double>> s(plan, network, x, zero_noise{});
+    for (auto now = s.advance(); now != sampling_event::finished; now = s.advance())
+      if (now == sampling_event::evaluate)
+        gaussian(0.9)(s.input(), s.network_time(), s.output());
+      else
+        path.apply(s);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(s.state()[i], picture[i] + moved, 1e-12);
   }
 }
 
@@ -128,6 +186,13 @@ TEST(recorded_path, refuses_other_programs) {
   EXPECT_THROW(replayed(ddim(nodes), wide, engine), std::invalid_argument);
   EXPECT_THROW(record_path(ddpm(nodes, learned_range{}), network_description{predicts_noise},
                            picture, engine, 5),
+               std::invalid_argument);
+  const auto nan_engine = [](auto, double, auto out) { out[1] = std::nan(""); };
+  EXPECT_THROW(
+      record_path(ddim(nodes), network_description{predicts_noise}, picture, nan_engine, 5),
+      std::invalid_argument);
+  EXPECT_THROW(record_path(resampled(nodes, 1, 2), network_description{predicts_noise}, picture,
+                           engine, 5, path_noise::chained),
                std::invalid_argument);
 }
 

@@ -8,8 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "../../examples/support/adam.hpp"
-
 namespace {
 
 using support::perceptron;
@@ -92,16 +90,6 @@ TEST(perceptron, refuses_wrong_input) {
   }
   EXPECT_THROW(perceptron<float>({0, 1}, 1), std::invalid_argument);
   EXPECT_THROW(perceptron<float>({1, 1, 4, 1, 0, 3}, 1), std::invalid_argument);
-}
-
-// The first step is −rate·sign(gradient) whatever the size of the gradient (Kingma and Ba 2015,
-// section 2.1), and the average follows by its weight.
-TEST(adam, first_step_has_the_length_of_the_rate) {
-  support::adam<double> adam;
-  Eigen::VectorXd parameters = Eigen::VectorXd::Zero(3), average = parameters;
-  adam.step(parameters, Eigen::Vector3d(1e-3, -2, 300), 0.1, average, 0.75);
-  EXPECT_TRUE(parameters.isApprox(Eigen::Vector3d(-0.1, 0.1, -0.1), 1e-4));
-  EXPECT_TRUE(average.isApprox(0.25 * parameters, 1e-12));
 }
 
 }  // namespace
