@@ -7,4 +7,5 @@
 #include "tweedie/restore/flow.hpp"
 #include "tweedie/restore/operators.hpp"
 #include "tweedie/restore/posterior.hpp"
+#include "tweedie/restore/red_diff.hpp"
 #include "tweedie/restore/spectral.hpp"

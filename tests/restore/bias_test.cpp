@@ -210,6 +210,27 @@ std::map<std::string, MatrixXd> sampled(const data& d, int steps) {
     out["DAPS, " + std::to_string(inner)] =
         r.run(r.start(), unchanged{}, [&](auto& s) { method.apply(s); });
   }
+  if (steps == 20) {
+    runner r{d, decoupled_annealing(nodes, 1, nodes_of(table))};
+    const auto published = [](signal_noise l) { return std::pow(noise_level(l), 2); };
+    decoupled method(a, y, d.s, 5, published, langevin_steps{100, 0.01, 1e-4});
+    out["DAPS, Langevin"] = r.run(r.start(), unchanged{}, [&](auto& s) { method.apply(s); });
+  }
+  {
+    std::vector<double> start(2 * items);
+    for (std::size_t i = 0; i < items; ++i) start[2 * i] = d.y;
+    red_diff<double, dense_operator> run(nodes, {predicts_sample}, a, y, start, 5);
+    while (run.next()) {
+      const data::denoiser denoise{d, run.at().level};
+      for (std::size_t i = 0; i < items; ++i) {
+        Vector2d mean;
+        Matrix2d spread;
+        denoise(Eigen::Map<const Vector2d>(run.input().data() + 2 * i), mean, spread);
+        Eigen::Map<Vector2d>(run.output().data() + 2 * i) = mean;
+      }
+    }
+    out["RED-diff"] = Eigen::Map<const MatrixXd>(run.state().data(), 2, items);
+  }
   for (const int times : {1, 10}) {
     runner r{d, resampled(nodes, 1, times)};
     std::vector<double> original(2 * items), mask(2 * items);
@@ -289,7 +310,10 @@ TEST(restoring, every_method_is_as_far_from_the_posterior_as_its_page_says) {
         line += text;
       }
       const auto row = rows.find(key);
-      ASSERT_NE(row, rows.end()) << line;
+      if (row == rows.end()) {
+        ADD_FAILURE() << "the page lacks " << line;
+        continue;
+      }
       for (std::size_t i = 0; i < 6; ++i) EXPECT_NEAR(row->second[i], numbers[i], 2e-3) << line;
     }
   }
