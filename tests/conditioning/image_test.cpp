@@ -66,7 +66,8 @@ TEST(blocks_of_pixels, refuse_what_does_not_fit_and_write_nothing) {
   EXPECT_THROW(average_blocks<float>(picture, {1, 4, 6}, 4, means), std::invalid_argument);
   EXPECT_THROW(average_blocks<float>(picture, {1, 4, 6}, 0, means), std::invalid_argument);
   EXPECT_THROW(average_blocks<float>(picture, {2, 4, 6}, 2, means), std::invalid_argument);
-  EXPECT_THROW(repeat_blocks<float>(std::span(means).first(5), {1, 4, 6}, 2, out), std::invalid_argument);
+  EXPECT_THROW(repeat_blocks<float>(std::span(means).first(5), {1, 4, 6}, 2, out),
+               std::invalid_argument);
   EXPECT_THROW(haar<float>(picture, {1, 3, 8}, out), std::invalid_argument);
   EXPECT_THROW(inverse_haar<float>(picture, {1, 4, 4}, out), std::invalid_argument);
   EXPECT_EQ(out, untouched);

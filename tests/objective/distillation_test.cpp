@@ -4,8 +4,12 @@
 
 #include "objective/gradient_check.hpp"
 #include "tweedie/distribution/normal_divergence.hpp"
+#include "tweedie/grid/spacing.hpp"
 #include "tweedie/objective/consistency.hpp"
 #include "tweedie/objective/regression.hpp"
+#include "tweedie/program/law.hpp"
+#include "tweedie/sampler/ddim.hpp"
+#include "tweedie/schedule/discrete.hpp"
 
 namespace {
 
@@ -49,6 +53,32 @@ TEST(score_distillation, expected_gradient_on_gaussian_data) {
     }
     score_distillation_gradient(prediction, noise, std::vector<double>{1, 1}, gradient);
     EXPECT_NEAR(gradient.mean(), sigma * alpha * (x - m) / c, 1e-15);
+  }
+}
+
+// Interval score matching: both states on one inversion of the generated point. On data N(m, s^2) the flow keeps
+// k = (x - alpha m)/sqrt(c), its noise is sigma k/sqrt(c), and the gradient a positive multiple of x - m.
+TEST(score_distillation, of_an_interval_pulls_to_the_data_without_noise) {
+  const double m = 0.4, s2 = 0.3;
+  const auto c = [&](signal_noise l) { return l.alpha * l.alpha * s2 + l.sigma * l.sigma; };
+  const grid rising = reversed(exponential(linear_beta_schedule(1000), 800));
+  const grid from_noise(rising.begin() + 1, rising.end());
+  for (const double x : {-1.0, 0.4, 2.0}) {
+    const signal_noise first = from_noise.front().level;
+    const auto marks =
+        law(ddim_inversion(from_noise), gaussian_denoiser(m, s2), {first.alpha * x, 0}).marks;
+    MatrixXd at[2], gradient(1, 1);
+    const std::size_t places[] = {400, 500};
+    double expected = 0;
+    for (int k = 0; k < 2; ++k) {
+      const auto& [where, state] = marks[places[k]];
+      const signal_noise l = where.level;
+      at[k] = MatrixXd::Constant(1, 1, l.sigma * (state.mean - l.alpha * m) / c(l));
+      expected += (k == 0 ? -1 : 1) * l.sigma / std::sqrt(c(l)) * (x - m) / std::sqrt(s2);
+    }
+    score_distillation_gradient(at[1], at[0], std::vector<double>{1}, gradient);
+    EXPECT_NEAR(gradient(0, 0), expected, 0.01 * std::abs(x - m) + 1e-12);
+    EXPECT_GE(gradient(0, 0) * (x - m), 0);
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "count_allocations.hpp"
 #include "laws/planners.hpp"
+#include "refusal.hpp"
 #include "tweedie/guidance/classifier_free.hpp"
 #include "tweedie/program/law.hpp"
 #include "tweedie/sampler/ddpm.hpp"
@@ -681,6 +682,19 @@ TEST(sampling, names_itself_where_a_prediction_says_nothing_of_x0) {
                  "sampling: alpha of an evaluation = 0; x0 is undefined from this prediction; at "
                  "alpha = 0 use a v, sample or velocity prediction");
   }
+}
+
+// In the other order every estimate would be one limit.
+TEST(sampling, refuses_a_clip_that_leaves_nothing) {
+  const program plan = ddim(test_grid());
+  const auto said = [&](double low, double high) {
+    return refusal([&] { sampling(plan, {predicts_noise}, start(3), clip{low, high}); });
+  };
+  EXPECT_EQ(said(1, -1), "sampling: low of clip = 1; valid: at most high, -1");
+  EXPECT_NE(said(std::nan(""), 1), "");
+  EXPECT_NE(said(-1, std::nan("")), "");
+  EXPECT_EQ(said(0.5, 0.5), "");
+  EXPECT_EQ(said(0, INFINITY), "");
 }
 
 TEST(sampling, empty_and_single_elements) {

@@ -3,6 +3,7 @@
 //   progressive      a student's one step equals the teacher's two        Salimans and Ho 2022
 //   score            w (eps_hat(x_t) - eps), no loss, only a gradient      Poole et al. 2023 (SDS)
 //   variational      w (eps_hat(x_t) - eps_tuned(x_t))                     Wang et al. 2023 (VSD)
+//   interval         w (eps_hat(x_t | y) - eps_hat(x_s))               Liang et al. 2024 (ISM)
 //   distribution     (x_fake - x_real) / mean|x - x_real|                  Yin et al. 2024 (DMD)
 //   prior preserving L_instance + lambda L_prior                           Ruiz et al. 2023
 //   preference       -log sigmoid(-b ((e_w - r_w) - (e_l - r_l)))          Wallace et al. 2023 (DPO)
@@ -54,7 +55,8 @@ inline int progressive_levels(double update, double updates_per_stage, int first
 
 /// gradient = weight (prediction - reference) with respect to the generated data, to be carried to
 /// its parameters by the caller; the networks are not differentiated. SDS: reference is the noise
-/// that was added; VSD: the prediction of the network tuned to the generated data. Returns
+/// that was added; VSD: the prediction of the network tuned to the generated data; ISM: the prediction without
+/// prompt at the cleaner of two levels that `ddim_inversion` visits, so that no random noise enters. Returns
 /// |prediction - reference|^2 per item, a measure of progress. Reads two tensors, writes one.
 template <tensor_like Prediction, tensor_like Reference, writable_tensor Gradient>
 std::vector<double> score_distillation_gradient(const Prediction& prediction,
