@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "../../examples/generate_digits/mnist.hpp"
 #include "fuzz/bytes.hpp"
-#include "generate_digits/mnist.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const std::filesystem::path path =
