@@ -26,10 +26,9 @@ constexpr Index side = 20, pixels = side * side;
 
 VectorXd edited(const memory& data, const tweedie::grid& nodes, const VectorXd& picture,
                 std::uint64_t seed) {
-  const auto [alpha, sigma] = nodes.front().level;
-  VectorXd noise(pixels);
-  tweedie::fill_standard_normal(noise, seed);
-  const VectorXd start = alpha * picture + sigma * noise;
+  VectorXd start(pixels);
+  tweedie::fill_standard_normal(start, seed);
+  tweedie::add_noise(picture, start, std::span(&nodes.front().level, 1), start);
   tweedie::sampling run(tweedie::ddim(nodes),
                         tweedie::network_description{tweedie::predicts_sample},
                         std::vector<double>(start.begin(), start.end()));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "drive.hpp"
+#include "guided.hpp"
 #include "kinds.hpp"
 #include "losses.hpp"
 #include "tweedie/grid/subset.hpp"
@@ -16,15 +17,6 @@ namespace reference {
 namespace {
 
 using namespace tweedie;
-
-discrete_schedule schedule_of(const json& recorded) {
-  const std::string name = recorded["beta_schedule"];
-  const int levels = recorded["T"];
-  if (name == "linear")
-    return linear_beta_schedule(levels, 1e-4 * 1000 / levels, 0.02 * 1000 / levels);
-  if (name == "cosine") return cosine_schedule(levels);
-  throw unsupported("beta_schedule", name);
-}
 
 // The kept levels as the reference has them: it forms the shorter schedule's betas, which lose
 // digits where alpha_bar falls by many orders in one step.
@@ -73,7 +65,7 @@ outcome replay_sampler(const json& recorded) {
   const std::string mean = recorded["mean_type"];
   const std::string kind = recorded["var_type"];
   return attempt(recorded["id"], "guided-diffusion", method + " " + mean, [&](comparison& c) {
-    const discrete_schedule schedule = schedule_of(recorded);
+    const discrete_schedule schedule = guided_schedule(recorded);
     const std::vector<int> times = kept_times(schedule.steps(), recorded["spacing"]);
     c.same("timestep_map", std::vector<double>(times.begin(), times.end()),
            numbers(recorded["timestep_map"]));
@@ -96,8 +88,7 @@ outcome replay_sampler(const json& recorded) {
         break;
       else if (!*known)
         throw unsupported("var_type", kind);
-    if (recorded.value("rescale_timesteps", false))
-      network.time = [&](const node& n) { return n.time * (1000.0 / schedule.steps()); };
+    network.time = [&](const node& n) { return guided_network_time(recorded, n.time); };
 
     program plan;
     if (method == "ddpm") {
@@ -165,7 +156,7 @@ outcome replay_sampler(const json& recorded) {
 outcome replay_table(const json& recorded, std::size_t index) {
   return attempt(
       "tables/" + std::to_string(index), "guided-diffusion", "tables", [&](comparison& c) {
-        const discrete_schedule full = schedule_of(recorded);
+        const discrete_schedule full = guided_schedule(recorded);
         const std::vector<int> times = kept_times(full.steps(), recorded["spacing"]);
         const discrete_schedule exact = respaced(full, times);
         const discrete_schedule schedule = published_respacing(full, times);

@@ -6,27 +6,18 @@
 #include <vector>
 
 #include "drive.hpp"
+#include "guided.hpp"
 #include "kinds.hpp"
 #include "losses.hpp"
 #include "tweedie/grid/subset.hpp"
 #include "tweedie/objective/chain_bound.hpp"
 #include "tweedie/objective/regression.hpp"
 #include "tweedie/objective/variational_bound.hpp"
-#include "tweedie/schedule/discrete.hpp"
 
 namespace reference {
 namespace {
 
 using namespace tweedie;
-
-discrete_schedule schedule_of(const json& recorded) {
-  const int steps = recorded["T"];
-  const std::string name = recorded["beta_schedule"];
-  if (name == "cosine") return cosine_schedule(steps);
-  if (name == "linear")
-    return linear_beta_schedule(steps, 1e-4 * 1000 / steps, 0.02 * 1000 / steps);
-  throw unsupported("beta_schedule", name);
-}
 
 bound_variance variance_of(const std::string& name) {
   if (name == "FIXED_SMALL") return bound_variance::fixed_small;
@@ -34,11 +25,6 @@ bound_variance variance_of(const std::string& name) {
   if (name == "LEARNED") return bound_variance::learned;
   if (name == "LEARNED_RANGE") return bound_variance::learned_range;
   throw unsupported("var_type", name);
-}
-
-// The time the network is told, in thousandths of the chain where the file asks for it.
-double network_time(const json& recorded, double t) {
-  return recorded.value("rescale_timesteps", false) ? t * (1000 / recorded["T"].get<double>()) : t;
 }
 
 bool learned(bound_variance kind) {
@@ -61,7 +47,7 @@ struct loss_case {
         kind(variance_of(recorded["var_type"])) {
     if (mean_type != "EPSILON" && mean_type != "START_X" && mean_type != "PREVIOUS_X")
       throw unsupported("mean_type", mean_type);
-    const discrete_schedule schedule = schedule_of(recorded);
+    const discrete_schedule schedule = guided_schedule(recorded);
     std::vector<signal_noise> levels;
     for (int k = schedule.steps() - 1; k >= -1; --k) levels.push_back(schedule.at(k));
     const std::vector<bound_step> all = bound_steps(levels);
@@ -74,7 +60,7 @@ struct loss_case {
       posteriors.push_back(posterior(steps[i].from, steps[i].to));
       for (std::size_t j = i * size; j < (i + 1) * size; ++j) {
         x[j] = steps[i].from.alpha * x0[j] + steps[i].from.sigma * z[j];
-        output.push_back(test_network(x[j], network_time(recorded, t)));
+        output.push_back(test_network(x[j], guided_network_time(recorded, t)));
         variance.push_back(0.2 * std::cos(x[j]));
       }
     }
@@ -184,7 +170,7 @@ outcome replay_loss(const json& recorded) {
     same("p_variance", variance);
     same("q_posterior_variance", posterior_variance);
     same("q_posterior_log_variance", posterior_log_variance);
-    const discrete_schedule schedule = schedule_of(recorded);
+    const discrete_schedule schedule = guided_schedule(recorded);
     same("prior_bpd", prior_terms(l.view(l.x0), schedule(schedule.noisy_time()), 1,
                                   reduction::bits_per_dimension));
   });
@@ -192,7 +178,7 @@ outcome replay_loss(const json& recorded) {
 
 outcome replay_bound(const json& recorded) {
   return attempt(recorded["id"], "guided_losses", "whole bound", [&](comparison& c) {
-    const discrete_schedule schedule = schedule_of(recorded);
+    const discrete_schedule schedule = guided_schedule(recorded);
     const std::vector<int> times = kept_times(schedule.steps(), recorded["spacing"]);
     const grid nodes = at_kept_times(schedule, times);
     const std::vector<double> x0 = numbers(recorded["x_start"]);
@@ -207,7 +193,7 @@ outcome replay_bound(const json& recorded) {
     const bool clipped = recorded.value("clip_denoised", true);
     const std::string mean = recorded["mean_type"];
     network_description network;
-    network.time = [&](const node& n) { return network_time(recorded, n.time); };
+    network.time = [&](const node& n) { return guided_network_time(recorded, n.time); };
     if (mean == "START_X")
       network.prediction = predicts_sample;
     else if (mean == "PREVIOUS_X")
