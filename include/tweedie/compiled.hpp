@@ -53,9 +53,7 @@ inline const kernel_table* avx2_kernels() {
 
 inline const kernel_table* avx512_kernels() {
 #if defined(TWEEDIE_COMPILED_AVX512)
-  if (has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
-    return static_cast<const kernel_table*>(tweedie_kernels_avx512());
+  if (has_avx512()) return static_cast<const kernel_table*>(tweedie_kernels_avx512());
 #endif
   return nullptr;
 }

@@ -18,6 +18,7 @@
 #include "tweedie/discrete/random.hpp"
 #include "tweedie/discrete/rates.hpp"
 #include "tweedie/discrete/row_kernel.hpp"
+#include "tweedie/discrete/row_lanes.hpp"
 #include "tweedie/discrete/row_reader.hpp"
 #include "tweedie/discrete/score_entropy.hpp"
 #include "tweedie/discrete/survival.hpp"

@@ -37,6 +37,25 @@ exact_reading exact(const std::vector<S>& row, long double scale) {
   return {log_sum, entropy};
 }
 
+// Sampling inverts the distribution function at T: it is asked just inside both ends of the interval of
+// every token that is not unlikely.
+template <class S>
+void expect_samples_of(const row_reader& reader, const std::vector<S>& row, double temperature) {
+  const double rounding = std::is_same_v<S, double> ? 1e-13 : 1e-6;
+  const exact_reading law = exact(row, 1.0L / temperature);
+  long double before = 0;
+  for (std::size_t k = 0; k < row.size(); ++k) {
+    const double p = static_cast<double>(std::exp(
+        static_cast<double>(row[k]) / static_cast<long double>(temperature) - law.log_sum));
+    const auto first = static_cast<double>(before);
+    if (p > 1e-4) {
+      EXPECT_EQ(reader.sample(row.data(), first + rounding), static_cast<token>(k));
+      EXPECT_EQ(reader.sample(row.data(), first + p - rounding), static_cast<token>(k));
+    }
+    before += p;
+  }
+}
+
 template <class S>
 class RowReader : public testing::Test {};
 using scalars = testing::Types<float, double, float16, bfloat16>;
@@ -49,32 +68,18 @@ TYPED_TEST(RowReader, AgreesWithLongSums) {
       std::vector<TypeParam> row = row_of<TypeParam>(count, 7, spread);
       if (count > 4) row[3] = static_cast<TypeParam>(-INFINITY);
       row_reader reader;
-      const row_reading& r = reader.read(row.data(), count, {.temperature = 0.7});
+      const row_reading& r = reader.read(row.data(), count, {.temperature = 0.7, .shape = true});
       EXPECT_NEAR(r.log_sum, static_cast<double>(exact(row, 1).log_sum), tolerance * (1 + spread));
-      EXPECT_NEAR(r.log_sum_tempered, static_cast<double>(exact(row, 1 / 0.7L).log_sum),
-                  tolerance * (1 + spread) * 4);
       EXPECT_NEAR(r.entropy, static_cast<double>(exact(row, 1).entropy), 10 * tolerance);
       const auto best = std::max_element(row.begin(), row.end(), [](TypeParam a, TypeParam b) {
         return static_cast<double>(a) < static_cast<double>(b);
       });
-      EXPECT_EQ(r.best, best - row.begin());
+      EXPECT_EQ(reader.best(row.data()), best - row.begin());
       double second = -INFINITY;
       for (auto it = row.begin(); it != row.end(); ++it)
         if (it != best) second = std::max(second, static_cast<double>(*it));
       EXPECT_EQ(r.runner_up, second);
-      // Sampling inverts the distribution function: both sides of every token's interval.
-      if (count > 64 && count < 5000) continue;
-      long double before = 0;
-      const exact_reading tempered = exact(row, 1 / 0.7L);
-      for (std::size_t k = 0; k < count; ++k) {
-        const double p =
-            static_cast<double>(std::exp(static_cast<double>(row[k]) / 0.7L - tempered.log_sum));
-        if (p > 1e-4) {
-          EXPECT_EQ(reader.sample(row.data(), static_cast<double>(before) + p / 2),
-                    static_cast<token>(k));
-        }
-        before += p;
-      }
+      if (count <= 64 || count >= 5000) expect_samples_of(reader, row, 0.7);
     }
   }
 }
@@ -100,12 +105,12 @@ TYPED_TEST(RowReader, SumsDoNotDependOnWhatElseIsWanted) {
   const std::vector<TypeParam> row = row_of<TypeParam>(5000, 3, 4);
   row_reader all, few;
   for (const double temperature : {1.0, 0.6}) {
-    const row_reading a = all.read(row.data(), row.size(), {.temperature = temperature});
-    const row_reading b =
-        few.read(row.data(), row.size(), {.temperature = temperature, .shape = false});
+    const row_reading a =
+        all.read(row.data(), row.size(), {.temperature = temperature, .shape = true});
+    const row_reading b = few.read(row.data(), row.size(), {.temperature = temperature});
     EXPECT_EQ(a.log_sum, b.log_sum);
-    EXPECT_EQ(a.log_sum_tempered, b.log_sum_tempered);
-    EXPECT_EQ(a.best, b.best);
+    EXPECT_EQ(a.max, b.max);
+    EXPECT_EQ(all.best(row.data()), few.best(row.data()));
     for (double u = 0.5e-2; u < 1; u += 1e-2)
       EXPECT_EQ(all.sample(row.data(), u), few.sample(row.data(), u));
   }
@@ -124,11 +129,8 @@ TYPED_TEST(RowReader, ImpossibleTokensStaySo) {
           reader.read(row.data(), count,
                       {.temperature = temperature, .excluded = {0, static_cast<token>(count)}});
       const double p = 1 / (1 + std::exp(-1 / temperature));
-      EXPECT_EQ(r.best, static_cast<token>(count / 3));
+      EXPECT_EQ(reader.best(row.data()), static_cast<token>(count / 3));
       EXPECT_NEAR(r.log_sum, 1.5 + std::log1p(std::exp(-1.0)), 1e-6);
-      if (temperature >= 0.5) {
-        EXPECT_NEAR(r.log_sum_tempered, 1.5 / temperature - std::log(p), 1e-6);
-      }
       for (const double u : {0.0, 0.4, p - 1e-3, p + 1e-3, 0.999999, 1 - 0x1p-53})
         if (u < 1) {
           EXPECT_EQ(reader.sample(row.data(), u), static_cast<token>(u < p ? count / 3 : count - 1))
@@ -146,13 +148,52 @@ TYPED_TEST(RowReader, RowsMayRiseAndFallByAnyAmount) {
     for (std::size_t k = 0; k < 6000; ++k)
       row.push_back(static_cast<TypeParam>(static_cast<float>(slope * static_cast<double>(k))));
     row_reader reader;
-    const row_reading& r = reader.read(row.data(), row.size(), {.temperature = 3});
+    const row_reading& r = reader.read(row.data(), row.size(), {.temperature = 3, .shape = true});
     EXPECT_NEAR(r.log_sum, static_cast<double>(exact(row, 1).log_sum),
                 tolerance * (1 + std::abs(r.log_sum) * 0.01));
     EXPECT_NEAR(r.entropy, static_cast<double>(exact(row, 1).entropy), tolerance);
-    EXPECT_NEAR(r.log_sum_tempered, static_cast<double>(exact(row, 1 / 3.0L).log_sum),
-                tolerance * (1 + std::abs(r.log_sum) * 0.01));
+    expect_samples_of(reader, row, 3);
   }
+}
+
+// The kernel's vectors of every width that this processor has, and one element at a time.
+template <std::size_t N>
+void expect_sums_by(const auto& read, std::size_t n, double scale) {
+  constexpr float reference = 1.5f;
+  std::vector<float> x = row_of<float>(n, static_cast<unsigned>(n), 9);
+  x[3] = -INFINITY;
+  detail::extremes<float> ends;
+  detail::block_reading found;
+  read(&ends, x.data(), n, reference, static_cast<float>(scale), found);
+  double sum = 0, weighted = 0, tempered = 0;
+  for (const float v : x) {
+    const double d = static_cast<double>(v) - static_cast<double>(reference);
+    sum += std::exp(d);
+    weighted += d > -INFINITY ? d * std::exp(d) : 0;
+    tempered += std::exp(static_cast<double>(static_cast<float>(scale)) * d);
+  }
+  std::sort(x.rbegin(), x.rend());
+  EXPECT_EQ(found.max, static_cast<double>(x[0])) << N;
+  EXPECT_EQ(ends.runner_up(), x[1]) << N;
+  EXPECT_NEAR(found.sum, sum, 6e-7 * sum) << N;
+  EXPECT_NEAR(found.weighted, weighted, 2e-6 * std::abs(weighted)) << N;
+  EXPECT_NEAR(found.tempered, tempered, 4e-6 * tempered) << N << " at " << scale;
+  x[n - 5] = NAN;
+  read(&ends, x.data(), n, reference, static_cast<float>(scale), found);
+  EXPECT_TRUE(std::isnan(found.sum)) << N;
+}
+
+TEST(RowKernel, EveryWidthGivesTheSums) {
+  constexpr detail::wanted_sums all{true, true, true};
+  for (const double scale : {0.02, 0.7, 1.0, 2.5})
+    for (const std::size_t n : {32, 96, 1024}) {
+      expect_sums_by<1>(detail::read_lanes<all, 1, float>, n, scale);
+      expect_sums_by<0>(detail::read_lanes<all, tweedie::detail::lanes<float>, float>, n, scale);
+#if TWEEDIE_ASKS_THE_PROCESSOR
+      if (tweedie::detail::has_avx2()) expect_sums_by<8>(detail::read_eights<all>, n, scale);
+      if (tweedie::detail::has_avx512()) expect_sums_by<16>(detail::read_sixteens<all>, n, scale);
+#endif
+    }
 }
 
 TEST(Filters, KeepTheLikelyTokens) {

@@ -82,8 +82,9 @@ dream_proposal dream_sample(std::span<const double> logits, const dream_rule& ru
   keep_top_p(row, rule.top_p);
   keep_top_k(row, rule.top_k);
   row_reader reader;
-  const row_reading& reading = reader.read(row.data(), row.size());
-  const token choice = rule.temperature > 0 ? reader.sample(row.data(), u) : reading.best;
+  const row_reading& reading = reader.read(row.data(), row.size(), {.shape = true});
+  const token choice =
+      rule.temperature > 0 ? reader.sample(row.data(), u) : reader.best(row.data());
   log_softmax(std::span<const double>(row), std::span<double>(p));
   for (double& v : p) v = std::exp(v);
   if (rule.confidence == "margin") return {choice, reading.margin()};

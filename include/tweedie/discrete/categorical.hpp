@@ -23,13 +23,10 @@ void log_softmax(std::span<const S> row, std::span<double> out,
   double max = -INFINITY;
   for (const S x : row) {
     const double v = static_cast<double>(x);
-    if (std::isnan(v) || v == INFINITY)
-      detail::fail(function, "a logit of row " + std::to_string(row_number), v,
-                   "valid: finite or -inf");
+    if (std::isnan(v) || v == INFINITY) detail::refuse_logit(function, row_number, v);
     max = (std::max)(max, v);
   }
-  if (max == -INFINITY)
-    detail::fail(function, "row " + std::to_string(row_number) + " has nothing but -inf");
+  if (max == -INFINITY) detail::refuse_row(function, row_number);
   double sum = 0;
   for (const S x : row) sum += std::exp(static_cast<double>(x) - max);
   const double log_sum = max + std::log(sum);

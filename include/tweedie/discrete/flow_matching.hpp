@@ -135,7 +135,7 @@ void flow_step(token_batch<T> x, logits_view<S> logits, const flow_jumps& rates,
   row_reader reader;
   for (std::size_t r = 0; r < target.size(); ++r) {
     uniform_request where = x.request(r, step, draw_use::choice);
-    reader.read(logits.row(r), logits.vocabulary(), {.temperature = 1, .shape = false}, name, r);
+    reader.read(logits.row(r), logits.vocabulary(), {}, name, r);
     target[r] = reader.sample(logits.row(r), source(where));
   }
   for (std::size_t r = 0; r < target.size(); ++r) {

@@ -72,10 +72,7 @@ std::vector<double> masked_bound(logits_view<S> logits, const X0& clean, const X
   for (std::size_t i = 0; i < x_0.size(); ++i) {
     if (x_t[i] != mask) continue;
     if (x_0[i] == mask) detail::fail(name, "x_0 at " + std::to_string(i), mask, "valid: no mask");
-    log_sums[i] = reader
-                      .read(logits.row(i), vocabulary,
-                            {.temperature = 1, .shape = false, .excluded = {mask, -1}}, name, i)
-                      .log_sum;
+    log_sums[i] = reader.read(logits.row(i), vocabulary, {.excluded = {mask, -1}}, name, i).log_sum;
     values[i] =
         weights[i / length] *
         (log_sums[i] - static_cast<double>(logits.row(i)[static_cast<std::size_t>(x_0[i])]));

@@ -50,36 +50,38 @@ class proposer {
   proposal operator()(const S* row, std::size_t vocabulary, token excluded, const token_rule& rule,
                       const Source& source, uniform_request where, const char* function,
                       std::size_t row_number, bool shape = true) {
-    const bool filters = rule.temperature > 0 && (rule.top_k > 0 || rule.top_p < 1);
-    const double temperature = rule.temperature > 0 ? rule.temperature : 1;
+    const bool greedy = rule.temperature == 0,
+               filters = !greedy && (rule.top_k > 0 || rule.top_p < 1),
+               copies = filters || (!greedy && rule.judged_as_drawn && rule.temperature != 1);
     const row_reading own =
-        reader_.read(row, vocabulary, {temperature, shape, {excluded, -1}}, function, row_number);
-    proposal out{own.best, 0, shape ? own.margin() : 0, own.entropy};
-    if (filters || (rule.judged_as_drawn && temperature != 1)) {
+        reader_.read(row, vocabulary,
+                     {.temperature = greedy || copies || rule.by_gumbel ? 1 : rule.temperature,
+                      .shape = shape && !(copies && rule.judged_as_drawn),
+                      .excluded = {excluded, -1}},
+                     function, row_number);
+    const auto judged = [shape](token choice, const row_reading& by, double logit) {
+      return proposal{choice, std::exp(by.log_probability(logit)), shape ? by.margin() : 0,
+                      by.entropy};
+    };
+    token choice = 0;
+    if (copies) {
       drawn_.resize(vocabulary);
       for (std::size_t k = 0; k < vocabulary; ++k)
-        drawn_[k] = static_cast<double>(row[k]) / temperature;
+        drawn_[k] = static_cast<double>(row[k]) / rule.temperature;
       if (excluded >= 0 && static_cast<std::size_t>(excluded) < vocabulary)
         drawn_[static_cast<std::size_t>(excluded)] = -INFINITY;
       keep_top_k(drawn_, rule.top_k);
       keep_top_p(drawn_, rule.top_p);
-      const row_reading now = reader_.read(
-          drawn_.data(), vocabulary, {.temperature = 1, .shape = shape}, function, row_number);
-      if (rule.temperature > 0)
-        out.choice = draw(drawn_.data(), vocabulary, 1, rule, source, where, excluded);
-      if (rule.judged_as_drawn) {
-        out.margin = shape ? now.margin() : 0;
-        out.entropy = now.entropy;
-        out.probability =
-            std::exp(now.log_probability(drawn_[static_cast<std::size_t>(out.choice)]));
-        return out;
-      }
-    } else if (rule.temperature > 0) {
-      out.choice = draw(row, vocabulary, temperature, rule, source, where, excluded);
+      const row_reading now =
+          reader_.read(drawn_.data(), vocabulary, {.shape = shape}, function, row_number);
+      choice = draw(drawn_.data(), vocabulary, 1, rule, source, where, excluded);
+      if (rule.judged_as_drawn)
+        return judged(choice, now, drawn_[static_cast<std::size_t>(choice)]);
+    } else {
+      choice = greedy ? reader_.best(row)
+                      : draw(row, vocabulary, rule.temperature, rule, source, where, excluded);
     }
-    out.probability = std::exp(
-        own.log_probability(static_cast<double>(row[static_cast<std::size_t>(out.choice)])));
-    return out;
+    return judged(choice, own, static_cast<double>(row[static_cast<std::size_t>(choice)]));
   }
 
  private:

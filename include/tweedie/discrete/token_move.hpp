@@ -43,14 +43,11 @@ class token_position {
   /// log sum of exp(logit) over all ordinary y != x; -inf where none is possible.
   double log_others() {
     if (!others_)
-      others_ = reader_
-                    .read(row_, count_,
-                          {.temperature = 1,
-                           .shape = false,
-                           .excluded = {symbols_.mask, x_},
-                           .may_be_nothing = !masked()},
-                          function_, number_)
-                    .log_sum;
+      others_ =
+          reader_
+              .read(row_, count_, {.excluded = {symbols_.mask, x_}, .may_be_nothing = !masked()},
+                    function_, number_)
+              .log_sum;
     return *others_;
   }
   /// softmax(logits) of x among the ordinary tokens, and of all others: here + elsewhere = 1.
@@ -62,12 +59,9 @@ class token_position {
  private:
   double log_odds_of_others() {
     const double own = static_cast<double>(row_[static_cast<std::size_t>(x_)]);
-    if (std::isnan(own) || own == INFINITY)
-      detail::fail(function_, "a logit of row " + std::to_string(number_), own,
-                   "valid: finite or -inf");
+    if (std::isnan(own) || own == INFINITY) detail::refuse_logit(function_, number_, own);
     const double others = log_others();
-    if (own == -INFINITY && others == -INFINITY)
-      detail::fail(function_, "row " + std::to_string(number_) + " has nothing but -inf");
+    if (own == -INFINITY && others == -INFINITY) detail::refuse_row(function_, number_);
     return others - own;
   }
 

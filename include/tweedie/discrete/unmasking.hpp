@@ -6,8 +6,9 @@
 //   while (run.next()) engine.run(tokens, run.logits());
 //
 // Each step proposes a token for masked positions of an item's current block, ranks them, and writes
-// the first few. It reads the logits of those positions once; in random order only of those it fills, and
-// of the first that an entropy bound leaves.
+// the first few. It reads the logits of those positions once, and where the order does not depend on what
+// is drawn, of those it fills once more; in random order only of those it fills, and of the first that an
+// entropy bound leaves.
 // A block is done when nothing in it is masked, or its steps are.
 #pragma once
 
@@ -158,12 +159,16 @@ struct unmasking {
             ? positions.size()
             : (std::min)(quota(place.masked, place.step_in_block, steps), positions.size());
     if (most == 0) return;
-    const bool at_random = order == unmasking_order::random;
+    const bool at_random = order == unmasking_order::random,
+               by_choice = order == unmasking_order::confidence;
+    // What ranks positions needs no draw, unless it is the probability of what is drawn.
+    token_rule ranking = rule;
+    if (!by_choice && !rule.judged_as_drawn) ranking.temperature = 0;
     std::vector<proposal> found(positions.size());
-    const auto read = [&](std::size_t j) {
+    const auto read = [&](std::size_t j, const token_rule& how) {
       const std::size_t r = positions[j];
       found[j] = memory.propose(
-          logits.row(r), logits.vocabulary(), mask, rule, source,
+          logits.row(r), logits.vocabulary(), mask, how, source,
           x.request(r, place.step, draw_use::choice), "unmasking", r,
           entropy_bound || order == unmasking_order::margin || order == unmasking_order::entropy);
     };
@@ -172,14 +177,14 @@ struct unmasking {
       if (at_random) {
         scores[j] = source(x.request(positions[j], place.step, draw_use::order));
       } else {
-        read(j);
+        read(j, ranking);
         scores[j] = score(order, found[j]);
       }
     }
     const std::vector<std::size_t> by_score = ranked(scores);
     entropy_budget budget(entropy_bound.value_or(0));
     for (std::size_t j = 0; j < most; ++j) {
-      if (at_random) read(by_score[j]);
+      if (!by_choice) read(by_score[j], rule);
       if (entropy_bound && !budget.takes(found[by_score[j]].entropy)) break;
       writes.push_back({positions[by_score[j]], found[by_score[j]].choice});
     }

@@ -6,8 +6,8 @@
 // multiply-add, except for inner products (tensor/gram.hpp), whose sums have as many terms at a time as
 // vectors have lanes; baseline, without it, differs in the last bits.
 //
-// Headers alone use what the compiler was told to, and AVX2 for reading rows of logits where the processor
-// has it (discrete/row_kernel.hpp): none of this is declared then.
+// Headers alone use what the compiler was told to, and AVX2 or AVX-512 for reading rows of logits where the
+// processor has it (discrete/row_kernel.hpp): none of this is declared then.
 #pragma once
 
 #include "tweedie/requirements.hpp"

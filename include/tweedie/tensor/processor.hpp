@@ -17,6 +17,14 @@ inline bool has_avx2() {
   return has;
 }
 
+/// The same and AVX-512 F, DQ, BW, VL.
+inline bool has_avx512() {
+  static const bool has = has_avx2() && __builtin_cpu_supports("avx512f") &&
+                          __builtin_cpu_supports("avx512dq") &&
+                          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  return has;
+}
+
 }  // namespace tweedie::detail
 
 #endif

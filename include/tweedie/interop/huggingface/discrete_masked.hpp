@@ -58,7 +58,7 @@ struct amused_scheduler {
     for (std::size_t r = 0; r < drawn.size(); ++r) {
       if (drawn[r] != mask) continue;
       const discrete::proposal p = propose(logits.row(r), logits.vocabulary(), -1, {}, source,
-                                           x.request(r, step, draw_use::choice), name, r);
+                                           x.request(r, step, draw_use::choice), name, r, false);
       drawn[r] = p.choice;
       probabilities[r] = p.probability;
     }
@@ -151,7 +151,7 @@ struct block_refinement_scheduler {
     discrete::proposer propose;
     for (std::size_t r = 0; r < count; ++r) {
       const discrete::proposal p = propose(logits.row(r), logits.vocabulary(), -1, how.rule, source,
-                                           x.request(r, step, draw_use::choice), name, r);
+                                           x.request(r, step, draw_use::choice), name, r, false);
       out.tokens.push_back(p.choice);
       out.probabilities.push_back(p.probability);
     }

@@ -58,7 +58,7 @@ struct discrete_ddim_scheduler {
     discrete::proposer propose;
     for (std::size_t r = 0; r < next.size(); ++r) {
       const discrete::proposal p = propose(logits.row(r), logits.vocabulary(), -1, rule, source,
-                                           x.request(r, step, draw_use::choice), name, r);
+                                           x.request(r, step, draw_use::choice), name, r, false);
       double routes[3] = {
           alpha_s * (1 - survival) / k + (x.tokens[r] == p.choice ? survival * alpha_s : 0),
           survival * (1 - alpha_s) / k, (1 - survival) * (1 - alpha_s) / k};
@@ -291,7 +291,7 @@ struct vq_diffusion_scheduler {
     discrete::row_reader checked;
     for (std::size_t r = 0; r < next.size(); ++r) {
       for (std::size_t y = 0; y < row.size(); ++y) row[y] = static_cast<double>(logits.row(r)[y]);
-      checked.read(row.data(), row.size(), {.shape = false}, name, r);
+      checked.read(row.data(), row.size(), {}, name, r);
       if (t == 0)
         log_p = row;
       else
