@@ -276,13 +276,11 @@ std::vector<outcome> replay_diffusers_quirks(const json& file, const std::string
     o.subject = c["scheduler"];
     o.group = "quirks";
     o.id = o.subject + ": " + c.value("note", "");
-    json config = c["config"];
-    config["_class_name"] = c["scheduler"];
-    json described = c;
-    described["config"] = config;
+    nlohmann::json config = plain(c["config"]);
+    config["_class_name"] = o.subject;
     const bool runs = c["f64"].value("outcome", "") == "finite";
     try {
-      const loaded_sampler sampler = huggingface::scheduler(plain(config), request_of(described));
+      const loaded_sampler sampler = huggingface::scheduler(config, request_of(c));
       const std::vector<tensor> noises(sampler.plan.draws.size(), tensor(8, 0.1));
       const trace t = run(sampler, tensor{0.3, -1.2, 0.8, 2.1, -0.4, 0.9, -0.7, 1.5}, 2,
                           test_network("a"), noises);

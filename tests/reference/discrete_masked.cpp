@@ -74,7 +74,8 @@ struct model {
   token mask = 0;
 
   explicit model(const json& recorded) {
-    const json settings = recorded.value("settings", json::object());
+    static const json none = json::object();
+    const json& settings = recorded.contains("settings") ? recorded["settings"] : none;
     parameterization = recorded.value("parameterization", settings.value("param", "subs"));
     subs_masking = recorded.value("subs_masking", settings.value("subs_masking", false));
     mask = recorded.value("mask_index", recorded["shape"][2].get<token>() - 1);
@@ -91,7 +92,7 @@ struct model {
 alphabet symbols_of(std::size_t n, token mask) { return {n - 1, mask}; }
 
 void replay_loss(const json& recorded, const named_tensors& tensor, comparison& c) {
-  const json settings = recorded["settings"];
+  const json& settings = recorded["settings"];
   const any_noise noise = noise_of(settings.value("noise", "loglinear"));
   const model m(recorded);
   const std::size_t items = recorded["shape"][0], length = recorded["shape"][1],
@@ -200,7 +201,7 @@ update take(const std::string& predictor, const model& m, const any_noise& noise
 void replay_update(const json& recorded, const std::string& predictor, const named_tensors& tensor,
                    comparison& c) {
   const model m(recorded);
-  const json settings = recorded["settings"];
+  const json& settings = recorded["settings"];
   const update u =
       take(predictor, m, noise_of(settings.value("noise", "loglinear")), tensor(recorded["logits"]),
            tokens_of(recorded["x"]), recorded["shape"][2], recorded["t"],
@@ -212,7 +213,7 @@ void replay_update(const json& recorded, const std::string& predictor, const nam
 
 void replay_sample(const json& recorded, const named_tensors& tensor, comparison& c) {
   const model m(recorded);
-  const json settings = recorded["settings"];
+  const json& settings = recorded["settings"];
   const any_noise noise = noise_of(settings.value("noise", "loglinear"));
   const std::string predictor = settings["predictor"];
   const bool conditioned = settings.value("tc", false);

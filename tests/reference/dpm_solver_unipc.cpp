@@ -104,7 +104,7 @@ struct settings {
   plane_row row() const { return data_prediction ? clean_row : noise_row; }
   dpm_solver_rule rule() const { return taylor ? exact_dpm_solver(row()) : dpm_solver_rule{row()}; }
 
-  json sample;
+  const json& sample;
   std::string library, method, skip, algorithm, variant;
   int steps, order;
   bool data_prediction, taylor;

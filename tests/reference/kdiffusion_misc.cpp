@@ -217,10 +217,12 @@ std::vector<outcome> replay_kdiffusion_misc(const json& file) {
   std::vector<outcome> outcomes;
   for (const json& recorded : file["sigma_samplers"])
     outcomes.push_back(replay_density(recorded, outcomes.size()));
-  for (const auto& [precision, part] : file["wrappers"].items())
-    for (const auto& [name, recorded] : part.items())
+  for (const std::string precision : {"float32", "float64"}) {
+    const json& part = file["wrappers"][precision];
+    for (const auto& [name, recorded] : part.get_ref<const json::object_t&>().fields())
       if (recorded.is_object())
-        outcomes.push_back(replay_wrapper(part, name, recorded, precision == "float64"));
+        outcomes.push_back(replay_wrapper(part, name, part.at(name), precision == "float64"));
+  }
   for (const json& recorded : file["log_likelihood"])
     outcomes.push_back(replay_likelihood(recorded));
   return outcomes;

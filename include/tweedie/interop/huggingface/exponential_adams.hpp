@@ -150,7 +150,7 @@ inline std::function<double(const node&)> read_tau(const config& c) {
   const auto& f = c.values()["tau_func"];
   const auto is_number = [&](const char* key) { return f.contains(key) && f[key].is_number(); };
   if (!f.is_object() || !is_number("start") || !is_number("end") || !is_number("tau") ||
-      f["tau"].get<double>() < 0)
+      f["tau"].get<double>() < 0 || f.size() != 3)
     c.refuse("tau_func", "null or {\"start\": timestep, \"end\": timestep, \"tau\": number >= 0}");
   return stochastic_between(f["start"].get<double>(), f["end"].get<double>(),
                             f["tau"].get<double>());
