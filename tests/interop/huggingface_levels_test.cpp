@@ -110,7 +110,7 @@ TEST(noise_level_classes, need_two_training_timesteps_between_which_levels_lie) 
     for (const char* spacing : {"use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"})
       for (const int steps : {1, 2})
         expect_named(refusal(name, {{"num_train_timesteps", 1}, {spacing, true}}, steps),
-                     {name, "num_train_timesteps = 1", "2 ... 1000000"});
+                     {name, "num_train_timesteps = 1", "2 or more"});
 }
 
 TEST(noise_level_classes, take_finite_lists_of_some_timesteps) {
