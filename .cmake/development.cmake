@@ -63,7 +63,10 @@ endfunction()
 find_imported(OpenCV::dnn opencv2/dnn.hpp opencv4 opencv_dnn opencv_core)
 find_imported(ONNXRuntime::ONNXRuntime onnxruntime_cxx_api.h
   "onnxruntime;onnxruntime/core/session" onnxruntime)
-find_imported(LibTorch::torch torch/torch.h torch/csrc/api/include torch torch_cpu c10)
+# Headers of LibTorch 1.13 are not C++20 to clang 14: vectors of incomplete types.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT CMAKE_CXX_CLANG_TIDY)
+  find_imported(LibTorch::torch torch/torch.h torch/csrc/api/include torch torch_cpu c10)
+endif()
 find_imported(ONNX::onnx onnx/checker.h "" onnx onnx_proto protobuf)
 if(TARGET ONNX::onnx)
   target_compile_definitions(ONNX::onnx INTERFACE ONNX_NAMESPACE=onnx ONNX_ML=1)

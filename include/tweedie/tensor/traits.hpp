@@ -28,6 +28,7 @@ namespace tweedie {
 //   view_type, const_view_type               non-owning tensors over a flat buffer
 //   data(t), size(t), items(t), shape(t)     storage, elements, batch items, extents
 //   make_view(pointer, shape)                view_type or const_view_type by the pointer's type
+//   unset_like(t)                            another of the same shape; only where copies share memory
 template <class T>
 struct tensor_traits;
 

@@ -96,7 +96,9 @@ namespace detail {
 /// A tensor of the same shape, its elements not set where the type allows it.
 template <class Tensor>
 Tensor unset_like(const Tensor& t) {
-  if constexpr (requires(Tensor out) { out.resizeLike(t); }) {
+  if constexpr (requires { traits_of<Tensor>::unset_like(t); }) {
+    return traits_of<Tensor>::unset_like(t);
+  } else if constexpr (requires(Tensor out) { out.resizeLike(t); }) {
     Tensor out;
     out.resizeLike(t);
     return out;
