@@ -5,6 +5,7 @@
 #include "sampler/exact_flow.hpp"
 #include "tweedie/sampler/ancestral.hpp"
 #include "tweedie/sampler/corrector.hpp"
+#include "tweedie/sampler/ddim.hpp"
 #include "tweedie/sampler/heun.hpp"
 #include "tweedie/solve/run.hpp"
 
