@@ -25,13 +25,13 @@ const MatrixXd& measuring() {
 }
 
 // Data N(0, 0.7 I), whose denoiser is a multiple of x.
-constexpr double data_variance = 0.7;
+constexpr double variance_of_data = 0.7;
 double gain(signal_noise l) {
-  return l.alpha * data_variance / (l.alpha * l.alpha * data_variance + l.sigma * l.sigma);
+  return l.alpha * variance_of_data / (l.alpha * l.alpha * variance_of_data + l.sigma * l.sigma);
 }
 double left_over(signal_noise l) {
-  return data_variance * l.sigma * l.sigma /
-         (l.alpha * l.alpha * data_variance + l.sigma * l.sigma);
+  return variance_of_data * l.sigma * l.sigma /
+         (l.alpha * l.alpha * variance_of_data + l.sigma * l.sigma);
 }
 
 // Three steps over the whole schedule, and still the posterior's mean and covariance.
@@ -65,12 +65,12 @@ TEST(decoupled, one_step_of_the_flow_is_exact_for_isotropic_data) {
   const MatrixXd covariance = centred * centred.transpose() / static_cast<double>(items);
   const MatrixXd& a = measuring();
   const MatrixXd k =
-      data_variance * a.transpose() *
-      (data_variance * a * a.transpose() + s * s * MatrixXd::Identity(2, 2)).inverse();
-  const MatrixXd exact = data_variance * (MatrixXd::Identity(3, 3) - k * a);
+      variance_of_data * a.transpose() *
+      (variance_of_data * a * a.transpose() + s * s * MatrixXd::Identity(2, 2)).inverse();
+  const MatrixXd exact = variance_of_data * (MatrixXd::Identity(3, 3) - k * a);
   const double error = 4 / std::sqrt(static_cast<double>(items));
   EXPECT_LT((mean - k * Eigen::Map<const VectorXd>(y.data(), 2)).cwiseAbs().maxCoeff(), error);
-  EXPECT_LT((covariance - exact).cwiseAbs().maxCoeff(), 1.5 * error * data_variance);
+  EXPECT_LT((covariance - exact).cwiseAbs().maxCoeff(), 1.5 * error * variance_of_data);
 }
 
 TEST(decoupled, walks_down_and_up) {

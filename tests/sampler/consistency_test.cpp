@@ -11,36 +11,36 @@ namespace tweedie {
 namespace {
 
 // The consistency function of data N(0, s^2): x at `from` moved to `to` along the probability flow.
-auto exact_consistency(double data_variance, signal_noise to) {
-  const auto total = [data_variance](signal_noise s) {
-    return s.alpha * s.alpha * data_variance + s.sigma * s.sigma;
+auto exact_consistency(double variance_of_data, signal_noise to) {
+  const auto total = [variance_of_data](signal_noise s) {
+    return s.alpha * s.alpha * variance_of_data + s.sigma * s.sigma;
   };
   return [=](const node& n) { return affine_denoiser{std::sqrt(total(to) / total(n.level)), 0}; };
 }
 
 TEST(consistency, samples_the_data_exactly_with_the_exact_consistency_function) {
-  constexpr double data_variance = 0.49;
+  constexpr double variance_of_data = 0.49;
   const grid nodes = trailing(linear_beta_schedule(1000), 4);
   const auto [alpha, sigma] = nodes.front().level;
   const program plan = consistency(nodes);
-  const program_law l = law(plan, exact_consistency(data_variance, {1, 0}),
-                            {0, alpha * alpha * data_variance + sigma * sigma});
+  const program_law l = law(plan, exact_consistency(variance_of_data, {1, 0}),
+                            {0, alpha * alpha * variance_of_data + sigma * sigma});
   for (const auto& [at, state] : l.marks)
     EXPECT_NEAR(state.variance,
-                at.level.alpha * at.level.alpha * data_variance + at.level.sigma * at.level.sigma,
+                at.level.alpha * at.level.alpha * variance_of_data + at.level.sigma * at.level.sigma,
                 1e-12);
   EXPECT_EQ(plan.evaluations(), 4u);
   EXPECT_EQ(plan.draws.size(), 3u);
 }
 
 TEST(consistency, noises_from_the_level_its_data_lives_at) {
-  constexpr double data_variance = 0.25;
+  constexpr double variance_of_data = 0.25;
   const grid nodes = at_times(edm_schedule{}, std::vector{80.0, 20.0, 1.0, 0.002});
   const program_law l =
-      law(consistency(nodes), exact_consistency(data_variance, nodes.back().level),
-          {0, data_variance + 6400});
+      law(consistency(nodes), exact_consistency(variance_of_data, nodes.back().level),
+          {0, variance_of_data + 6400});
   for (const auto& [at, state] : l.marks)
-    EXPECT_NEAR(state.variance / (data_variance + at.level.sigma * at.level.sigma), 1, 1e-12);
+    EXPECT_NEAR(state.variance / (variance_of_data + at.level.sigma * at.level.sigma), 1, 1e-12);
 }
 
 TEST(consistency, applies_the_boundary_scaling) {

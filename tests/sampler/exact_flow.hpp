@@ -16,23 +16,23 @@
 
 namespace tweedie {
 
-inline constexpr double data_variance = 0.25;
+inline constexpr double variance_of_data = 0.25;
 
 inline double total_variance(signal_noise s) {
-  return s.alpha * s.alpha * data_variance + s.sigma * s.sigma;
+  return s.alpha * s.alpha * variance_of_data + s.sigma * s.sigma;
 }
 
 /// |end gain / exact end gain - 1| of a plan from `nodes.front()` to `nodes.back()`.
 inline double gain_error(const program& plan, const grid& nodes) {
   const program_law end =
-      law(plan, gaussian_denoiser(0, data_variance), {0, total_variance(nodes.front().level)});
+      law(plan, gaussian_denoiser(0, variance_of_data), {0, total_variance(nodes.front().level)});
   return std::abs(std::sqrt(end.result.variance / total_variance(nodes.back().level)) - 1);
 }
 
 /// Relative error of the end variance, with sign.
 inline double variance_error(const program& plan, const grid& nodes) {
   const program_law end =
-      law(plan, gaussian_denoiser(0, data_variance), {0, total_variance(nodes.front().level)});
+      law(plan, gaussian_denoiser(0, variance_of_data), {0, total_variance(nodes.front().level)});
   return end.result.variance / total_variance(nodes.back().level) - 1;
 }
 

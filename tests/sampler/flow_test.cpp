@@ -24,7 +24,7 @@ TEST(flow_euler, adds_the_velocity_times_the_step) {
                   s.passes[0].inputs[k].from == operand_kind::output ? -0.25 : 1, 1e-15);
 }
 
-// Runs a plan on the exact velocity E[z - x0 | x] of data N(0, data_variance).
+// Runs a plan on the exact velocity E[z - x0 | x] of data N(0, variance_of_data).
 double flow_end(const program& plan, double x) {
   const lowered_program bound = lower(plan, {predicts_rectified_velocity});
   std::vector<double> registers(static_cast<std::size_t>(bound.registers));
@@ -33,7 +33,7 @@ double flow_end(const program& plan, double x) {
     const linear_pass& pass = s.passes.at(0);
     const auto [alpha, sigma] = s.at.level;
     const double state = registers[static_cast<std::size_t>(s.state)];
-    const double velocity = (sigma - alpha * data_variance) / total_variance(s.at.level) * state;
+    const double velocity = (sigma - alpha * variance_of_data) / total_variance(s.at.level) * state;
     double next = 0;
     for (std::size_t k = 0; k < pass.inputs.size(); ++k) {
       const operand& in = pass.inputs[k];
@@ -51,7 +51,7 @@ TEST(flow_euler, runs_from_clean_data_and_back_with_velocity_predictions) {
   const auto errors = [](int n) {
     const grid down = straight_grid(n, 1, 0);
     const double noise = flow_end(flow_euler(reversed(down)), start);
-    return std::pair{noise - start / std::sqrt(data_variance),
+    return std::pair{noise - start / std::sqrt(variance_of_data),
                      flow_end(flow_euler(down), noise) - start};
   };
   const auto [there, back] = errors(200);

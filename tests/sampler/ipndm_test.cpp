@@ -122,11 +122,11 @@ TEST(ipndm, starts_from_pure_noise) {
 
 TEST(ipndm, ends_as_asked) {
   const grid nodes = ending_clean(edm_schedule{}, equal_levels(5, 4, 0.5));
-  const auto denoise = gaussian_denoiser(0, data_variance);
-  const scalar_law start{0, 16 + data_variance};
+  const auto denoise = gaussian_denoiser(0, variance_of_data);
+  const scalar_law start{0, 16 + variance_of_data};
   const double kept = law(ipndm(nodes, 4, {}), denoise, start).result.variance;
   const double denoised = law(ipndm(nodes, 4), denoise, start).result.variance;
-  EXPECT_LT(std::abs(kept - data_variance), std::abs(denoised - data_variance));
+  EXPECT_LT(std::abs(kept - variance_of_data), std::abs(denoised - variance_of_data));
 }
 
 TEST(ipndm, refuses_orders_below_one) {

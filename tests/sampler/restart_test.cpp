@@ -32,7 +32,7 @@ TEST(restart, keeps_the_law_of_a_perfect_denoiser_at_every_mark) {
 TEST(restart, contracts_the_error_of_a_wrong_start) {
   const grid nodes = geometric_grid(40);
   const auto end = [&](const program& plan, double variance) {
-    return law(plan, gaussian_denoiser(0, data_variance), {0, variance}).result.variance;
+    return law(plan, gaussian_denoiser(0, variance_of_data), {0, variance}).result.variance;
   };
   const program plain = runge_kutta(nodes, heun_tableau, noise_level_nodes);
   const program restarted = restart(nodes, noise_level_nodes, {{{0.1, 3, 20, 2}}});

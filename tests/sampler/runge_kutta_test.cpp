@@ -98,9 +98,9 @@ TEST(runge_kutta, starts_from_pure_noise_in_flow_time) {
   grid nodes = straight_grid(20, 1, 0);
   nodes.back() = clean_node(0);
   const program plan = runge_kutta(nodes, kutta_tableau, straight_nodes, straight_row);
-  const program_law end = law(plan, gaussian_denoiser(2, data_variance), {0, 1});
+  const program_law end = law(plan, gaussian_denoiser(2, variance_of_data), {0, 1});
   EXPECT_NEAR(end.result.mean, 2, 1e-12);
-  EXPECT_NEAR(end.result.variance, data_variance, 0.02);
+  EXPECT_NEAR(end.result.variance, variance_of_data, 0.02);
   EXPECT_THROW(runge_kutta(nodes, heun_tableau), std::invalid_argument);
 }
 

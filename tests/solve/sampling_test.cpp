@@ -22,16 +22,16 @@ namespace tweedie {
 namespace {
 
 constexpr double data_mean = 0.4;
-constexpr double data_variance = 0.3;
+constexpr double variance_of_data = 0.3;
 
 // The exact denoiser of N(mean, variance) data, as a network of a given kind.
 template <class S>
 void answer(std::span<const S> in, const node& seen, plane_row row, std::span<S> out) {
   const auto [alpha, sigma] = seen.level;
-  const double c = alpha * alpha * data_variance + sigma * sigma;
+  const double c = alpha * alpha * variance_of_data + sigma * sigma;
   for (std::size_t i = 0; i < in.size(); ++i) {
     const double x = static_cast<double>(in[i]);
-    const double clean = data_mean + alpha * data_variance / c * (x - alpha * data_mean);
+    const double clean = data_mean + alpha * variance_of_data / c * (x - alpha * data_mean);
     const double noise = sigma / c * (x - alpha * data_mean);
     out[i] = static_cast<S>(row.x0 * clean + row.z * noise);
   }
@@ -713,7 +713,7 @@ TEST(sampling, samples_have_the_law_of_the_program) {
   gaussian_noise{77}.fill(noise_request{1000, {}, 1}, std::span<double>(x));
   sampling s(plan, {predicts_noise}, x, gaussian_noise{78});
   finish(s, {predicts_noise});
-  const scalar_law exact = law(plan, gaussian_denoiser(data_mean, data_variance), {0, 1}).result;
+  const scalar_law exact = law(plan, gaussian_denoiser(data_mean, variance_of_data), {0, 1}).result;
   double mean = 0, square = 0;
   for (const double e : s.state()) {
     mean += e / n;
