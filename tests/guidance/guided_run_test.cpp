@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "tweedie/solve/run.hpp"
 #include "tweedie/tensor/normal.hpp"
 #include "tweedie/tensor/parallel.hpp"
+#include "tweedie/tensor/random.hpp"
 
 namespace tweedie {
 namespace {
@@ -329,6 +331,40 @@ TEST(guided_run_calls, refuse_and_leave_alone_what_is_not_finite) {
               result(ddim(from_noise), x, on_clean{rescaled{branch_weights{{-1, 2}}, 1.0}});
             }),
             "");
+}
+
+// Weights of two items, from outside.
+struct weights_from {
+  const std::array<std::array<double, 2>, 2>* items;
+
+  std::size_t branches() const { return 2; }
+  void weights(const guidance_point& point, const stream_gram&, std::span<double> guided,
+               std::span<double>) const {
+    std::ranges::copy(items->at(point.item), guided.begin());
+  }
+};
+
+// A rule that fails at the second item may be asked again, with other weights for the first.
+TEST(guided_runs, use_the_weights_that_follow_a_failure) {
+  const program plan = ddim(grid{nodes[2], nodes[3]});
+  Eigen::MatrixXd x(3, 2);
+  fill_standard_normal(x, 1);
+  std::array<std::array<double, 2>, 2> now{{{-1, 2}, {-1, 2}}};
+  const auto ask = [](auto& s) {
+    for (std::size_t b = 0; b < 2; ++b) answer(b, s.network_time(), s.input(), s.output(b));
+  };
+  sampling s(plan, noise_network, x, weights_from{&now});
+  finish(s);
+  s.restart(x);
+  ASSERT_TRUE(s.next());
+  ask(s);
+  now = {{{0, 1}, {std::nan(""), 1}}};
+  EXPECT_THROW(s.next(), std::invalid_argument);
+  now = {{{0, 1}, {-1, 2}}};
+  EXPECT_FALSE(s.next());
+  sampling afresh(plan, noise_network, x, weights_from{&now});
+  finish(afresh);
+  EXPECT_EQ(Eigen::MatrixXd(s.state()), Eigen::MatrixXd(afresh.state()));
 }
 
 }  // namespace

@@ -77,8 +77,8 @@ recorded_path<T> record_path(const program& plan, const network_description& net
                              const T& clean, Evaluate&& evaluate, std::uint64_t seed,
                              path_noise how = path_noise::afresh) {
   using S = scalar_t<T>;
-  for (const draw_kind& d : plan.draws)
-    if (d.learned) detail::fail("record_path", "the program draws with learned variance");
+  if (detail::any_learned(plan.draws))
+    detail::fail("record_path", "the program draws with learned variance");
   const auto x0 = elements(clean);
   std::uint32_t draw = 0;
   std::vector<S> target(x0.size());

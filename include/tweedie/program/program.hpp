@@ -8,6 +8,7 @@
 // anybody's own kernels, since every weight is public.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <optional>
@@ -82,6 +83,14 @@ struct draw_kind {
 
   friend bool operator==(const draw_kind&, const draw_kind&) = default;
 };
+
+namespace detail {
+
+inline bool any_learned(const std::vector<draw_kind>& draws) {
+  return std::any_of(draws.begin(), draws.end(), [](const draw_kind& d) { return d.learned; });
+}
+
+}  // namespace detail
 
 /// The whole program. Register 0 holds the initial sample; `result` holds the final one.
 struct program {

@@ -313,7 +313,7 @@ void execution<S>::carry_out(std::size_t stage) {
   }
   if (now.remembers && !parts_.guidance->state) remember(from);
   if (now.remembers && parts_.guidance->state)
-    std::copy_n(memory_[layout_.fresh_memory], size_, memory_[layout_.remembered]);
+    memory_.exchange(layout_.fresh_memory, layout_.remembered);
 }
 
 template <storage_scalar S>

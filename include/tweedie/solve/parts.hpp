@@ -137,11 +137,8 @@ void check_parts(const char* function, const program& plan, const run_parts<S>& 
          "valid: at most high, " + number(parts.clipped->high));
   if (!plan.draws.empty() && !parts.has_noise())
     fail(function, "the program draws noise; pass a noise source, such as gaussian_noise{seed}");
-  if (parts.buffers) {
-    bool learned = false;
-    for (const draw_kind& d : plan.draws) learned = learned || d.learned;
-    check_buffers(function, *parts.buffers, parts.branches(), learned, size);
-  }
+  if (parts.buffers)
+    check_buffers(function, *parts.buffers, parts.branches(), any_learned(plan.draws), size);
 }
 
 template <storage_scalar S, class... Parts>

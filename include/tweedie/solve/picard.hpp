@@ -69,8 +69,8 @@ picard_cost picard(const program& plan, const network_description& network, T& x
   detail::require(options.window >= 1, name, "window", static_cast<double>(options.window),
                   "valid: window >= 1");
   detail::require(options.tolerance >= 0, name, "tolerance", options.tolerance, "valid: >= 0");
-  for (const draw_kind& d : plan.draws)
-    detail::require(!d.learned, name, "learned draw", 1, "valid: draws of fixed variance");
+  detail::require(!detail::any_learned(plan.draws), name, "learned draw", 1,
+                  "valid: draws of fixed variance");
   const lowered_program bound = lower(plan, network, {.caller = name});
   const std::size_t n = traits_of<T>::size(x);
   const std::size_t items = traits_of<T>::items(x);

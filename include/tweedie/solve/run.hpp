@@ -41,11 +41,10 @@ void run(const program& plan, const network_description& network, T& x, Evaluate
                 "<tweedie/tensor/eigen_tensor.hpp>");
   using S = scalar_t<T>;
   using Run = sampling<std::remove_cvref_t<T>>;
-  for (const draw_kind& d : plan.draws)
-    if (d.learned)
-      detail::fail("run",
-                   "the program draws with learned variance; use sampling, whose "
-                   "variance_output the network writes");
+  if (detail::any_learned(plan.draws))
+    detail::fail("run",
+                 "the program draws with learned variance; use sampling, whose "
+                 "variance_output the network writes");
   detail::run_parts<S> options;
   [[maybe_unused]] const auto take = [&]<class Part>(Part&& part) {
     if constexpr (!detail::step_observer<std::remove_cvref_t<Part>, Run>)

@@ -39,7 +39,7 @@ struct memory_layout {
   template <storage_scalar S>
   static memory_layout of(const lowered_program& plan, const run_parts<S>& parts) {
     memory_layout out;
-    for (const draw_kind& d : plan.draws) out.has_variance = out.has_variance || d.learned;
+    out.has_variance = any_learned(plan.draws);
     std::size_t most_draws = 0;
     for (const lowered_stage& s : plan.stages)
       for (const linear_pass& p : s.passes) {
@@ -119,7 +119,7 @@ class run_memory {
   }
 
   S* operator[](std::size_t place) const { return places_[place]; }
-  S* const* places() const { return places_.data(); }
+  void exchange(std::size_t a, std::size_t b) { std::swap(places_[a], places_[b]); }
 
  private:
   std::vector<S, cache_lines<S>> own_;

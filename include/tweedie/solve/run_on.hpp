@@ -50,8 +50,8 @@ requires tensor_arithmetic<Device, Tensor> Tensor run_on(const program& plan,
   constexpr bool draws = requires(noise_request request) {
     { device.normal(request) } -> std::convertible_to<Tensor>;
   };
-  for (const draw_kind& draw : plan.draws)
-    if (draw.learned) detail::fail("run_on", "the program draws with learned variance");
+  if (detail::any_learned(plan.draws))
+    detail::fail("run_on", "the program draws with learned variance");
   if (!draws && !plan.draws.empty())
     detail::fail("run_on", "the program draws noise; give the device normal(const noise_request&)");
 

@@ -91,11 +91,10 @@ class sampling {
     if (!plan.draws.empty() && !run_.has_noise())
       detail::fail("sampling::restart", "the program draws noise; the run has no noise source");
     require_shape(x);
-    for (const draw_kind& d : plan.draws)
-      if (d.learned && !run_.has_buffer_for_variance())
-        detail::fail("sampling::restart",
-                     "the program draws with learned variance; the run has no "
-                     "network_buffers::variance");
+    if (detail::any_learned(plan.draws) && !run_.has_buffer_for_variance())
+      detail::fail("sampling::restart",
+                   "the program draws with learned variance; the run has no "
+                   "network_buffers::variance");
     run_.load(std::make_shared<const lowered_program>(lower(plan, network, run_.how())));
     restart(x);
   }

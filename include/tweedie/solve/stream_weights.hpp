@@ -54,18 +54,18 @@ class stream_weights {
   /// \throws std::invalid_argument where a weight is not finite.
   void find(const erased_guidance<S>& rule, guidance_point at, std::span<const S* const> streams,
             std::size_t length) {
-    bool changed = false;
     uniform_ = true;
     const std::span<double> now = std::span(found_).first(streams_);
     const std::span<double> later = std::span(found_).subspan(streams_);
     for (at.item = 0; at.item < items_; ++at.item) {
       item_weights<S>("sampling", rule, at, streams, at.item * length, length, gram_, now, later);
       const auto row = rows_.begin() + static_cast<std::ptrdiff_t>(at.item * width() + 1);
-      changed = changed || !std::equal(found_.begin(), found_.end(), row);
-      std::copy(found_.begin(), found_.end(), row);
+      if (!std::equal(found_.begin(), found_.end(), row)) {
+        std::copy(found_.begin(), found_.end(), row);
+        outdate();  // at once: the next item may throw
+      }
       uniform_ = uniform_ && std::equal(found_.begin(), found_.end(), rows_.begin() + 1);
     }
-    version_ += changed;
   }
 
  private:
