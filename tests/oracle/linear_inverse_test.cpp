@@ -35,6 +35,18 @@ double log_noise(const linear_measurement<double>& y, const VectorXd& x) {
          m / 2 * std::log(2 * std::numbers::pi * y.deviation * y.deviation);
 }
 
+// Differences of coordinates that go together: A S A^T by products of S loses its symmetry to rounding.
+TEST(linear_inverse, of_differences_of_one_large_variance) {
+  const MatrixXd root = normals(3, 3, 6);
+  const oracle::gaussian<double> data(Eigen::Vector3d::Zero(),
+                                      MatrixXd::Constant(3, 3, 1e6) + root * root.transpose());
+  linear_measurement<double> y{MatrixXd(2, 3), VectorXd::Zero(2), 0.5};
+  y.matrix << 0.6, -0.6, 0, 0.1, 0.3, -0.4;
+  // Both rows see nothing of what is common.
+  const oracle::gaussian<double> small(Eigen::Vector3d::Zero(), root * root.transpose());
+  EXPECT_NEAR(log_evidence(data, y), log_evidence(small, y), 1e-6);
+}
+
 // Bayes: log p(x|y) = log p(x) + log p(y|x) - log p(y), with fewer, as many and more measurements than
 // dimensions.
 TEST(linear_inverse, is_bayes) {

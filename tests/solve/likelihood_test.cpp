@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "tweedie/oracle/exact_trace.hpp"
 #include "tweedie/oracle/mixture.hpp"
 
 namespace tweedie {
@@ -43,14 +44,7 @@ TEST(ode, refuses_a_bad_tolerance_and_gives_up_at_a_pole) {
 
 TEST(likelihood, of_a_mixture_is_its_log_density) {
   const auto data = two_in_the_plane();
-  const auto denoise = [&](const MatrixXd& x, double u) {
-    denoised_with_trace e;
-    e.clean = data.denoise({1, u}, x);
-    e.trace.resize(x.cols());
-    for (Eigen::Index i = 0; i < x.cols(); ++i)
-      e.trace[i] = data.posterior_covariance({1, u}, x.col(i)).trace() / (u * u);
-    return e;
-  };
+  const auto denoise = oracle::exact_trace(data);
   const MatrixXd x = (MatrixXd(2, 3) << -1.2, 0.1, 2, 0.5, -0.3, 1).finished();
   const likelihood_range range{0.05, 2000, {1e-9, 1e-9}};
   const flow_likelihood l = log_likelihood(denoise, x, range);
@@ -124,12 +118,7 @@ TEST(likelihood, hutchinson_has_the_variance_of_its_probes) {
 // The error of the density follows the tolerance of the integration.
 TEST(likelihood, error_falls_with_the_tolerance) {
   const auto data = two_in_the_plane();
-  const auto denoise = [&](const MatrixXd& at, double u) {
-    denoised_with_trace e{data.denoise({1, u}, at), VectorXd(at.cols())};
-    for (Eigen::Index i = 0; i < at.cols(); ++i)
-      e.trace[i] = data.posterior_covariance({1, u}, at.col(i)).trace() / (u * u);
-    return e;
-  };
+  const auto denoise = oracle::exact_trace(data);
   const MatrixXd x = (MatrixXd(2, 1) << 0.5, -0.3).finished();
   const auto found = [&](double tolerance) {
     return log_likelihood(denoise, x, {0.1, 100, {tolerance, tolerance}}).log_density[0];

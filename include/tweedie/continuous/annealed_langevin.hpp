@@ -16,6 +16,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "tweedie/distribution/normal_distribution.hpp"
 #include "tweedie/schedule/error.hpp"
 
 namespace tweedie {
@@ -27,9 +28,8 @@ inline double noise_overlap(double dimensions, double ratio) {
                   dimensions, "valid: 1 <= dimensions < inf");
   detail::require(ratio >= 1 && std::isfinite(ratio), "noise_overlap", "ratio", ratio,
                   "valid: 1 <= ratio < inf");
-  const auto below = [](double x) { return std::erfc(-x / std::numbers::sqrt2) / 2; };
   const double gap = std::sqrt(2 * dimensions) * (ratio - 1);
-  return below(gap + 3 * ratio) - below(gap - 3 * ratio);
+  return normal_cdf(gap + 3 * ratio) - normal_cdf(gap - 3 * ratio);
 }
 
 /// The ratio of neighbouring levels whose overlap is C, by bisection.

@@ -15,9 +15,15 @@ auto exact_trace(const Data& data) {
   return [&data](const Eigen::MatrixXd& x, double u) {
     denoised_with_trace out;
     out.clean = data.denoise({1, u}, x);
-    out.trace.resize(x.cols());
-    for (Eigen::Index i = 0; i < x.cols(); ++i)
-      out.trace[i] = covariance(data, {1, u}, Eigen::VectorXd(x.col(i))).trace() / (u * u);
+    const auto at = [&](Eigen::Index i) {
+      return covariance(data, {1, u}, Eigen::VectorXd(x.col(i))).trace() / (u * u);
+    };
+    if constexpr (requires { data.posterior_covariance(signal_noise{}); }) {  // the same for all
+      out.trace.setConstant(x.cols(), x.cols() > 0 ? at(0) : 0);
+    } else {
+      out.trace.resize(x.cols());
+      for (Eigen::Index i = 0; i < x.cols(); ++i) out.trace[i] = at(i);
+    }
     return out;
   };
 }

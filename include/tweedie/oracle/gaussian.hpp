@@ -234,7 +234,7 @@ class gaussian {
   /// m + S^1/2 z for each column of standard normals z.
   matrix sample(const matrix& z) const {
     check_rows(z);
-    return (axes_ * variances_.cwiseSqrt().asDiagonal() * z).colwise() + mean_;
+    return (axes_ * (variances_.cwiseSqrt().asDiagonal() * z)).colwise() + mean_;
   }
   matrix sample(Eigen::Index count, sample_key key) const {
     return sample(detail::sample_normals<Scalar>("gaussian::sample", dimension(), count, key));
@@ -276,7 +276,7 @@ class gaussian {
   }
   template <class Gain>
   matrix apply(signal_noise level, const matrix& x, const Gain& gain) const {
-    return axes_ * variances_.unaryExpr(gain).asDiagonal() * rotate(level, x);
+    return axes_ * (variances_.unaryExpr(gain).asDiagonal() * rotate(level, x));
   }
   template <class Value>
   matrix spectral(const Value& value) const {

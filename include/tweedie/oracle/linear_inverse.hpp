@@ -81,24 +81,43 @@ void require_seen(const Eigen::Vector<Scalar, Eigen::Dynamic>& unexplained,
 
 }  // namespace tweedie::detail
 
+namespace tweedie::detail {
+
+// log of weight times evidence, of each component.
+template <class Scalar>
+Eigen::Vector<Scalar, Eigen::Dynamic> log_joint_evidence(
+    const oracle::mixture<Scalar>& data, const oracle::linear_measurement<Scalar>& y) {
+  Eigen::Vector<Scalar, Eigen::Dynamic> joint(static_cast<Eigen::Index>(data.components()));
+  for (std::size_t k = 0; k < data.components(); ++k)
+    joint[static_cast<Eigen::Index>(k)] =
+        std::log(data.weight(k)) + oracle::log_evidence(data.law(k), y);
+  return joint;
+}
+
+template <class Scalar>
+Scalar log_of_summed(const Eigen::Vector<Scalar, Eigen::Dynamic>& logs) {
+  const Scalar top = logs.maxCoeff();
+  return top + std::log((logs.array() - top).exp().sum());
+}
+
+}  // namespace tweedie::detail
+
 namespace tweedie::oracle {
 
 template <class Scalar>
 Scalar log_evidence(const gaussian<Scalar>& data, const linear_measurement<Scalar>& y) {
   detail::check_measurement("log_evidence", data.dimension(), y, true);
   using vector = Eigen::Vector<Scalar, Eigen::Dynamic>;
-  const gaussian<Scalar> clean(vector(y.matrix * data.mean()),
-                               y.matrix * data.covariance() * y.matrix.transpose());
+  using matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
+  // A S A^T by a root of S, which is symmetric whatever cancels.
+  const matrix root = y.matrix * data.factor();
+  const gaussian<Scalar> clean(vector(y.matrix * data.mean()), root * root.transpose());
   return clean.log_density({1, static_cast<double>(y.deviation)}, y.value)[0];
 }
 
 template <class Scalar>
 Scalar log_evidence(const mixture<Scalar>& data, const linear_measurement<Scalar>& y) {
-  Eigen::Vector<Scalar, Eigen::Dynamic> joint(static_cast<Eigen::Index>(data.components()));
-  for (std::size_t k = 0; k < data.components(); ++k)
-    joint[static_cast<Eigen::Index>(k)] = std::log(data.weight(k)) + log_evidence(data.law(k), y);
-  const Scalar top = joint.maxCoeff();
-  return top + std::log((joint.array() - top).exp().sum());
+  return detail::log_of_summed(detail::log_joint_evidence(data, y));
 }
 
 template <class Scalar>
@@ -137,10 +156,11 @@ gaussian<Scalar> posterior(const gaussian<Scalar>& data, const linear_measuremen
 template <class Scalar>
 mixture<Scalar> posterior(const mixture<Scalar>& data, const linear_measurement<Scalar>& y) {
   detail::check_measurement("oracle::posterior", data.dimension(), y, true);
-  const Scalar total = log_evidence(data, y);
+  const Eigen::Vector<Scalar, Eigen::Dynamic> joint = detail::log_joint_evidence(data, y);
+  const Scalar total = detail::log_of_summed(joint);
   std::vector<component<Scalar>> parts;
   for (std::size_t k = 0; k < data.components(); ++k) {
-    const Scalar weight = std::exp(std::log(data.weight(k)) + log_evidence(data.law(k), y) - total);
+    const Scalar weight = std::exp(joint[static_cast<Eigen::Index>(k)] - total);
     // What cannot have given y has no weight that a number can hold.
     if (weight < (std::numeric_limits<Scalar>::min)()) continue;
     const gaussian<Scalar> law = posterior(data.law(k), y);

@@ -184,13 +184,15 @@ template <class Scalar>
 auto mixture<Scalar>::posterior_covariance(signal_noise level, const vector& x) const -> matrix {
   check("mixture::posterior_covariance", x.size());
   const vector r = softmax(log_joint(level, x));
-  const vector mean = denoise(level, x);
+  matrix clean(x.size(), r.size());  // by each component
+  for (Eigen::Index k = 0; k < r.size(); ++k)
+    clean.col(k) = parts_[static_cast<std::size_t>(k)].law.denoise(level, x);
+  const vector mean = clean * r;
   matrix out = matrix::Zero(x.size(), x.size());
-  for (std::size_t k = 0; k < parts_.size(); ++k) {
-    const gaussian<Scalar>& law = parts_[k].law;
-    const vector off = law.denoise(level, x) - mean;
-    out +=
-        r[static_cast<Eigen::Index>(k)] * (law.posterior_covariance(level) + off * off.transpose());
+  for (Eigen::Index k = 0; k < r.size(); ++k) {
+    const vector off = clean.col(k) - mean;
+    out += r[k] * (parts_[static_cast<std::size_t>(k)].law.posterior_covariance(level) +
+                   off * off.transpose());
   }
   return out;
 }

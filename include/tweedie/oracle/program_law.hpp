@@ -94,7 +94,6 @@ mixture<Scalar> moment_matched_law(const program& plan, const mixture<Scalar>& d
     const double gain = (weights * clean * off).sum() / (weights * off.square()).sum();
     return {gain, mean - gain * state.mean};
   };
-  const auto [alpha, sigma] = plan.start.level;
   std::vector<component<Scalar>> made;
   const auto carry = [&](double weight, scalar_law piece) {
     const scalar_law end = law(plan, fit, piece).result;
@@ -104,15 +103,8 @@ mixture<Scalar> moment_matched_law(const program& plan, const mixture<Scalar>& d
   // N(m, v) as pieces of deviation width sqrt(v), whose centres, as far apart, have the variance left.
   const double between = std::sqrt(1 - width * width);
   const int pieces = static_cast<int>(std::ceil(7 * between / width));
-  const std::size_t starts = start == start_law::prior ? 1 : data.components();
-  for (std::size_t k = 0; k < starts; ++k) {
-    const scalar_law from =
-        start == start_law::prior
-            ? scalar_law{0, sigma * sigma}
-            : scalar_law{
-                  alpha * static_cast<double>(data.mean(k)[0]),
-                  alpha * alpha * static_cast<double>(data.covariance(k)(0, 0)) + sigma * sigma};
-    const double share = start == start_law::prior ? 1 : static_cast<double>(data.weight(k));
+  const auto cut = [&](double share, scalar_law axis) {
+    const scalar_law from = law_of_start(plan, axis, start);
     const double deviation = std::sqrt(from.variance);
     for (int i = -pieces; i <= pieces; ++i) {
       const double u = i * width;
@@ -122,7 +114,13 @@ mixture<Scalar> moment_matched_law(const program& plan, const mixture<Scalar>& d
                                       std::exp(-u * u / (2 * between * between));
       carry(weight, {from.mean + deviation * u, from.variance * width * width});
     }
-  }
+  };
+  if (start == start_law::prior)
+    cut(1, {});
+  else
+    for (std::size_t k = 0; k < data.components(); ++k)
+      cut(static_cast<double>(data.weight(k)),
+          {static_cast<double>(data.mean(k)[0]), static_cast<double>(data.covariance(k)(0, 0))});
   return mixture<Scalar>(made);
 }
 

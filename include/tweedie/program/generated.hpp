@@ -28,6 +28,13 @@ enum class start_law {
   prior      ///< N(0, sigma^2): as it is done, with the signal that is left at the start ignored
 };
 
+/// Law of one axis of the data where `plan` starts.
+inline scalar_law law_of_start(const program& plan, scalar_law axis, start_law start) {
+  const auto [alpha, sigma] = plan.start.level;
+  if (start == start_law::prior) return {0, sigma * sigma};
+  return {alpha * axis.mean, alpha * alpha * axis.variance + sigma * sigma};
+}
+
 /// Law of what `plan` makes with the perfect denoiser, along each axis of the data.
 /// \throws std::invalid_argument for no axes, a variance that is negative or a number that is not
 ///   finite, and as `law`.
@@ -35,17 +42,14 @@ inline std::vector<scalar_law> generated(const program& plan, std::span<const sc
                                          start_law start = start_law::marginal) {
   constexpr const char* name = "generated";
   detail::require(!data.empty(), name, "axes", 0, "valid: at least one");
-  const auto [alpha, sigma] = plan.start.level;
   std::vector<scalar_law> out;
   for (const scalar_law& axis : data) {
     detail::require(axis.variance >= 0 && std::isfinite(axis.variance), name, "variance",
                     axis.variance, "valid: 0 <= variance < inf");
     detail::require(std::isfinite(axis.mean), name, "mean", axis.mean, "valid: finite");
-    const scalar_law from =
-        start == start_law::prior
-            ? scalar_law{0, sigma * sigma}
-            : scalar_law{alpha * axis.mean, alpha * alpha * axis.variance + sigma * sigma};
-    out.push_back(law(plan, gaussian_denoiser(axis.mean, axis.variance), from).result);
+    out.push_back(
+        law(plan, gaussian_denoiser(axis.mean, axis.variance), law_of_start(plan, axis, start))
+            .result);
   }
   return out;
 }
