@@ -134,6 +134,12 @@ TEST(MultistepForm, IsTheProgramAgain) {
     EXPECT_EQ(again.evaluations(), pair.plan.evaluations());
   }
   EXPECT_FALSE(has_multistep_form(ddim(karras(schedule(), 4), 1)));
+  program unasked = ddim(karras(schedule(), 4));  // reads the noise of no evaluation
+  for (stage& s : unasked.stages) {
+    s.evaluate.reset();
+    for (operand& in : s.pass.inputs) in.from = operand_kind::noise;
+  }
+  EXPECT_THROW(has_multistep_form(unasked), std::invalid_argument);
   grid noisy = karras(schedule(), 4);
   noisy.pop_back();
   EXPECT_FALSE(has_multistep_form(ddim(noisy)));  // the form ends in clean data

@@ -33,7 +33,8 @@ namespace detail {
 inline std::optional<unrolled_program> multistep_triangle(const program& plan) {
   for (const stage& s : plan.stages)
     for (const operand& in : s.pass.inputs) {
-      const bool of_noise = in.from == operand_kind::noise && s.evaluate->at.level.sigma == 0;
+      const bool of_noise =
+          in.from == operand_kind::noise && s.evaluate && s.evaluate->at.level.sigma == 0;
       if (in.from == operand_kind::draw || in.from == operand_kind::output || of_noise) return {};
     }
   unrolled_program u = unroll(plan);

@@ -235,6 +235,7 @@ multistep_form refined(const Schedule& schedule, const multistep_form& start,
     const Eigen::Index size = made.size();
     VectorXd out = VectorXd::Zero(size * (ways ? static_cast<Eigen::Index>(form.steps()) : 1));
     out.tail(size) = detail::end_residuals(made, pilots);
+    if (!made.allFinite()) return out;  // refused by its end already
     for (std::size_t i = first + 1; ways && i < form.steps(); ++i)
       out.segment(static_cast<Eigen::Index>(i - 1) * size, size) =
           share * ways->error(form.nodes[i].level, seen[i - first]);
