@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <Eigen/Core>
 #include <cmath>
 #include <numeric>
 #include <vector>
@@ -37,6 +38,18 @@ TYPED_TEST(blocks, averages_of_repeated_numbers_are_the_numbers) {
   std::vector<S> same(shape.size());
   average_blocks<S>(picture, shape, 1, same);
   EXPECT_EQ(same, picture);
+}
+
+// Sums of a thousand numbers, which 8 bits of mantissa would not hold.
+TEST(blocks_of_halves, average_to_the_number_that_fills_them) {
+  const auto expect_ones = [](auto one) {
+    const std::vector<decltype(one)> image(32 * 32, one);
+    std::vector<decltype(one)> mean(1);
+    average_blocks<decltype(one)>(image, {1, 32, 32}, 32, mean);
+    EXPECT_EQ(mean[0], one);
+  };
+  expect_ones(Eigen::half(1));
+  expect_ones(Eigen::bfloat16(1));
 }
 
 TYPED_TEST(blocks, haar_is_orthogonal_undone_by_its_inverse_and_begins_with_means) {

@@ -124,6 +124,11 @@ TEST(step_items, refuses_answers_that_are_not_finite_and_leaves_the_items) {
   EXPECT_EQ(x, (std::vector<float>{1, 2}));
   step_items<float>(x, unread, noise, from, to);  // the second item stays
   EXPECT_EQ(x[1], 2);
+  // A change of scale alone multiplies the answer by 0.
+  const std::vector<node> plain{{0, {1, 1}}, {0, {1, 1}}}, scaled{{0, {2, 2}}, {0, {2, 2}}};
+  x = {1, 2};
+  EXPECT_THROW(step_items<float>(x, bad, noise, plain, scaled), std::invalid_argument);
+  EXPECT_EQ(x, (std::vector<float>{1, 2}));
 }
 
 TEST(staggered_sampling, refuses_walks_that_are_none) {

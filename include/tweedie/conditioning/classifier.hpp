@@ -49,8 +49,7 @@ class classifier_guided {
     moves_.resize(clean.size());
     for (std::size_t i = 0; i < items; ++i)
       gradient_(i, at, std::span<double>(moves_).subspan(i * length, length));
-    for (const double g : moves_)
-      detail::require(std::isfinite(g), name, "gradient", g, "valid: finite");
+    detail::require_all_finite(name, "gradient", moves_);
     const double factor = scale_ * sigma * sigma / alpha;
     for (std::size_t i = 0; i < clean.size(); ++i)
       clean[i] = static_cast<S>(static_cast<double>(clean[i]) + factor * moves_[i]);

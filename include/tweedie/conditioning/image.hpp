@@ -11,10 +11,12 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "tweedie/schedule/error.hpp"
 
@@ -87,11 +89,20 @@ void average_blocks(std::type_identity_t<std::span<const S>> image, image_shape 
   detail::require_equal(name, "image.size()", image.size(), shape.size());
   detail::require_equal(name, "means.size()", means.size(), shape.size() / (factor * factor));
   const double share = 1 / static_cast<double>(factor * factor);
-  std::fill(means.begin(), means.end(), S(0));
-  detail::for_each_in_blocks(shape, factor, [&](std::size_t pixel, std::size_t block) {
-    means[block] = static_cast<S>(static_cast<double>(means[block]) +
-                                  share * static_cast<double>(image[pixel]));
-  });
+  const auto sum = [&](auto sums) {
+    std::fill(sums.begin(), sums.end(), 0.0);
+    detail::for_each_in_blocks(shape, factor, [&](std::size_t pixel, std::size_t block) {
+      sums[block] += share * static_cast<double>(image[pixel]);
+    });
+  };
+  if constexpr (std::same_as<S, double>) {
+    sum(means);
+  } else {
+    std::vector<double> sums(means.size());
+    sum(std::span(sums));
+    std::transform(sums.begin(), sums.end(), means.begin(),
+                   [](double v) { return static_cast<S>(v); });
+  }
 }
 
 /// Writes each number to all pixels of its block of an image of `shape`.

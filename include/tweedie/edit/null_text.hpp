@@ -91,14 +91,10 @@ class null_text {
   /// \throws std::invalid_argument unless an evaluation of such a run is pending and its weights[0] is not 0.
   template <class Run>
   void answer(Run& run) const {
-    const step_of s = next_step("null_text::answer", run);
-    const auto x = elements(std::as_const(run).state());
-    const auto given = elements(run.output(1)), free = elements(run.output(0));
-    for (std::size_t i = 0; i < x.size(); ++i)
-      free[i] = static_cast<scalar>((static_cast<double>(s.target[i]) -
-                                     s.state * static_cast<double>(x[i]) -
-                                     s.given * static_cast<double>(given[i])) /
-                                    s.free);
+    const missing_answer wanted = next_step("null_text::answer", run);
+    const auto free = elements(run.output(0));
+    for (std::size_t i = 0; i < wanted.product.size(); ++i)
+      free[i] = static_cast<scalar>(wanted.product[i] / wanted.weight);
   }
 
   /// Takes `embedding` towards the answer that `answer` writes, and leaves its answer in output(0). Ask for the prompt's,
@@ -113,44 +109,41 @@ class null_text {
   double optimise(Run& run, std::span<double> embedding, Unconditional&& unconditional,
                   Pullback&& pullback, const null_text_search& how = {}) const {
     constexpr const char* name = "null_text::optimise";
-    const step_of s = next_step(name, run);
-    const auto x = elements(std::as_const(run).state());
-    const auto given = elements(run.output(1)), free = elements(run.output(0));
+    const missing_answer wanted = next_step(name, run);
+    const std::size_t size = wanted.product.size();
+    const auto free = elements(run.output(0));
     std::vector<double> now(embedding.begin(), embedding.end()), gradient(now.size());
-    std::vector<double> slope(x.size());
+    std::vector<double> slope(size);
     adam<double> descent;
     for (int i = 0;; ++i) {
       unconditional(std::span<const double>(now));
       double distance = 0;
-      for (std::size_t j = 0; j < x.size(); ++j) {
-        const double d = s.state * static_cast<double>(x[j]) +
-                         s.given * static_cast<double>(given[j]) +
-                         s.free * static_cast<double>(free[j]) - static_cast<double>(s.target[j]);
-        distance += d * d / static_cast<double>(x.size());
-        slope[j] = 2 * d * s.free / static_cast<double>(x.size());
+      for (std::size_t j = 0; j < size; ++j) {
+        const double d = wanted.weight * static_cast<double>(free[j]) - wanted.product[j];
+        distance += d * d / static_cast<double>(size);
+        slope[j] = 2 * d * wanted.weight / static_cast<double>(size);
       }
       detail::require(std::isfinite(distance), name, "distance", distance, "valid: finite answers");
-      if (i == how.iterations || distance < how.enough) {
+      if (i >= how.iterations || distance < how.enough) {
         std::copy(now.begin(), now.end(), embedding.begin());
         return distance;
       }
       pullback(std::span<const double>(now), std::span<const double>(slope),
                std::span<double>(gradient));
-      for (const double g : gradient)
-        detail::require(std::isfinite(g), name, "gradient", g, "valid: finite");
+      detail::require_all_finite(name, "gradient", gradient);
       descent.step(now, gradient, how.rate);
     }
   }
 
  private:
-  // z_(k+1) = state z_k + given y1 + free y0, wanted at `target`.
-  struct step_of {
-    double state, given, free;
-    std::span<const scalar> target;
+  // weight y0 = product, where the next step ends in the pivot: z_(k+1) = state z_k + given y1 + weight y0.
+  struct missing_answer {
+    double weight;
+    std::vector<double> product;
   };
 
   template <class Run>
-  step_of next_step(const char* name, const Run& run) const {
+  missing_answer next_step(const char* name, Run& run) const {
     const std::size_t k = run.steps_done();
     if (k + 1 >= nodes_.size() || run.at() != nodes_[k])
       detail::fail(name, "steps_done()", static_cast<double>(k),
@@ -162,7 +155,13 @@ class null_text {
     detail::require_equal(name, "state().size()", elements(run.state()).size(),
                           pivots_.front().size());
     const state_output step = ddim_step_of_answer(network_, nodes_[k], nodes_[k + 1]);
-    return {step.x, step.y * weights[1], step.y * weights[0], pivots_[k + 1]};
+    missing_answer wanted{step.y * weights[0], {pivots_[k + 1].begin(), pivots_[k + 1].end()}};
+    const auto x = elements(std::as_const(run).state());
+    const auto given = elements(run.output(1));
+    for (std::size_t i = 0; i < x.size(); ++i)
+      wanted.product[i] -=
+          step.x * static_cast<double>(x[i]) + step.y * weights[1] * static_cast<double>(given[i]);
+    return wanted;
   }
 
   grid nodes_;

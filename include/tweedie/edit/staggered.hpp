@@ -78,15 +78,19 @@ void step_items(std::span<S> x, std::span<const S> output, const network_descrip
   for (std::size_t i = 0; i < items; ++i)
     weights.push_back(ddim_step_of_answer(network, from[i], to[i]));
   const std::size_t length = x.size() / items;
-  for (std::size_t j = 0; j < x.size(); ++j)
-    detail::require(weights[j / length].y == 0 || std::isfinite(static_cast<double>(output[j])),
-                    name, "output", static_cast<double>(output[j]), "valid: finite");
-  for (std::size_t i = 0; i < items; ++i) {
-    if (from[i].level == to[i].level) continue;
-    for (std::size_t j = i * length; j < (i + 1) * length; ++j)
-      x[j] = static_cast<S>(weights[i].x * static_cast<double>(x[j]) +
-                            weights[i].y * static_cast<double>(output[j]));
-  }
+  const auto for_each_moving = [&](const auto& use) {
+    for (std::size_t i = 0; i < items; ++i)
+      if (from[i].level != to[i].level)
+        for (std::size_t j = i * length; j < (i + 1) * length; ++j) use(weights[i], j);
+  };
+  for_each_moving([&](const state_output&, std::size_t j) {
+    detail::require(std::isfinite(static_cast<double>(output[j])), name, "output",
+                    static_cast<double>(output[j]), "valid: finite");
+  });
+  for_each_moving([&](const state_output& weight, std::size_t j) {
+    x[j] = static_cast<S>(weight.x * static_cast<double>(x[j]) +
+                          weight.y * static_cast<double>(output[j]));
+  });
 }
 
 /// One run of frames along a scheduling matrix, pulled one network call at a time; copy it to fork.

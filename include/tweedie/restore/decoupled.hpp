@@ -121,9 +121,7 @@ class decoupled {
     using S = typename decltype(state)::element_type;
     const std::size_t n = a_.inputs(), m = a_.outputs(), items = y_.size() / m;
     detail::require_equal(name, "state.size()", state.size(), items * n);
-    for (const S x : state)
-      detail::require(std::isfinite(static_cast<double>(x)), name, "state", static_cast<double>(x),
-                      "valid: finite");
+    detail::require_all_finite(name, "state", state);
     const double r2 = variance_(came_from(run));
     detail::require(r2 > 0 && std::isfinite(r2), name, "r^2", r2, "valid: 0 < r^2 < inf");
     drawn_.assign(state.begin(), state.end());
@@ -168,7 +166,7 @@ class decoupled {
 
   void walk_langevin(std::span<double> x, std::span<const double> y, double r2, double h,
                      noise_key key) {
-    const std::vector<double> start(x.begin(), x.end());
+    start_.assign(x.begin(), x.end());
     for (int k = 0; k < langevin_->count; ++k) {
       fill_normal(key, static_cast<std::uint64_t>(k) * x.size(), std::span<double>(noise_));
       a_.apply(x, residual_);
@@ -176,7 +174,7 @@ class decoupled {
         residual_[i] = (y[i] - residual_[i]) / (deviation_ * deviation_);
       a_.adjoint(residual_, work_);
       for (std::size_t i = 0; i < x.size(); ++i)
-        x[i] += h * (work_[i] + (start[i] - x[i]) / r2) + std::sqrt(2 * h) * noise_[i];
+        x[i] += h * (work_[i] + (start_[i] - x[i]) / r2) + std::sqrt(2 * h) * noise_[i];
     }
     for (const double v : x)
       if (!std::isfinite(v))
@@ -206,7 +204,8 @@ class decoupled {
   std::uint64_t seed_;
   std::function<double(signal_noise)> variance_;
   std::optional<langevin_steps> langevin_;
-  std::vector<double> drawn_, work_, noise_, residual_, solution_, direction_, image_, error_;
+  std::vector<double> drawn_, start_, work_, noise_, residual_, solution_, direction_, image_,
+      error_;
 };
 
 }  // namespace tweedie

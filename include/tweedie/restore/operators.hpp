@@ -37,7 +37,7 @@ inline void check_measurements(const char* function, std::size_t outputs, std::s
   if (outputs == 0 || y.empty() || y.size() % outputs != 0)
     fail(function, "y.size()", static_cast<double>(y.size()),
          "valid: a multiple of the operator's outputs, " + std::to_string(outputs));
-  for (const double v : y) require(std::isfinite(v), function, "y", v, "valid: finite");
+  require_all_finite(function, "y", y);
   require(deviation >= 0 && std::isfinite(deviation), function, "deviation", deviation,
           "valid: 0 <= deviation < inf");
 }
@@ -130,8 +130,7 @@ class blur {
     if (n % 2 == 0 || n > (std::min)(shape.height, shape.width))
       detail::fail("blur", "kernel.size()", static_cast<double>(n),
                    "valid: odd and at most the shorter side");
-    for (const double w : kernel_)
-      detail::require(std::isfinite(w), "blur", "kernel weight", w, "valid: finite");
+    detail::require_all_finite("blur", "kernel weight", kernel_);
   }
   /// A Gaussian of `deviation` pixels, cut off at 3 deviations and normalised.
   /// \throws std::invalid_argument unless 0 < deviation and the kernel fits into the picture.

@@ -69,8 +69,7 @@ class red_diff {
     detail::require(!nodes_.empty(), name, "noisy nodes", 0, "valid: at least 1");
     detail::check_measurements(name, a_.outputs(), y_, 0);
     detail::require_equal(name, "start.size()", start.size(), items() * a_.inputs());
-    for (const double x : state_)
-      detail::require(std::isfinite(x), name, "start", x, "valid: finite");
+    detail::require_all_finite(name, "start", state_);
     detail::require(how.lambda >= 0 && std::isfinite(how.lambda), name, "lambda", how.lambda,
                     "valid: 0 <= lambda < inf");
     detail::require(how.rate > 0 && std::isfinite(how.rate), name, "rate", how.rate,

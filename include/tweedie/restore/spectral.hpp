@@ -101,9 +101,7 @@ class ddrm {
   void see(std::span<S> clean, std::size_t items, const node&) {
     detail::require_equal("ddrm::see", "items", items, static_cast<std::size_t>(seen_.cols()));
     require_size("ddrm::see", clean.size());
-    for (const S x : clean)
-      detail::require(std::isfinite(static_cast<double>(x)), "ddrm::see", "estimate",
-                      static_cast<double>(x), "valid: finite");
+    detail::require_all_finite("ddrm::see", "estimate", clean);
     clean_.resize(a_.right.rows(), seen_.cols());
     for (Eigen::Index item = 0; item < seen_.cols(); ++item)
       clean_.col(item) = column(clean, item).template cast<double>();

@@ -1,6 +1,7 @@
 // The one form of error message: function, argument, value, what would be valid.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdio>
 #include <stdexcept>
@@ -31,6 +32,14 @@ void require_equal(const char* function, const char* argument, std::size_t count
 inline void require(bool condition, const char* function, const char* argument, double value,
                     const char* valid) {
   if (!condition) fail(function, argument, value, valid);
+}
+
+/// Throws std::invalid_argument for the first of the numbers that is not finite.
+template <class Numbers>
+void require_all_finite(const char* function, const char* argument, const Numbers& numbers) {
+  for (const auto& v : numbers)
+    require(std::isfinite(static_cast<double>(v)), function, argument, static_cast<double>(v),
+            "valid: finite");
 }
 
 #if defined(TWEEDIE_DEFINES_ENGINE)
