@@ -53,12 +53,14 @@ class proposer {
     const bool greedy = rule.temperature == 0,
                filters = !greedy && (rule.top_k > 0 || rule.top_p < 1),
                copies = filters || (!greedy && rule.judged_as_drawn && rule.temperature != 1);
-    const row_reading own =
-        reader_.read(row, vocabulary,
-                     {.temperature = greedy || copies || rule.by_gumbel ? 1 : rule.temperature,
-                      .shape = shape && !(copies && rule.judged_as_drawn),
-                      .excluded = {excluded, -1}},
-                     function, row_number);
+    // What is judged as drawn is read as drawn; filters need rows that were found to be right before.
+    row_reading own;
+    if (filters || !(copies && rule.judged_as_drawn))
+      own = reader_.read(row, vocabulary,
+                         {.temperature = greedy || copies || rule.by_gumbel ? 1 : rule.temperature,
+                          .shape = shape && !(copies && rule.judged_as_drawn),
+                          .excluded = {excluded, -1}},
+                         function, row_number);
     const auto judged = [shape](token choice, const row_reading& by, double logit) {
       return proposal{choice, std::exp(by.log_probability(logit)), shape ? by.margin() : 0,
                       by.entropy};

@@ -15,7 +15,8 @@
 //   finished(progress) -> bool
 //   network_time(progress, item) -> double       what the network may be told
 //   step(progress, batch, logits, source, memory)   reads the logits, writes tokens last
-// unmasking.hpp, leg_sampler.hpp, jump_sampler.hpp and chain_sampler.hpp have them.
+// unmasking.hpp, leg_sampler.hpp, trapezoidal.hpp, uniformisation.hpp, first_hitting.hpp and chain_sampler.hpp
+// have them.
 #pragma once
 
 #include <algorithm>
@@ -49,6 +50,15 @@ concept token_sampler = std::copyable<typename P::progress> &&
   { p.finished(at) } -> std::convertible_to<bool>;
   { p.network_time(at, std::size_t{}) } -> std::convertible_to<double>;
   { at.step } -> std::convertible_to<std::size_t>;
+};
+
+/// The progress of a sampler whose items go on at their own pace.
+template <class Place>
+struct item_progress {
+  std::size_t step = 0;
+  std::vector<Place> items;
+
+  friend bool operator==(const item_progress&, const item_progress&) = default;
 };
 
 /// A run between two evaluations, enough to resume it.

@@ -6,8 +6,8 @@
 //   while (run.next()) engine.run(tokens, run.logits());
 //
 // Each step proposes a token for masked positions of an item's current block, ranks them, and writes
-// the first few. It reads the logits of those positions once, and where the order does not depend on what
-// is drawn, of those it fills once more; in random order only of those it fills, and of the first that an
+// the first few. It reads the logits of those positions once, and where they were not drawn by that, of those
+// it fills once more; in random order only of those it fills, and of the first that an
 // entropy bound leaves.
 // A block is done when nothing in it is masked, or its steps are.
 #pragma once
@@ -48,12 +48,7 @@ struct unmasking {
   std::size_t block_length = 0;  ///< left to right in blocks (semi-autoregressive); 0: all at once
   std::size_t first = 0;         ///< where the first block starts: the length of the prompt
 
-  struct progress {
-    std::size_t step = 0;
-    std::vector<unmasking_place> items;
-
-    friend bool operator==(const progress&, const progress&) = default;
-  };
+  using progress = item_progress<unmasking_place>;
 
   /// \throws std::invalid_argument for no steps, settings out of range, tokens neither in the
   ///   vocabulary nor the mask, or no masked token at or after `first`.
@@ -159,11 +154,11 @@ struct unmasking {
             ? positions.size()
             : (std::min)(quota(place.masked, place.step_in_block, steps), positions.size());
     if (most == 0) return;
-    const bool at_random = order == unmasking_order::random,
-               by_choice = order == unmasking_order::confidence;
+    const bool at_random = order == unmasking_order::random;
     // What ranks positions needs no draw, unless it is the probability of what is drawn.
     token_rule ranking = rule;
-    if (!by_choice && !rule.judged_as_drawn) ranking.temperature = 0;
+    if (order != unmasking_order::confidence && !rule.judged_as_drawn) ranking.temperature = 0;
+    const bool reads_again = at_random || ranking.temperature != rule.temperature;
     std::vector<proposal> found(positions.size());
     const auto read = [&](std::size_t j, const token_rule& how) {
       const std::size_t r = positions[j];
@@ -184,7 +179,7 @@ struct unmasking {
     const std::vector<std::size_t> by_score = ranked(scores);
     entropy_budget budget(entropy_bound.value_or(0));
     for (std::size_t j = 0; j < most; ++j) {
-      if (!by_choice) read(by_score[j], rule);
+      if (reads_again) read(by_score[j], rule);
       if (entropy_bound && !budget.takes(found[by_score[j]].entropy)) break;
       writes.push_back({positions[by_score[j]], found[by_score[j]].choice});
     }

@@ -203,12 +203,13 @@ struct entropy_bound_scheduler {
       out.entropies.push_back(p.entropy);
     }
     for (std::size_t item = 0; item < x.items; ++item) {
-      std::vector<double> surety(length), in_order;
+      std::vector<double> surety(length);
       for (std::size_t i = 0; i < length; ++i) surety[i] = -out.entropies[item * length + i];
-      const auto order = discrete::ranked(surety);
-      for (const std::size_t i : order) in_order.push_back(-surety[i]);
-      const std::size_t count = discrete::entropy_bounded(in_order, bound);
-      for (std::size_t j = 0; j < count; ++j) out.accepted[item * length + order[j]] = true;
+      discrete::entropy_budget budget(bound);
+      for (const std::size_t i : discrete::ranked(surety)) {
+        if (!budget.takes(-surety[i])) break;
+        out.accepted[item * length + i] = true;
+      }
     }
     for (std::size_t r = 0; r < x.tokens.size(); ++r)
       x.tokens[r] =
@@ -291,7 +292,7 @@ struct vq_diffusion_scheduler {
     discrete::row_reader checked;
     for (std::size_t r = 0; r < next.size(); ++r) {
       for (std::size_t y = 0; y < row.size(); ++y) row[y] = static_cast<double>(logits.row(r)[y]);
-      checked.read(row.data(), row.size(), {}, name, r);
+      checked.read(logits.row(r), row.size(), {}, name, r);
       if (t == 0)
         log_p = row;
       else
