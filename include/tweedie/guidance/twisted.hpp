@@ -85,10 +85,7 @@ class twisted_particles {
     detail::require_equal(name, "size of an output", traits_of<Output>::size(unconditional), size);
     detail::require_equal(name, "size of an output", traits_of<Output>::size(conditional), size);
     const posterior_weights step = posterior(from_.level, to.level);
-    const double scale = network_.input_scale(from_);
-    const plane_row row =
-        network_.prediction({from_.time, {scale * from_.level.alpha, scale * from_.level.sigma}});
-    const state_output clean = sample_from(from_.level, row);
+    const state_output clean = sample_from(from_.level, answer_row(network_, from_));
 
     std::vector<double> factors(log_twists.begin(), log_twists.end());
     for (std::size_t i = 0; i < items; ++i) {

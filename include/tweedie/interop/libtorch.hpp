@@ -117,7 +117,7 @@ struct known_gradient : torch::autograd::Function<known_gradient> {
                                                  torch::autograd::variable_list losses) {
     const torch::Tensor gradient = context->get_saved_variables()[0];
     std::vector<std::int64_t> per_item(static_cast<std::size_t>(gradient.dim()), 1);
-    per_item[0] = losses[0].numel();
+    if (!per_item.empty()) per_item[0] = losses[0].numel();
     return {gradient * losses[0].reshape(per_item), torch::Tensor(), torch::Tensor()};
   }
 };

@@ -62,6 +62,15 @@ inline double lane_sum(packet<double> from) {
   return std::accumulate(values, values + lanes<double>, 0.0);
 }
 
+// f(0), ..., f(R - 1), the numbers as types.
+template <std::size_t R, class F>
+EIGEN_ALWAYS_INLINE void for_rows(const F& f) {
+  [&]<std::size_t... j>(std::index_sequence<j...>) {
+    (f(std::integral_constant<std::size_t, j>()), ...);
+  }
+  (std::make_index_sequence<R>());
+}
+
 // Sums and lower triangle of R rows, to(R + 1 columns, row by row).
 template <std::size_t R, storage_scalar S>
 class gram_sums {
@@ -85,17 +94,11 @@ class gram_sums {
   template <class Rows>
   EIGEN_ALWAYS_INLINE void step(const Rows& rows) {
     packet<double> values[R][2];
-    const auto for_rows = [](const auto& f) {
-      [&]<std::size_t... j>(std::index_sequence<j...>) {
-        (f(std::integral_constant<std::size_t, j>()), ...);
-      }
-      (std::make_index_sequence<R>());
-    };
-    for_rows([&](auto j) { load_wide(rows(j), values[j]); });
-    for_rows([&](auto j) {
+    for_rows<R>([&](auto j) { load_wide(rows(j), values[j]); });
+    for_rows<R>([&](auto j) {
       for (std::size_t p = 0; p < 2; ++p) {
         sums_[p][j] = Eigen::internal::padd(sums_[p][j], values[j][p]);
-        for_rows([&](auto k) {
+        for_rows<R>([&](auto k) {
           if constexpr (k <= j)
             products_[p][j * (j + 1) / 2 + k] =
                 pmadd(values[j][p], values[k][p], products_[p][j * (j + 1) / 2 + k]);

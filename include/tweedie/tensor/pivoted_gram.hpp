@@ -45,12 +45,6 @@ void add_pivoted(const S* const* rows, const float* t, std::size_t n, double* to
   std::fill(total, total + sums, pset1<packet<double>>(0.0));
   P share[R];
   for (std::size_t j = 1; j < R; ++j) share[j] = pset1<P>(t[j]);
-  const auto for_rows = [](const auto& f) {
-    [&]<std::size_t... j>(std::index_sequence<j...>) {
-      (f(std::integral_constant<std::size_t, j>()), ...);
-    }
-    (std::make_index_sequence<R>());
-  };
   P block[parts][sums];
   const auto clear = [&] {
     for (std::size_t p = 0; p < parts; ++p) std::fill(block[p], block[p] + sums, pset1<P>(0.0f));
@@ -58,9 +52,9 @@ void add_pivoted(const S* const* rows, const float* t, std::size_t n, double* to
   const auto add = [&](const P(&r)[R], P(&s)[sums]) {
     P b[R];
     b[0] = r[0];
-    for_rows([&](auto j) {
+    for_rows<R>([&](auto j) {
       if constexpr (j > 0) b[j] = pmadd(share[j], r[0], r[j]);
-      for_rows([&](auto k) {
+      for_rows<R>([&](auto k) {
         if constexpr (k <= j) s[j * (j + 1) / 2 + k] = pmadd(b[j], b[k], s[j * (j + 1) / 2 + k]);
       });
       s[R * (R + 1) / 2 + j] = Eigen::internal::padd(s[R * (R + 1) / 2 + j], b[j]);
@@ -80,7 +74,7 @@ void add_pivoted(const S* const* rows, const float* t, std::size_t n, double* to
     const std::size_t end = i + (std::min)(most_steps, (n - i) / step) * step;
     for (; i < end; i += step) {
       P low[R], high[R];
-      for_rows([&](auto j) {
+      for_rows<R>([&](auto j) {
         const packet_pair<S> both = load_pair(rows[j] + i);
         low[j] = both.first;
         high[j] = both.second;
@@ -93,7 +87,7 @@ void add_pivoted(const S* const* rows, const float* t, std::size_t n, double* to
   clear();
   for (; i < n; i += lanes<float>) {
     P last[R];
-    for_rows([&](auto j) { last[j] = load_up_to(rows[j] + i, n - i); });
+    for_rows<R>([&](auto j) { last[j] = load_up_to(rows[j] + i, n - i); });
     add(last, block[0]);
   }
   fold();
