@@ -33,13 +33,7 @@ find_package(nlohmann_json QUIET)
 find_package(xtensor QUIET)
 find_package(rapidcheck QUIET)
 find_package(MPI QUIET COMPONENTS CXX)
-find_path(cxxopts_dir cxxopts.hpp)
-mark_as_advanced(ccache cxxopts_dir)
-if(cxxopts_dir AND NOT TARGET cxxopts::cxxopts)
-  add_library(cxxopts::cxxopts INTERFACE IMPORTED)
-  set_target_properties(cxxopts::cxxopts PROPERTIES
-    INTERFACE_INCLUDE_DIRECTORIES "${cxxopts_dir}")
-endif()
+mark_as_advanced(ccache)
 
 # An imported target of a header, found in one of `suffixes` of the include paths, and of libraries.
 function(find_imported target header suffixes)
@@ -60,6 +54,9 @@ function(find_imported target header suffixes)
   endif()
 endfunction()
 
+if(NOT TARGET cxxopts::cxxopts)
+  find_imported(cxxopts::cxxopts cxxopts.hpp "")
+endif()
 find_imported(OpenCV::dnn opencv2/dnn.hpp opencv4 opencv_dnn opencv_core)
 find_imported(ONNXRuntime::ONNXRuntime onnxruntime_cxx_api.h
   "onnxruntime;onnxruntime/core/session" onnxruntime)

@@ -125,9 +125,7 @@ void check(const huggingface::loaded_sampler& sampler, const std::string& name) 
   std::optional<sampling<Eigen::ArrayXXd>> run;
   if (!fuzz::accepted([&] { run.emplace(huggingface::start(sampler, x, gaussian_noise{1})); }))
     return;
-  bool variance = false;
-  for (const draw_kind& d : sampler.plan.draws) variance = variance || d.learned;
-  if (variance) run->variance_output().setZero();
+  if (detail::any_learned(sampler.plan.draws)) run->variance_output().setZero();
   std::size_t calls = 0;
   const bool finished = fuzz::accepted([&] {
     while (run->next()) {

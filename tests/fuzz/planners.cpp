@@ -74,7 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   program plan;
   if (!fuzz::accepted([&] { plan = plan_some(in, p, g, claims); })) return 0;
   fuzz::expect_finite(plan, p.name);
-  fuzz::reproduces_perfect_denoiser(plan, 1.7, p.name + (claims ? "" : " (or a variant)"));
+  fuzz::expect_reproduces_perfect_denoiser(plan, 1.7, p.name + (claims ? "" : " (or a variant)"));
   if (claims && falls && g.size() > 1) {
     const std::size_t steps = g.size() - 1;
     const bool clean_end = g.back().level.sigma == 0;

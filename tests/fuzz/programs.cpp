@@ -70,8 +70,7 @@ void run_twice(fuzz::bytes& in, const program& plan, const Prediction& predictio
   for (auto& end : ends) {
     const bool held = fuzz::accepted([&] {
       sampling run(plan, network, x, gaussian_noise{3}, std::vector<double>(branches % 3 + 1, 0.5));
-      bool learned = false;
-      for (const draw_kind& d : plan.draws) learned = learned || d.learned;
+      const bool learned = detail::any_learned(plan.draws);
       std::size_t calls = 0;
       while (run.next()) {
         for (std::size_t b = 0; b < run.branches(); ++b)

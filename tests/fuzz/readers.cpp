@@ -1,17 +1,17 @@
 // The readers of the examples: IDX files of bytes, as they are or with the beginning of one, are refused or hold
 // what they say.
-#include <unistd.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <random>
 
 #include "../../examples/generate_digits/mnist.hpp"
 #include "fuzz/bytes.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const std::filesystem::path path =
-      std::filesystem::temp_directory_path() / ("tweedie_fuzz_" + std::to_string(getpid()));
+      std::filesystem::temp_directory_path() /
+      ("tweedie_fuzz_" + std::to_string(std::random_device{}()));
   fuzz::bytes in(data, size);
   const unsigned dimensions = 1 + static_cast<unsigned>(in.below(3));
   std::string text;

@@ -34,14 +34,14 @@ endfunction()
 
 if(way STREQUAL "conan")
   find_program(python NAMES python3 python)
-  set(ENV{PYTHONPATH} "${tests}/conan_stub")
+  set(ENV{PYTHONPATH} "${tests}/without_conan")
   set(ENV{PYTHONDONTWRITEBYTECODE} 1)
-  run("${python}" "${tests}/conan_stub/create.py" "${packaging}/conan/conanfile.py"
+  run("${python}" "${tests}/without_conan/create.py" "${packaging}/conan/conanfile.py"
     "${folder}/package" ${version})
   consume("${folder}/package")
 elseif(way STREQUAL "vcpkg")
   run(${CMAKE_COMMAND} "-Dport=${packaging}/vcpkg/tweedie" "-Dpackages=${folder}/package"
-    "-Dbuild=${folder}/build" -P "${tests}/vcpkg_stub.cmake")
+    "-Dbuild=${folder}/build" -P "${tests}/without_vcpkg.cmake")
   consume("${folder}/package")
 elseif(way STREQUAL "meson")
   copy_sources("${folder}/tweedie-${version}")

@@ -30,6 +30,7 @@ if(compiler)
   execute_process(COMMAND "${compiler}" -std=c++20 "-I${root}/include" -isystem "${eigen}"
     -fsyntax-only -Xclang -ast-list names.cpp
     OUTPUT_VARIABLE declared ERROR_VARIABLE errors RESULT_VARIABLE status)
+  string(REPLACE "\n" "\n\n" declared "${declared}")  # a match takes both of its ends
   string(REGEX MATCHALL "\ntweedie::[a-z][A-Za-z_0-9]*\n" declared "${declared}")
   list(REMOVE_DUPLICATES declared)
   list(LENGTH declared count)

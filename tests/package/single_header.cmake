@@ -22,7 +22,9 @@ function(amalgamate file)
   file(WRITE "${folder}/${file}" "${text}")
 endfunction()
 
-set(compile "${compiler}" -std=c++20 -O0 -Wall -Wextra -Werror -Wno-restrict -isystem "${eigen}")
+# -Wno-restrict is GCC's, -Wno-unknown-warning-option what clang asks for to pass it over.
+set(compile "${compiler}" -std=c++20 -O0 -Wall -Wextra -Werror -Wno-unknown-warning-option -Wno-restrict
+  -isystem "${eigen}")
 
 file(GLOB umbrellas RELATIVE "${root}/include/tweedie" "${root}/include/tweedie/*.hpp")
 amalgamate(single_header.hpp ${umbrellas} ${others})

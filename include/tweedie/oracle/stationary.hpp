@@ -4,7 +4,7 @@
 //   S = F^-1 diag(power) F          power[k]: variance of wave number k; variance of a pixel: mean of power
 //
 // and all that oracle/gaussian.hpp does axis by axis, with C = alpha^2 S + sigma^2 I, costs
-// O(d log d): a million dimensions are a matter of a tenth of a second. Photographs have about
+// O(d log d): a million dimensions are a matter of a fraction of a second. Photographs have about
 // power ~ |k|^-2 (Field 1987): most of what a sampler does to pictures can be seen on `power_law`.
 //
 // Points are columns, each a rows x columns field with the rows of a column adjacent; one column

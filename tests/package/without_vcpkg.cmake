@@ -1,5 +1,5 @@
 # As much of vcpkg as tweedie's port uses, for machines without vcpkg; the port itself runs for real.
-# cmake -D port=<folder> -D packages=<folder> -D build=<folder> -P vcpkg_stub.cmake
+# cmake -D port=<folder> -D packages=<folder> -D build=<folder> -P without_vcpkg.cmake
 cmake_minimum_required(VERSION 3.22)
 set(CURRENT_PACKAGES_DIR "${packages}")
 
