@@ -1,9 +1,19 @@
-# awk -v page=NAME: turns a page into a test. Every ```cpp block becomes a test that runs it, with
-# what a ```text block behind it says as the expected output; every call in the last column of a
+# awk -v page=NAME -v root=FOLDER: turns a page into a test. Every ```cpp block becomes a test that runs it, with
+# what a ```text block behind it says as the expected output; a block ```cpp FILE has to stand in that file below
+# root, which tests of its own run; every call in the last column of a
 # table of names becomes an entry of samplers() or grids(), and every call in the list of samplers that need a start
 # with signal one of need_signal(), every row of the table of families one of families().
 function quoted(text) { gsub(/\\/, "\\\\", text); gsub(/"/, "\\\"", text); return "\"" text "\"" }
 
+/^```cpp ./ { in_quote = $2; quote = ""; quote_at = NR; next }
+/^```/ && in_quote {
+  file = ""
+  while ((getline line < (root "/" in_quote)) > 0) file = file line "\n"
+  close(root "/" in_quote)
+  if (!index(file, quote)) wrong = wrong "#error \"" page ", line " quote_at ": not in " in_quote "\"\n"
+  in_quote = ""; next
+}
+in_quote { quote = quote $0 "\n"; next }
 /^```cpp/ { in_block = 1; ++blocks; start[blocks] = NR + 1; next }
 /^```text/ && after_block { in_output = 1; prints[blocks] = 1; next }
 /^```/ { after_block = in_block; in_block = in_output = 0; next }
@@ -30,7 +40,7 @@ function entry(type, call) {
 }
 
 END {
-  printf "%s#include \"readme/names.hpp\"\n#include \"readme/surroundings.hpp\"\n\n", includes
+  printf "%s%s#include \"readme/names.hpp\"\n#include \"readme/surroundings.hpp\"\n\n", wrong, includes
   print "namespace readme {\n"
   if (samplers)
     printf "using namespace tweedie;\n\nstd::vector<named<program>> samplers() {\n  using namespace given;\n  return {\n%s  };\n}\n\n", samplers

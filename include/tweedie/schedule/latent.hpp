@@ -19,11 +19,11 @@ struct latent_scaler {
 
   template <class S>
   S to_model(const S& encoded) const {
-    return (encoded - shift) * scale;
+    return static_cast<S>((encoded - shift) * scale);
   }
   template <class S>
   S to_decoder(const S& latent) const {
-    return latent / scale + shift;
+    return static_cast<S>(latent / scale + shift);
   }
 };
 
