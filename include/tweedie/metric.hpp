@@ -6,6 +6,7 @@
 #include "tweedie/metric/divergence.hpp"
 #include "tweedie/metric/diversity.hpp"
 #include "tweedie/metric/frechet.hpp"
+#include "tweedie/metric/information.hpp"
 #include "tweedie/metric/neighbours.hpp"
 #include "tweedie/metric/pairs.hpp"
 #include "tweedie/metric/trajectory.hpp"

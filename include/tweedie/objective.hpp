@@ -27,6 +27,7 @@
 #include "tweedie/tensor/one_pass.hpp"
 #include "tweedie/tensor/per_item.hpp"
 #include "tweedie/training/averaging.hpp"
+#include "tweedie/training/least_variance.hpp"
 #include "tweedie/training/time_density.hpp"
 #include "tweedie/training/time_sampling.hpp"
 #include "tweedie/training/training_batch.hpp"

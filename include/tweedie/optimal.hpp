@@ -4,6 +4,7 @@
 
 #include "tweedie/optimal/denoiser.hpp"
 #include "tweedie/optimal/grid.hpp"
+#include "tweedie/optimal/least_cost_path.hpp"
 #include "tweedie/optimal/least_squares.hpp"
 #include "tweedie/optimal/multistep_form.hpp"
 #include "tweedie/optimal/pilot.hpp"

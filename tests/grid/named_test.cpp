@@ -6,6 +6,7 @@
 #include <numbers>
 #include "tweedie/grid/published.hpp"
 #include "tweedie/grid/subset.hpp"
+#include "tweedie/schedule/continuous.hpp"
 
 namespace tweedie {
 namespace {
@@ -126,6 +127,31 @@ TEST(published_grids, gits_has_every_number_of_steps_from_two_to_twenty) {
     EXPECT_EQ(g.size(), static_cast<std::size_t>(n) + 1);
     check_descending("test", g);
   }
+}
+
+TEST(published_grids, optimal_steps_are_times_of_straight_paths) {
+  const auto check = [](std::span<const double> table) {
+    const int own = static_cast<int>(table.size()) - 1;
+    const grid g = published_times(rectified_flow{}, table, own);
+    ASSERT_EQ(g.size(), table.size());
+    for (std::size_t i = 0; i + 1 < g.size(); ++i)
+      EXPECT_EQ(g[i].level, (signal_noise{1 - table[i], table[i]}));
+    EXPECT_EQ(g.back(), clean_node(0));
+    for (int n = 1; n <= 60; ++n) {
+      const grid other = published_times(rectified_flow{}, table, n);
+      EXPECT_EQ(other.size(), static_cast<std::size_t>(n) + 1);
+      EXPECT_EQ(other.front(), g.front());
+      check_descending("test", other);
+    }
+  };
+  check(optimal_steps_flux);
+  check(optimal_steps_wan);
+  check(optimal_steps_chroma);
+  // Half of its steps: every second time.
+  const grid half = published_times(rectified_flow{}, optimal_steps_chroma, 20);
+  EXPECT_NEAR(half[7].time, optimal_steps_chroma[14], 1e-15);
+  EXPECT_THROW(published_times(rectified_flow{}, std::vector<double>{2, 1}, 1),
+               std::invalid_argument);
 }
 
 TEST(respaced, keeps_alpha_bar_at_the_kept_times) {

@@ -25,6 +25,7 @@ std::vector<discrete_schedule> every_schedule(int steps) {
           cosine_schedule(steps),
           exponential_schedule(steps),
           laplace_schedule(steps),
+          cauchy_schedule(steps),
           sqrt_schedule(steps),
           sigmoid_signal_schedule(steps)};
 }
@@ -263,6 +264,19 @@ TEST(laplace_schedule, has_its_log_snr) {
           << k;
     }
   }
+}
+
+TEST(cauchy_schedule, has_its_log_snr) {
+  for (const auto& [mu, gamma] : {std::pair{0.0, 0.5}, std::pair{0.7, 0.3}}) {
+    const discrete_schedule s = cauchy_schedule(1000, mu, gamma);
+    for (const int k : {49, 249, 499, 599, 899}) {
+      const double t = (k + 1) / 1000.0;
+      EXPECT_NEAR(2 * half_log_snr(s.at(k)),
+                  mu + gamma * std::tan(std::numbers::pi / 2 * (1 - 2 * t)), 1e-12)
+          << k;
+    }
+  }
+  EXPECT_THROW(cauchy_schedule(10, 0, 0), std::invalid_argument);
 }
 
 }  // namespace

@@ -41,6 +41,9 @@ TEST(time_density, density_cdf_and_quantile_belong_together) {
   check(log_normal_density(-1.2, 1.2), 1e-7);
   check(log_logistic_density(-0.5, 0.8, 0.01, 80), 1e-6);
   check(log_logistic_density(), 1e-4);
+  check(log_laplace_density(-0.5, 0.8, 0.01, 80), 1e-6);
+  check(log_laplace_density(), 1e-4);
+  check(log_cauchy_density(0.3, 0.25, 1e-3, 80), 1e-4);
   check(log_uniform_density(0.02, 80), 1e-5);
   check(v_diffusion_density(0.5, 1e-3, 1e3), 1e-6);
   check(logit_normal_density(0.2, 1.3), 1e-7);
@@ -69,6 +72,27 @@ TEST(time_density, mode_scale_stays_monotone) {
   EXPECT_THROW(mode_density(1.76), std::invalid_argument);
   EXPECT_THROW(mode_density(-1.01), std::invalid_argument);
   EXPECT_NEAR(mode_density(-1).quantile(0.5), 0.5, 1e-15);
+}
+
+// Hang et al. 2024, table 1, in log SNR l(t): Laplace mu - b sign(1/2 - t) log(1 - 2|t - 1/2|), Cauchy
+// mu + gamma tan(pi/2 (1 - 2t)); t = 1 is noise.
+TEST(time_density, laplace_and_cauchy_levels_are_the_published_log_snr) {
+  const double mu = 0.6, width = 0.5;
+  const log_laplace_density laplace(-mu / 2, width / 2);
+  const log_cauchy_density cauchy(-mu / 2, width / 2);
+  for (const double t : {1e-6, 0.1, 0.5, 0.8, 1 - 1e-6}) {
+    const double side = t < 0.5 ? 1 : t > 0.5 ? -1 : 0;
+    const double published = mu - width * side * std::log(1 - 2 * std::abs(t - 0.5));
+    EXPECT_NEAR(-2 * std::log(laplace.quantile(t)), published, 1e-9 * std::abs(published));
+    if (t < 1e-3 || t > 0.999) continue;  // levels beyond double
+    EXPECT_NEAR(-2 * std::log(cauchy.quantile(t)),
+                mu + width * std::tan(std::numbers::pi / 2 * (1 - 2 * t)), 1e-12);
+  }
+  EXPECT_EQ(cauchy.quantile(0), 0);
+  EXPECT_EQ(laplace.quantile(0), 0);
+  EXPECT_EQ(cauchy.quantile(1), std::numeric_limits<double>::infinity());
+  EXPECT_EQ(cauchy.cdf(0), 0);
+  EXPECT_EQ(cauchy.cdf(std::numeric_limits<double>::infinity()), 1);
 }
 
 TEST(time_density, refuses_what_is_no_density) {

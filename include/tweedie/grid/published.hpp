@@ -1,8 +1,8 @@
-// Grids published as tables: Align Your Steps (Sabour, Fidler and Kreis 2024) and GITS (Chen et al.
-// 2024).
+// Grids published as tables: Align Your Steps (Sabour, Fidler and Kreis 2024), GITS (Chen et al. 2024) and
+// optimal steps (Pei et al. 2025).
 //
-// The tables have ten steps; other numbers of steps interpolate the noise level log-linearly over
-// the step index, as the authors advise. Times are array indices of the Stable Diffusion schedule.
+// Numbers of steps that a table does not have interpolate its levels or times log-linearly over the step
+// index, as the authors advise. Integer times are array indices of the Stable Diffusion schedule.
 #pragma once
 
 #include <array>
@@ -30,6 +30,20 @@ inline constexpr std::array<double, 11> align_your_steps_sdxl_levels = {
 /// Noise levels for Stable Video Diffusion.
 inline constexpr std::array<double, 11> align_your_steps_svd_levels = {
     700.00, 54.5, 15.886, 7.977, 4.248, 1.789, 0.981, 0.403, 0.173, 0.034, 0.002};
+
+/// Optimal steps for Flux, 10: times of a straight path, the last of them clean data.
+inline constexpr std::array<double, 11> optimal_steps_flux = {
+    0.9968, 0.9886, 0.9819, 0.975, 0.966, 0.9471, 0.9158, 0.8287, 0.5512, 0.2808, 0.001};
+/// For Wan, 20.
+inline constexpr std::array<double, 21> optimal_steps_wan = {
+    1.0,   0.997, 0.995, 0.993, 0.991, 0.989, 0.987, 0.985, 0.98,  0.975, 0.973,
+    0.968, 0.96,  0.946, 0.927, 0.902, 0.864, 0.776, 0.539, 0.208, 0.001};
+/// For Chroma, 40.
+inline constexpr std::array<double, 41> optimal_steps_chroma = {
+    0.992, 0.99,  0.988, 0.985, 0.982, 0.978, 0.973, 0.968, 0.961, 0.953, 0.943,
+    0.931, 0.917, 0.9,   0.881, 0.858, 0.832, 0.802, 0.769, 0.731, 0.69,  0.646,
+    0.599, 0.55,  0.501, 0.451, 0.402, 0.355, 0.311, 0.27,  0.232, 0.199, 0.169,
+    0.143, 0.12,  0.101, 0.084, 0.07,  0.058, 0.048, 0.001};
 
 /// `count` values spread evenly over the index of `table`, interpolated in the logarithm.
 inline std::vector<double> log_linear_levels(std::span<const double> table, int count) {
@@ -68,6 +82,16 @@ grid published_levels(const Schedule& schedule, std::span<const double> table, i
 /// A published table of times, in descending order, ending in clean data.
 inline grid published_times(const discrete_schedule& schedule, std::span<const int> table) {
   std::vector<double> times(table.begin(), table.end());
+  return ending_clean(schedule, at_times(schedule, times));
+}
+
+/// A published table of times of a continuous schedule, in descending order, brought to N steps: the last of its N +
+/// 1 times is replaced by clean data.
+/// \throws std::invalid_argument for a time that the schedule does not have.
+template <noise_schedule Schedule>
+grid published_times(const Schedule& schedule, std::span<const double> table, int steps) {
+  std::vector<double> times = log_linear_levels(table, steps + 1);
+  times.pop_back();
   return ending_clean(schedule, at_times(schedule, times));
 }
 

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "tweedie/grid/published.hpp"
+#include "tweedie/optimal/least_cost_path.hpp"
 #include "tweedie/optimal/least_squares.hpp"
 #include "tweedie/optimal/pilot.hpp"
 #include "tweedie/program/generated.hpp"
@@ -240,53 +241,10 @@ inline grid optimal_grid(const pilot_runs& pilots, int steps, recorded_planner p
     return std::sqrt((std::max)(square, 0.0)) / std::hypot(to.alpha * data_deviation, to.sigma);
   };
 
-  // least[k][b][i]: least error of a path of k legs that ends with the leg b -> i. DDIM does not look
-  // back: b is then the same for all.
-  const bool looks_back = planner == recorded_planner::multistep;
-  const std::size_t count = last + 1;
-  const auto slot = [&](std::size_t b, std::size_t i) { return (looks_back ? b * count : 0) + i; };
-  constexpr double never = std::numeric_limits<double>::infinity();
-  const std::size_t slots = looks_back ? count * count : count;
-  std::vector<std::vector<std::size_t>> came(static_cast<std::size_t>(steps),
-                                             std::vector<std::size_t>(slots, count));
-  std::vector<std::vector<double>> least(static_cast<std::size_t>(steps) + 1,
-                                         std::vector<double>(slots, never));
-  least[0][slot(0, 0)] = 0;
-  for (std::size_t i = 0; i < last; ++i)
-    for (std::size_t b = 0; b <= (looks_back ? i : 0); ++b) {
-      const auto from = slot(b, i);
-      if (std::none_of(least.begin(), least.end() - 1,
-                       [&](const auto& of_legs) { return of_legs[from] < never; }))
-        continue;
-      for (std::size_t j = i + 1; j <= last; ++j) {
-        const double leg_error = error(looks_back ? b : i, i, j);
-        for (std::size_t k = 0; k < came.size(); ++k) {
-          const double total = least[k][from] + leg_error;
-          double& there = least[k + 1][slot(i, j)];
-          if (total < there) {
-            there = total;
-            came[k][slot(i, j)] = looks_back ? b : i;
-          }
-        }
-      }
-    }
-  std::vector<std::size_t> path{last};
-  std::size_t before = 0;
-  if (looks_back)
-    for (std::size_t b = 0; b < last; ++b)
-      if (least.back()[slot(b, last)] < least.back()[slot(before, last)]) before = b;
-  for (int k = steps - 1; k >= 0; --k) {
-    const std::size_t i = path.back();
-    if (looks_back) {
-      const std::size_t earlier = came[static_cast<std::size_t>(k)][slot(before, i)];
-      path.push_back(before);
-      before = earlier;
-    } else {
-      path.push_back(came[static_cast<std::size_t>(k)][slot(0, i)]);
-    }
-  }
   grid out;
-  for (std::size_t k = path.size(); k-- > 0;) out.push_back(pilots.nodes[path[k]]);
+  for (const std::size_t i : least_cost_path(last + 1, static_cast<std::size_t>(steps),
+                                             planner == recorded_planner::multistep, error))
+    out.push_back(pilots.nodes[i]);
   return out;
 }
 

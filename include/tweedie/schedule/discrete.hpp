@@ -341,6 +341,27 @@ inline discrete_schedule laplace_schedule(int steps, double mu = 0, double b = 0
   }));
 }
 
+/// Cauchy-distributed log-SNR, log SNR(t) = mu + gamma tan(pi/2 (1 - 2 t)) (Hang et al. 2024, table 1), as beta <=
+/// max_beta.
+inline discrete_schedule cauchy_schedule(int steps, double mu = 0, double gamma = 0.5,
+                                         double max_beta = 0.999) {
+  detail::require_steps("cauchy_schedule", steps);
+  detail::require(gamma > 0, "cauchy_schedule", "gamma", gamma, "valid: gamma > 0");
+  const auto log_snr_at = [&](double t) {
+    return mu + gamma * std::tan(std::numbers::pi / 2 * (1 - 2 * t));
+  };
+  // 1 - alpha_bar(t)/alpha_bar(s) from the two log SNRs, which at the clean end are too large for alpha_bar to tell
+  // from 1.
+  std::vector<double> betas;
+  for (int k = 0; k < steps; ++k) {
+    const double before = log_snr_at(static_cast<double>(k) / steps);
+    const double after = log_snr_at((k + 1.0) / steps);
+    const double beta = -std::expm1(after - before) / (1 + std::exp(after));
+    betas.push_back(beta > max_beta ? max_beta : beta);
+  }
+  return from_betas(betas);
+}
+
 /// alpha_bar falls along a sigmoid from 1 to 0: (g(1) - g(t))/(g(1) - g(0)), g(t) = sigmoid((first + t (last -
 /// first))/temperature), as beta <= max_beta (Jabri et al. 2023; Chen 2023, algorithm 1). Not GeoDiff's, whose
 /// betas are a sigmoid.

@@ -5,6 +5,8 @@
 //   uniform        t in [low, high]      Ho et al. 2020
 //   log-normal     level, log N(m, s)    Karras et al. 2022, table 1 (m = -1.2, s = 1.2)
 //   log-logistic   level                 Crowson, k-diffusion
+//   log-Laplace    level                 Hang et al. 2024, table 1
+//   log-Cauchy     level                 Hang et al. 2024, table 1
 //   log-uniform    level in [low, high]  Crowson, k-diffusion
 //   v-diffusion    level, uniform angle  Salimans and Ho 2022: level = s_d tan(pi u / 2)
 //   logit-normal   t in (0, 1)           Esser et al. 2024, eq. 19
@@ -78,39 +80,71 @@ class log_normal_density {
   double mean_, deviation_;
 };
 
-/// Distribution function sigmoid((log level - location) / scale), truncated to [low, high].
-class log_logistic_density {
+namespace detail {
+
+/// log level = location + scale x, x of a law on the line, truncated to levels in [low, high].
+template <class Law>
+class log_law_density {
  public:
-  explicit log_logistic_density(double location = 0, double scale = 1, double low = 0,
-                                double high = std::numeric_limits<double>::infinity())
+  explicit log_law_density(double location = 0, double scale = 1, double low = 0,
+                           double high = std::numeric_limits<double>::infinity())
       : location_(location), scale_(scale), low_(low), high_(high) {
-    detail::require(scale > 0, "log_logistic_density", "scale", scale, "valid: scale > 0");
-    detail::require(low >= 0 && low < high, "log_logistic_density", "low", low,
-                    "valid: 0 <= low < high");
-    low_cdf_ = untruncated(low);
-    high_cdf_ = untruncated(high);
+    require(scale > 0, Law::name, "scale", scale, "valid: scale > 0");
+    require(low >= 0 && low < high, Law::name, "low", low, "valid: 0 <= low < high");
+    low_cdf_ = Law::cdf(standardised(low));
+    high_cdf_ = Law::cdf(standardised(high));
   }
   double density(double level) const {
     if (!(level > 0) || level < low_ || level > high_) return 0;
-    const double u = untruncated(level);
-    return u * (1 - u) / (scale_ * level * (high_cdf_ - low_cdf_));
+    return Law::density(standardised(level)) / (scale_ * level * (high_cdf_ - low_cdf_));
   }
   double cdf(double level) const {
-    return (untruncated(std::clamp(level, low_, high_)) - low_cdf_) / (high_cdf_ - low_cdf_);
+    const double x = standardised(std::clamp(level, low_, high_));
+    return (Law::cdf(x) - low_cdf_) / (high_cdf_ - low_cdf_);
   }
   double quantile(double p) const {
-    const double u =
-        std::lerp(low_cdf_, high_cdf_, detail::checked_probability("log_logistic_density", p));
-    return std::exp(location_ + scale_ * std::log(u / (1 - u)));
+    return std::exp(
+        location_ +
+        scale_ * Law::quantile(std::lerp(low_cdf_, high_cdf_, checked_probability(Law::name, p))));
   }
 
  private:
-  double untruncated(double level) const {
-    return detail::logistic((std::log(level) - location_) / scale_);
-  }
+  double standardised(double level) const { return (std::log(level) - location_) / scale_; }
   double location_, scale_, low_, high_;
   double low_cdf_ = 0, high_cdf_ = 1;
 };
+
+struct logistic_law {
+  static constexpr const char* name = "log_logistic_density";
+  static double density(double x) { return logistic(x) * (1 - logistic(x)); }
+  static double cdf(double x) { return logistic(x); }
+  static double quantile(double p) { return std::log(p / (1 - p)); }
+};
+struct laplace_law {
+  static constexpr const char* name = "log_laplace_density";
+  static double density(double x) { return std::exp(-std::abs(x)) / 2; }
+  static double cdf(double x) { return x < 0 ? std::exp(x) / 2 : 1 - std::exp(-x) / 2; }
+  static double quantile(double p) { return p < 0.5 ? std::log(2 * p) : -std::log(2 * (1 - p)); }
+};
+struct cauchy_law {
+  static constexpr const char* name = "log_cauchy_density";
+  static double density(double x) { return 1 / (std::numbers::pi * (1 + x * x)); }
+  static double cdf(double x) { return std::atan2(1, -x) / std::numbers::pi; }
+  static double quantile(double p) { return -1 / std::tan(std::numbers::pi * p); }
+};
+
+}  // namespace detail
+
+/// Distribution function sigmoid((log level - location) / scale), truncated to [low, high].
+using log_logistic_density = detail::log_law_density<detail::logistic_law>;
+
+/// log level with the density exp(-|log level - location| / scale) / (2 scale), truncated to [low, high]. In log SNR,
+/// -2 log level, the paper's mu is -2 location and its b 2 scale.
+using log_laplace_density = detail::log_law_density<detail::laplace_law>;
+
+/// log level with the density scale / (pi (scale^2 + (log level - location)^2)), truncated to [low, high]: as many
+/// levels near one place, and more of the far ones. In log SNR mu is -2 location and gamma 2 scale.
+using log_cauchy_density = detail::log_law_density<detail::cauchy_law>;
 
 class log_uniform_density {
  public:
