@@ -111,6 +111,9 @@ class Reader:
             if value == "sqrt" and self.peek()[1] == "(":
                 self.take()
                 tex = r"\sqrt{" + self.group()[1] + "}"
+            elif value == "sqrt" and self.peek()[0] == "space" and self.peek(1)[0] in ("word", "number"):
+                self.take()
+                tex = r"\sqrt{" + self.atom()[0] + "}"
             else:
                 try:
                     tex = name(value)
@@ -136,6 +139,8 @@ class Reader:
             kind, value = self.take()
             if kind == "prime":
                 tex += value
+            elif kind == "sub" and self.peek()[1] in ("hat", "bar", "tilde"):
+                tex = "\\" + self.take()[1] + "{" + tex.strip() + "}"
             elif kind == "sub" and not subscripted and not re.search(r"_\{\d+\}\s*$", tex):
                 tex = tex.rstrip() + "_{" + self.script() + "}"
                 subscripted = True
@@ -187,6 +192,8 @@ class Reader:
 def to_tex(text, lenient=False):
     """TeX of a formula; None where the text is none."""
     text = re.sub(r"(?<!\.)\.$|[,;]+$", "", text.strip())
+    if re.search(r"\b(19|20)\d\d\b|\bet al\b|[A-Za-z]{3,},? [A-Za-z]{4,} [A-Za-z]{3,}", text):
+        return None
     words = re.findall(r"[A-Za-z]{2,}", re.sub(r"_[A-Za-z]+", "", text))
     if not re.search(r"[=<>+*/^~(\[|_]|\d", text) and not any(w in GREEK for w in words):
         return text if re.fullmatch(r"[A-Za-z]'?", text) else None

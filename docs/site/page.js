@@ -16,7 +16,7 @@ menuButton.addEventListener('click', () => {
   menuButton.setAttribute('aria-expanded', open);
 });
 const current = document.querySelector('#menu [aria-current]');
-if (current) current.scrollIntoView({block: 'nearest'});
+if (current && innerWidth > 832) current.scrollIntoView({block: 'nearest'});
 
 // Search: every word of the question has to occur; titles count more than text, beginnings more than middles.
 const field = document.getElementById('search');

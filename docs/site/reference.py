@@ -221,12 +221,8 @@ class Comments:
                 continue
             for is_formula, part in inline(piece):
                 tex = to_tex(part) if is_formula else None
-                out.append(self.formula(tex, False) if tex else self.cited(self.escape(part)))
+                out.append(self.formula(tex, False) if tex else self.escape(part))
         return "".join(out)
-
-    @staticmethod
-    def cited(text):
-        return text
 
     def block(self, lines):
         """Indented lines: code, or rows of formulas and words."""
@@ -246,14 +242,13 @@ class Comments:
             if all(tex):
                 return '<div class="formulas">' + "".join(self.formula(t, True) for t in tex) + "</div>"
         cells = [re.split(r"\s{2,}", r[indent:].rstrip()) for r in rows]
-        if any(r.startswith(" ") for r in (r[indent:] for r in rows)) and any(c[0] for c in cells if len(c) == 1):
-            pass
         width = max(len(c) for c in cells)
         out = []
         for row in cells:
             html = []
             for i, cell in enumerate(row):
-                tex = to_tex(cell, i > 0) if re.search(r"[A-Za-z0-9]", cell) else None
+                plain = i == 0 and not re.search(r"[-=<>+*/^_|(]", cell) and len(cell) > 2  # a name
+                tex = to_tex(cell, i > 0) if re.search(r"[A-Za-z0-9]", cell) and not plain else None
                 span = f' colspan="{width - i}"' if i == len(row) - 1 and i < width - 1 else ""
                 html.append(f"<td{span}>{self.formula(tex, False) if tex else self.prose(cell)}</td>")
             out.append("<tr>" + "".join(html) + "</tr>")

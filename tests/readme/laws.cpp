@@ -135,7 +135,7 @@ TEST(readme, grids_fall_to_clean_data) {
   }
 }
 
-// The file that the README's block on configurations reads.
+// The file that docs/huggingface.md reads.
 class configuration_file : public testing::Environment {
   void SetUp() override {
     std::ofstream("scheduler_config.json")
