@@ -11,6 +11,7 @@
 
 namespace tweedie {
 
+/// The version in parts and as text, as in TWEEDIE_VERSION.
 inline constexpr int version_major = TWEEDIE_VERSION_MAJOR;
 inline constexpr int version_minor = TWEEDIE_VERSION_MINOR;
 inline constexpr int version_patch = TWEEDIE_VERSION_PATCH;

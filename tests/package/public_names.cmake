@@ -1,5 +1,5 @@
 # cmake -D root=... [-D compiler=clang++ -D eigen=...] -P public_names.cmake
-# The public names are those recorded, every public function has a comment, and no name that clang sees is
+# The public names are those recorded, every name of a namespace has a comment, and no name that clang sees is
 # missing from the list.
 cmake_minimum_required(VERSION 3.22)
 set(recorded_file "${CMAKE_CURRENT_LIST_DIR}/public_names.txt")
@@ -21,7 +21,7 @@ endif()
 execute_process(COMMAND "${root}/tools/public_names" --undocumented
   OUTPUT_VARIABLE undocumented COMMAND_ERROR_IS_FATAL ANY)
 if(undocumented)
-  message(FATAL_ERROR "public functions without a comment:\n${undocumented}")
+  message(FATAL_ERROR "public names without a comment:\n${undocumented}")
 endif()
 
 # An independent list: what clang declares in namespace tweedie for one umbrella.

@@ -31,6 +31,7 @@
 
 namespace tweedie {
 
+/// Which of the two forms above: frequencies and the order of sines and cosines.
 enum class embedding_form { ddpm, adm };
 
 /// The frequencies f_k. Reference implementations hold them in single precision.

@@ -25,6 +25,7 @@ struct polynomial_path {
   double time_of(double kappa) const { return std::pow(kappa, 1 / power); }
 };
 
+/// kappa(t), the probability of data, rises from 0 to 1; rate(t) = kappa'(t).
 template <class Path>
 concept mixture_path = requires(const Path& p, double t) {
   { p.kappa(t) } -> std::convertible_to<double>;

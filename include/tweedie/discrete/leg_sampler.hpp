@@ -23,6 +23,7 @@
 
 namespace tweedie::discrete {
 
+/// Where a sampler over a token grid is.
 struct leg_progress {
   std::size_t step = 0;
 

@@ -32,6 +32,7 @@ inline void check(const char* function, const token_rule& rule) {
                   "valid: in (0, 1]");
 }
 
+/// What a row of logits proposes, and how sure it is.
 struct proposal {
   token choice = 0;
   double probability = 0;  ///< of `choice`

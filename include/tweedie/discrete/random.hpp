@@ -31,6 +31,7 @@ struct uniform_request {
   std::uint64_t index = 0;
 };
 
+/// A function of the request alone; see above.
 template <class Source>
 concept uniform_source = requires(const Source& source, const uniform_request& request) {
   { source(request) } -> std::convertible_to<double>;

@@ -16,6 +16,7 @@
 
 namespace tweedie::discrete {
 
+/// total(t) = sigma(t), the noise until t, and rate(t) = sigma'(t).
 template <class Schedule>
 concept survival_schedule = requires(const Schedule& s, double t) {
   { s.total(t) } -> std::convertible_to<double>;

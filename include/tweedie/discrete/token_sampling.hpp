@@ -44,6 +44,7 @@ struct token_memory {
   std::vector<token> first_tokens;
 };
 
+/// What `token_sampling` runs: where it is (`progress`), whether it is done, and what the network is told.
 template <class P>
 concept token_sampler = std::copyable<typename P::progress> &&
     requires(const P& p, const typename P::progress& at) {
@@ -70,6 +71,7 @@ struct saved_tokens {
   std::vector<token> first_tokens;
 };
 
+/// A run over the caller's tokens and logits, pulled one network call at a time as `sampling` is.
 template <token_sampler Sampler, storage_scalar S = float, token_integer T = token,
           uniform_source Source = counter_uniform>
 class token_sampling {

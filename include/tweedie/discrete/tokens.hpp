@@ -29,6 +29,7 @@ using tweedie::detail::require_equal;
 /// A token by itself. Batches may be of any signed integers, as `std::int64_t`.
 using token = std::int32_t;
 
+/// Tokens of 32 or 64 bits.
 template <class T>
 concept token_integer = std::signed_integral<T> && sizeof(T) >= sizeof(token);
 

@@ -36,6 +36,7 @@ struct unmasking_place {
   friend bool operator==(const unmasking_place&, const unmasking_place&) = default;
 };
 
+/// How masked tokens are filled: how many, which ones first, and by what rule.
 struct unmasking {
   token mask = 0;         ///< any number; need not be in the vocabulary; never proposed
   std::size_t steps = 1;  ///< per block

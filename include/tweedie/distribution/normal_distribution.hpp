@@ -15,6 +15,7 @@
 
 namespace tweedie {
 
+/// log(2 pi)/2.
 inline constexpr double half_log_two_pi = 0.91893853320467274178;
 
 /// log phi(x).

@@ -32,6 +32,7 @@ inline double optimal_discriminator(double log_data_density, double log_generato
   return log_data_density - log_generator_density;
 }
 
+/// Goodfellow et al. 2014, eq. 1: the generator minimises what the discriminator maximises.
 struct minimax_game {
   template <class S>
   S real(const S& logit) const {
@@ -59,6 +60,7 @@ struct minimax_game {
   }
 };
 
+/// Goodfellow et al. 2014, section 3: the generator maximises log D(fake), with slopes where D is sure.
 struct non_saturating_game : minimax_game {
   template <class S>
   S generator(const S& logit) const {

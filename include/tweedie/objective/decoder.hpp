@@ -35,6 +35,7 @@ concept bin_decoder = requires(const Decoder& d, double x) {
   { d(x, x, x) } -> std::same_as<bin_likelihood>;
 };
 
+/// Bins under a Gaussian (Ho et al. 2020, eq. 13).
 class discretised_gaussian {
  public:
   explicit discretised_gaussian(int bins = 256);
@@ -44,6 +45,7 @@ class discretised_gaussian {
   double half_width_;
 };
 
+/// Bins under a logistic distribution (Salimans et al. 2017, eq. 2).
 class discretised_logistic {
  public:
   explicit discretised_logistic(int bins = 256);
@@ -53,6 +55,7 @@ class discretised_logistic {
   double half_width_;
 };
 
+/// The approximation of the reference implementations: off by up to 1.8e-4, no slope at its floor of 1e-12.
 class tanh_gaussian {
  public:
   explicit tanh_gaussian(int bins = 256);

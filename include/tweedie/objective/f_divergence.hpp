@@ -21,6 +21,7 @@
 
 namespace tweedie {
 
+/// The kinds of the table above.
 enum class f_divergence {
   kullback_leibler,
   reverse_kl,

@@ -43,9 +43,11 @@ concept norm_metric = requires(const Metric& m, double squared_norm) {
   { m.slope_of_squared_norm(squared_norm) } -> std::convertible_to<double>;
 };
 
+/// What `regression` takes: a metric of elements, or of an item's norm.
 template <class Metric>
 concept regression_metric = elementwise_metric<Metric> || norm_metric<Metric>;
 
+/// r^2.
 struct squared_error {
   static constexpr bool values_in_double = true;
   template <class S>
@@ -71,6 +73,7 @@ struct absolute_error {
   }
 };
 
+/// r^2/2 for |r| <= c, else c (|r| - c/2) (Huber 1964).
 struct huber_error {
   static constexpr bool values_in_double = true;
   explicit huber_error(double c) : c_(c) {

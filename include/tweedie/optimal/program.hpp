@@ -56,6 +56,7 @@ struct fitted_program {
   double published_error = 0;  ///< its rms end error on the pilots that were not fitted
 };
 
+/// How hard `optimal_program` looks.
 struct optimal_program_options {
   search_options search = {};
   int memory = 4;  ///< estimates in a step whose weights are fitted, at least 1

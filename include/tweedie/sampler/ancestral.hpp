@@ -80,6 +80,7 @@ enum class stage_noise {
   independent  ///< fresh noise for each stage
 };
 
+/// Of methods with a stage inside the step.
 struct sde_options {
   double eta = 1;          ///< 0: the deterministic method, which draws nothing
   double noise_scale = 1;  ///< finite, >= 0

@@ -37,12 +37,14 @@ struct butcher_tableau {
 constexpr int order_of(const butcher_tableau& m, const butcher_tableau::row& weights);
 constexpr int order_of(const butcher_tableau& m) { return order_of(m, m.b); }
 
+/// One stage: Euler.
 inline constexpr butcher_tableau euler_tableau{.stages = 1, .b = {1}};
 
 /// Explicit trapezoid: Heun's method.
 inline constexpr butcher_tableau heun_tableau{
     .stages = 2, .c = {0, 1}, .a = {{{}, {1}}}, .b = {0.5, 0.5}, .embedded = {1}};
 
+/// Explicit midpoint: order 2, with Euler embedded.
 inline constexpr butcher_tableau midpoint_tableau{
     .stages = 2, .c = {0, 0.5}, .a = {{{}, {0.5}}}, .b = {0, 1}, .embedded = {1}};
 

@@ -27,6 +27,7 @@
 
 namespace tweedie {
 
+/// Variances of the reverse kernels: the posterior's, beta~ (Ho et al. 2020, section 3.2), or the forward step's, beta.
 struct fixed_small {};
 struct fixed_large {};
 /// The network answers interpolation values v in [-1, 1] beside its prediction.

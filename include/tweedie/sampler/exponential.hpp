@@ -38,6 +38,7 @@
 
 namespace tweedie {
 
+/// Rows that multistep methods are written in: x0 estimates, z estimates, the velocity of straight paths.
 inline constexpr plane_row clean_row{1, 0};
 inline constexpr plane_row noise_row{0, 1};
 inline constexpr plane_row straight_row{-1, 1};

@@ -16,6 +16,7 @@
 
 namespace tweedie {
 
+/// c_skip, c_out and c_in at one noise level.
 struct preconditioning {
   double skip = 0;
   double out = 0;

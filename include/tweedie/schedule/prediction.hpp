@@ -47,6 +47,7 @@ concept prediction_kind = requires(const Prediction& p, const node& n) {
   { p(n) } -> std::same_as<plane_row>;
 };
 
+/// x0 itself, or the noise z of x = alpha x0 + sigma z.
 inline constexpr auto predicts_sample = [](const node&) { return plane_row{1, 0}; };
 inline constexpr auto predicts_noise = [](const node&) { return plane_row{0, 1}; };
 

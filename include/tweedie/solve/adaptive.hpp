@@ -33,6 +33,7 @@ enum class error_norm {
   worst_item    ///< largest of the items' root mean squares
 };
 
+/// absolute and relative of delta above, and whose error counts.
 struct tolerance {
   double absolute = 0.0078;  ///< in units of the data
   double relative = 0.05;

@@ -27,6 +27,7 @@ struct noise_request {
   std::size_t items = 1;
 };
 
+/// Anything with `fill`, as described above.
 template <class Source, class S>
 concept noise_source = requires(Source& source, const noise_request& request, std::span<S> out) {
   source.fill(request, out);

@@ -32,11 +32,13 @@ struct picard_request {
   std::span<S> output;       ///< to be written
 };
 
+/// When an answer counts as settled, and how many calls go at once.
 struct picard_options {
   double tolerance = 1e-3;  ///< root mean square change of an answer that is taken as no change
   std::size_t window = 64;  ///< network calls in flight
 };
 
+/// What a run parallel in time has cost.
 struct picard_cost {
   std::size_t sweeps = 0;       ///< rounds of simultaneous network calls: the latency
   std::size_t evaluations = 0;  ///< network calls in total: the work

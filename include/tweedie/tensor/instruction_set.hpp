@@ -16,6 +16,7 @@
 
 namespace tweedie {
 
+/// What kernels are compiled for.
 enum class instruction_set {
   baseline,  ///< what the library itself was compiled for
   avx2,      ///< AVX2, FMA and F16C

@@ -9,6 +9,7 @@
 
 namespace tweedie {
 
+/// Counter and key of Philox 4x32.
 using philox_counter = std::array<std::uint32_t, 4>;
 using philox_key = std::array<std::uint32_t, 2>;
 

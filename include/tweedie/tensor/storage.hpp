@@ -11,9 +11,11 @@
 
 namespace tweedie {
 
+/// Half precision and bfloat16, as Eigen has them.
 using float16 = Eigen::half;
 using bfloat16 = Eigen::bfloat16;
 
+/// Scalars that states may be stored in. Arithmetic on the 16-bit ones is in float.
 template <class S>
 concept storage_scalar = std::same_as<S, float> || std::same_as<S, double> ||
     std::same_as<S, float16> || std::same_as<S, bfloat16>;

@@ -32,9 +32,11 @@ namespace tweedie {
 template <class T>
 struct tensor_traits;
 
+/// The traits of T without const and reference.
 template <class T>
 using traits_of = tensor_traits<std::remove_cvref_t<T>>;
 
+/// What a tensor is made of.
 template <class T>
 using scalar_t = typename traits_of<T>::scalar;
 

@@ -47,6 +47,7 @@ inline double logistic(double x) {
 
 }  // namespace detail
 
+/// Uniform on [low, high].
 class uniform_density {
  public:
   explicit uniform_density(double low = 0, double high = 1) : low_(low), high_(high) {
@@ -62,6 +63,7 @@ class uniform_density {
   double low_, high_;
 };
 
+/// log of the level is N(mean, deviation^2).
 class log_normal_density {
  public:
   log_normal_density(double mean, double deviation) : mean_(mean), deviation_(deviation) {
@@ -146,6 +148,7 @@ using log_laplace_density = detail::log_law_density<detail::laplace_law>;
 /// levels near one place, and more of the far ones. In log SNR mu is -2 location and gamma 2 scale.
 using log_cauchy_density = detail::log_law_density<detail::cauchy_law>;
 
+/// log of the level is uniform between those of low and high, 0 < low < high.
 class log_uniform_density {
  public:
   log_uniform_density(double low, double high) : low_(low), high_(high) {

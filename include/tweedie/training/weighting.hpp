@@ -55,6 +55,7 @@ inline double log_one_plus_exp(double x) { return log_add(0, x); }
 
 }  // namespace detail
 
+/// The weightings of the table above without a parameter, as log W of log-SNR.
 inline constexpr auto simple_weighting = [](double log_snr) { return log_snr; };
 inline constexpr auto sample_weighting = [](double) { return 0.0; };
 inline constexpr auto truncated_snr_weighting = [](double log_snr) {

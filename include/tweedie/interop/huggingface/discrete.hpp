@@ -22,6 +22,7 @@
 
 namespace tweedie::huggingface {
 
+/// Any of the five scheduler classes of tokens.
 using discrete_sampler =
     std::variant<amused_scheduler, block_refinement_scheduler, discrete_ddim_scheduler,
                  entropy_bound_scheduler, vq_diffusion_scheduler>;

@@ -43,6 +43,7 @@ struct clip_range {
   double range = 1;
 };
 
+/// What a configuration does to x0 estimates: nothing, clipping, or a dynamic threshold.
 using clean_transform = std::variant<std::monostate, clip_range, dynamic_threshold>;
 
 /// What the reference returns next to the sample ("pred_original_sample", "denoised", ...), as a

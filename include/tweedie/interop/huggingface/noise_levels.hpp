@@ -17,6 +17,7 @@
 
 namespace tweedie::huggingface {
 
+/// The level (1, sigma) of a noise level sigma, as the classes with sigmas keep their states.
 inline constexpr auto exploding = [](double level) { return variance_exploding(level); };
 
 /// N timesteps, N noise levels and the one the last step reaches, noisy to clean.
