@@ -1,10 +1,12 @@
-# awk -v page=NAME -v root=FOLDER: turns a page into a test. Every ```cpp block becomes a test that runs it, with
-# what a ```text block behind it says as the expected output; a block ```cpp FILE has to stand in that file below
+# awk -v page=NAME -v root=FOLDER -v given="HEADER ...": turns pages into a test. Without `page` each is named after its
+# file, without `given` blocks take names.hpp and surroundings.hpp for granted. Every ```cpp block becomes a test that runs
+# it, with what a ```text block behind it says as the expected output; a block ```cpp FILE has to stand in that file below
 # root, which tests of its own run; every call in the last column of a
 # table of names becomes an entry of samplers() or grids(), and every call in the list of samplers that need a start
 # with signal one of need_signal(), every row of the table of families one of families().
 function quoted(text) { gsub(/\\/, "\\\\", text); gsub(/"/, "\\\"", text); return "\"" text "\"" }
 
+FNR == 1 { after_block = 0; section = title = ""; n = split(FILENAME, part, "/"); stem = part[n]; sub(/\.md$/, "", stem) }
 /^```cpp ./ { in_quote = $2; quote = ""; quote_at = NR; next }
 /^```/ && in_quote {
   file = ""
@@ -14,7 +16,7 @@ function quoted(text) { gsub(/\\/, "\\\\", text); gsub(/"/, "\\\"", text); retur
   in_quote = ""; next
 }
 in_quote { quote = quote $0 "\n"; next }
-/^```cpp/ { in_block = 1; ++blocks; start[blocks] = NR + 1; next }
+/^```cpp/ { in_block = 1; ++blocks; start[blocks] = FNR + 1; test[blocks] = page == "" ? "page_" stem : page; next }
 /^```text/ && after_block { in_output = 1; prints[blocks] = 1; next }
 /^```/ { after_block = in_block; in_block = in_output = 0; next }
 in_output { output[blocks] = output[blocks] "\n      " quoted($0 "\\n"); next }
@@ -40,7 +42,9 @@ function entry(type, call) {
 }
 
 END {
-  printf "%s%s#include \"readme/names.hpp\"\n#include \"readme/surroundings.hpp\"\n\n", wrong, includes
+  n = split(given == "" ? "readme/names.hpp readme/surroundings.hpp" : given, header, " ")
+  for (i = 1; i <= n; ++i) includes = includes "#include \"" header[i] "\"\n"
+  print wrong includes
   print "namespace readme {\n"
   if (samplers)
     printf "using namespace tweedie;\n\nstd::vector<named<program>> samplers() {\n  using namespace given;\n  return {\n%s  };\n}\n\n", samplers
@@ -51,10 +55,10 @@ END {
   if (rows)
     printf "std::vector<family> families() {\n  using namespace tweedie;\n  return {\n%s  };\n}\n\n", rows
   for (b = 1; b <= blocks; ++b) {
-    printf "TEST(%s, block_at_line_%d_runs) {\n", page, start[b]
+    printf "TEST(%s, block_at_line_%d_runs) {\n", test[b], start[b]
     if (prints[b]) print "  testing::internal::CaptureStdout();"
     printf "%s", code[b]
-    if (prints[b]) printf "  std::fflush(stdout);\n  EXPECT_EQ(testing::internal::GetCapturedStdout(),%s);\n", output[b]
+    if (prints[b]) printf "std::fflush(stdout);\nEXPECT_EQ(testing::internal::GetCapturedStdout(),%s);\n", output[b]
     print "}\n"
   }
   print "}  // namespace readme"
