@@ -13,13 +13,14 @@ UPRIGHT = set("SNR KL Var Cov tr erf Beta floor ceil round softmax sigmoid logit
 WORDS = {"eps": r"\epsilon", "inf": r"\infty", "infinity": r"\infty", "integral": r"\int ", "sum": r"\sum ",
          "prod": r"\prod ", "product": r"\prod ", "grad": r"\nabla ", "partial": r"\partial ", "if": r"\text{ if }",
          "else": r"\text{ else }", "and": r"\text{ and }", "or": r"\text{ or }", "in": r"\in ", "with": r"\text{ with }",
-         "for": r"\text{ for }", "of": r"\text{ of }", "at": r"\text{ at }", "where": r"\text{ where }", "div": r"\operatorname{div}"}
+         "for": r"\text{ for }", "of": r"\text{ of }", "at": r"\text{ at }", "where": r"\text{ where }", "div": r"\operatorname{div}",
+         "proportional": r"\propto "}
 CONNECTING = set("if else and or in with for of at where".split())
 OPERATORS = {"<=": r"\le ", ">=": r"\ge ", "!=": r"\ne ", "==": "=", "->": r"\to ", "<-": r"\leftarrow ", "~": r"\sim ",
              "...": r"\dots ", "*": r"\cdot ", "<": "<", ">": ">", "=": "=", "+": "+", "-": "-", ",": r",\ ", ";": r";\ ",
              ":": ":", "|": "|", "/": "/", "o": r"\circ ", "<<": r"\ll ", ">>": r"\gg ", "+-": r"\pm ", "%": r"\%",
              "±": r"\pm ", "×": r"\times ", "≥": r"\ge ", "≤": r"\le ", "!": "!"}
-TOKEN = re.compile(r"""(?P<space>\s+)|(?P<number>\d+(?:\.\d+)?(?:e-?\d+(?![\w(]))?)|(?P<word>[A-Za-z]+\d*)"""
+TOKEN = re.compile(r"""(?P<space>\s+)|(?P<number>\d+(?:\.\d+)?(?:e-?\d+(?![\w(]))?)|(?P<word>log1p|[A-Za-z]+\d*)"""
                    r"""|(?P<op>\.\.\.|<=|>=|!=|==|->|<-|<<|>>|\+-|[-+*/<>=~|,;:±×≥≤!%])|(?P<open>[(\[{])|(?P<close>[)\]}])"""
                    r"""|(?P<sub>_)|(?P<sup>\^)|(?P<prime>'+)|(?P<bad>.)""")
 CLOSING = {"(": ")", "[": "]", "{": "}"}
@@ -30,6 +31,8 @@ class NoFormula(Exception):
 
 
 def name(word):
+    if word in UPRIGHT:
+        return r"\operatorname{" + word + "}"
     match = re.fullmatch(r"([A-Za-z]+?)(\d*)", word)
     letters, digits = match.groups()
     tail = f"_{{{digits}}}" if digits else ""
@@ -61,10 +64,10 @@ def subscript(word):
 
 
 class Reader:
-    """Recursive descent. With `lenient`, unknown words become upright labels."""
+    """Recursive descent. With `lenient`, unknown words become upright labels; without `tall`, a/b stays on its line."""
 
-    def __init__(self, text, lenient=False):
-        self.lenient = lenient
+    def __init__(self, text, lenient=False, tall=True):
+        self.lenient, self.tall = lenient, tall
         self.tokens = [(m.lastgroup, m.group()) for m in TOKEN.finditer(text)]
         self.at = 0
 
@@ -120,7 +123,7 @@ class Reader:
                 except NoFormula:
                     if not self.lenient:
                         raise
-                    tex = r"\mathrm{" + value + "}"
+                    tex = r"\mathrm{" + value + "}" + (r"\ " if self.peek()[0] == "space" and self.peek(1)[0] == "word" else "")
                 if value in ("E", "N", "U") and self.peek()[1] in ("[", "("):
                     tex = {"E": r"\mathbb{E}", "N": r"\mathcal{N}", "U": r"\mathcal{U}"}[value]
         elif kind == "open":
@@ -132,33 +135,42 @@ class Reader:
                 inner = None
         else:
             raise NoFormula(value)
-        bare = True
-        subscripted = superscripted = False
-        while self.peek()[0] in ("sub", "sup", "prime"):
-            bare = False
-            kind, value = self.take()
+        word = self.tokens[start][0] == "word"
+        bare = called = subscripted = superscripted = False
+        while True:
+            kind, value = self.peek()
+            after = self.peek(1)[0]
             if kind == "prime":
-                tex += value
-            elif kind == "sub" and self.peek()[1] in ("hat", "bar", "tilde"):
+                tex += self.take()[1]
+            elif kind == "sub" and self.peek(1)[1] in ("hat", "bar", "tilde"):
+                self.take()
                 tex = "\\" + self.take()[1] + "{" + tex.strip() + "}"
             elif kind == "sub" and not subscripted and not re.search(r"_\{\d+\}\s*$", tex):
+                self.take()
                 tex = tex.rstrip() + "_{" + self.script() + "}"
                 subscripted = True
-            elif kind == "sub" and self.peek()[0] == "word":
-                raise NoFormula("two subscripts")
-            elif kind == "sup" and (self.peek()[0] in ("space", "end", "close") or self.peek()[1] in list(",|;:=")):
+            elif kind == "sup" and (after in ("space", "end", "close") or self.peek(1)[1] in list(",|;:=")):
+                self.take()
                 tex = r"\hat{" + tex.strip() + "}"  # x0^, an estimate
             elif kind == "sup" and not superscripted:
+                self.take()
                 tex = tex.rstrip() + "^{" + self.script() + "}"
                 superscripted = True
-            else:
+            elif (kind, value) == ("op", "*") and word and not superscripted and after in ("open", "space", "end", "close"):
+                self.take()
+                tex = tex.rstrip() + "^{*}"  # f*(T), a conjugate
+                superscripted = True
+            elif kind == "open" and value != "{" and word and not called:  # f(x) is one factor
+                self.take()
+                opened, argument, closed = self.group()
+                tex = tex.rstrip() + f"\\mathopen{{}}\\left{opened}{argument}\\right{closed}"
+                called, subscripted, superscripted = True, True, False
+            elif kind in ("sub", "sup"):
                 raise NoFormula("scripts")
-        if self.tokens[start][0] == "word" and self.peek()[1] in ("(", "["):  # f(x) is one factor
-            self.take()
-            opened, argument, closed = self.group()
-            tex += f"\\left{opened}{argument}\\right{closed}"
-            bare = False
-        return tex, inner if bare else None
+            else:
+                break
+            bare = True
+        return tex, None if bare else inner
 
     def sequence(self):
         out = []
@@ -181,7 +193,8 @@ class Reader:
                     mark = self.at
                     self.take()
                     below, below_inner = self.atom()
-                    if self.peek()[0] == "open" or self.peek() == ("op", "/"):  # a/f(x), a/b/c: as written
+                    divided = "".join(out).rstrip().endswith("/")  # a/b/c
+                    if divided or not self.tall or self.peek()[0] == "open" or self.peek() == ("op", "/"):  # a/f(x), a/b/c: as written
                         self.at = mark
                     else:
                         tex = r"\frac{%s}{%s}" % (inner or tex, below_inner or below)
@@ -189,7 +202,7 @@ class Reader:
         return "".join(out)
 
 
-def to_tex(text, lenient=False):
+def to_tex(text, lenient=False, tall=True):
     """TeX of a formula; None where the text is none."""
     text = re.sub(r"(?<!\.)\.$|[,;]+$", "", text.strip())
     if re.search(r"\b(19|20)\d\d\b|\bet al\b|[A-Za-z]{3,},? [A-Za-z]{4,} [A-Za-z]{3,}", text):
@@ -201,7 +214,8 @@ def to_tex(text, lenient=False):
         return None
     try:
         unknown = [w for w in words if w not in GREEK | FUNCTIONS | UPRIGHT | CONNECTING | set(WORDS) | {"sqrt"} and len(w) > 2]
-        reader = Reader(text, lenient and len(unknown) * 6 <= len(re.findall(r"\w+|[-=+*/]", text)))
+        text = text.replace("proportional to", "proportional")
+        reader = Reader(text, lenient and len(unknown) * 6 <= len(re.findall(r"\w+|[-=+*/]", text)), tall)
         tex = reader.sequence()
         return tex.strip() if reader.peek()[0] == "end" else None
     except (NoFormula, IndexError):
@@ -209,7 +223,7 @@ def to_tex(text, lenient=False):
 
 
 # What is typeset in prose without an operator beside it: sigma_s, x_t, x0.
-SYMBOL = r"(?:" + "|".join(GREEK) + r")(?:_\w)?'?|[xzpuvcyh]_\w|x0'?"
+SYMBOL = r"(?:" + "|".join(GREEK) + r")(?:_bar)?(?:_\w)?'?|[xzpuvcyh]_\w|x0'?"
 
 
 def inline(text):
@@ -218,8 +232,10 @@ def inline(text):
     cut = re.split(r"(\s+)", text)
 
     def mathematical(word):
-        word = re.sub(r"[()\[\]{}]", "", word).strip(",.;:")
-        return bool(re.fullmatch(r"[-=<>+*/~|]|<=|>=|->|<-", word)) or \
+        if word != "...":
+            word = re.sub(r"[()\[\]{}]", "", word).strip(",.;:")
+        return bool(re.fullmatch(r"[-=<>+*/~|]|<=|>=|->|<-|\.\.\.", word)) or \
+            re.match(r"(?:log|exp|sqrt|sum|sin|cos)(?![a-z])", word) and to_tex(word + " 1") is not None or \
             (bool(word) and not re.match(r"\d+x\d+$", word) and not re.fullmatch(r"[A-Za-z]{2,}", word) and to_tex(word) is not None) or word in GREEK
 
     def flush():
@@ -230,7 +246,7 @@ def inline(text):
         while run and (run[0].isspace() or run[0] in ("a", "A", "I", "-")):
             lead.append(run.pop(0))
         body = "".join(run)
-        ending = re.search(r"[.,;:]*$", body).group()
+        ending = re.search(r"(?<!\.)[.,;:]*$", body).group()
         body = body[:len(body) - len(ending)]
         balanced = all(body.count(o) == body.count(c) for o, c in CLOSING.items())
         alone = re.fullmatch(SYMBOL, body)
@@ -247,7 +263,7 @@ def inline(text):
         tail = []
         if word and (word.isspace() and run or mathematical(word)):
             run.append(word)
-            if re.search(r"[.;:]$", word):
+            if re.search(r"(?<!\.\.)[.;:]$", word):
                 flush()
         else:
             if run:

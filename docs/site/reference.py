@@ -127,7 +127,7 @@ def declaration(entry):
     out = re.sub("^" + re.match(r" *", out).group(), "", out, flags=re.MULTILINE)
     if match := re.search(r"^(TWEEDIE_INLINE|inline) ", out, re.MULTILINE):  # and align what follows
         out = out[:match.start()] + re.sub("\n" + " " * len(match.group()), "\n", out[match.end():])
-    return out
+    return out.replace("///<", "//")
 
 
 def entries_of(compound, include, sources, scope):
@@ -220,7 +220,7 @@ class Comments:
                 out.append(f'<a href="{address}">{html}</a>' if address else html)
                 continue
             for is_formula, part in inline(piece):
-                tex = to_tex(part) if is_formula else None
+                tex = to_tex(part, tall=False) if is_formula else None
                 out.append(self.formula(tex, False) if tex else self.escape(part))
         return "".join(out)
 
@@ -247,10 +247,12 @@ class Comments:
         for row in cells:
             html = []
             for i, cell in enumerate(row):
-                plain = i == 0 and not re.search(r"[-=<>+*/^_|(]", cell) and len(cell) > 2  # a name
+                plain = i == 0 and len(cell) > 2 and (  # a name
+                    not re.search(r"[-=<>+*/^_|(]", cell) or re.fullmatch(r"[a-z]\w*_[a-z]\w+", cell))
                 tex = to_tex(cell, i > 0) if re.search(r"[A-Za-z0-9]", cell) and not plain else None
                 span = f' colspan="{width - i}"' if i == len(row) - 1 and i < width - 1 else ""
-                html.append(f"<td{span}>{self.formula(tex, False) if tex else self.prose(cell)}</td>")
+                content = self.formula("\\displaystyle " + tex, False) if tex else self.prose(cell)
+                html.append(f"<td{span}>{content}</td>")
             out.append("<tr>" + "".join(html) + "</tr>")
         return '<div class="scroll"><table class="rows">' + "".join(out) + "</table></div>"
 
