@@ -128,6 +128,34 @@ TEST(published_files, with_keys_that_nobody_reads_load_and_list_them) {
   EXPECT_THROW(scheduler(misspelt, 4), std::invalid_argument);
 }
 
+// Pipelines of Flux pass a mu whatever the file says; schnell's shifts by a constant.
+TEST(published_files, list_a_mu_that_they_do_not_shift_by) {
+  const auto unused = [](const json& file) {
+    return scheduler(file, {4, {{"mu", 0.7}}}).unused_options;
+  };
+  json schnell{{"_class_name", "FlowMatchEulerDiscreteScheduler"}, {"shift", 1.0}};
+  EXPECT_EQ(unused(schnell), std::vector<std::string>{"mu"});
+  schnell["use_dynamic_shifting"] = true;
+  EXPECT_EQ(unused(schnell), std::vector<std::string>{});
+}
+
+// Also where the value decides nothing, it is one that the reference knows.
+TEST(published_files, name_values_that_exist) {
+  for (const char* name : {"DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler",
+                           "DPMSolverMultistepInverseScheduler", "SASolverScheduler"}) {
+    json file{{"_class_name", name}, {"variance_type", "learned_range"}};
+    EXPECT_NO_THROW(scheduler(file, 4)) << name;
+    file["variance_type"] = nullptr;
+    EXPECT_NO_THROW(scheduler(file, 4)) << name;
+    file["variance_type"] = "learned_rnage";
+    EXPECT_NE(refusal([&] { (void)scheduler(file, 4); }).find("learned_range"), std::string::npos);
+  }
+  json file{{"_class_name", "FlowMatchLCMScheduler"}, {"upscale_mode", "area"}};
+  EXPECT_NO_THROW(scheduler(file, 4));
+  file["upscale_mode"] = "cubic";
+  EXPECT_NE(refusal([&] { (void)scheduler(file, 4); }).find("bicubic"), std::string::npos);
+}
+
 TEST(unknown_classes, name_their_relative_or_the_nearest_spelling) {
   const auto told = [](const char* name) {
     return refusal([&] { (void)scheduler(json{{"_class_name", name}}, 4); });

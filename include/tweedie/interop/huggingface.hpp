@@ -263,6 +263,8 @@ TWEEDIE_INLINE loaded_sampler scheduler(const nlohmann::json& json, request how)
         c.fail("begin_index", std::to_string(how.begin_index) + "; valid: begin_index >= 0");
       loaded_sampler sampler = detail::load(known, c, how);
       sampler.unused_options = detail::account_for(c);
+      if (how.set_timesteps.has("mu") && !c.flag("use_dynamic_shifting", false))
+        sampler.unused_options.emplace_back("mu");
       detail::refuse_unread(how.set_timesteps);
       detail::refuse_unread(how.step);
       detail::require_finite(c, sampler);

@@ -116,10 +116,18 @@ inline std::vector<int> read_orders(const config& c, const request& how, int ste
   return orders;
 }
 
+/// Reads variance_type, which these classes do not draw with. With learned and learned_range the network
+/// answers twice the channels, and the first half is its prediction: hand on that alone.
+inline void read_dropped_variance(const config& c) {
+  c.text("variance_type", "fixed_small",
+         {"fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", "learned",
+          "learned_range"});
+}
+
 /// Plans the multistep classes.
 inline loaded_sampler load_multistep(const config& c, const request& how, const level_list& levels,
                                      const dpm_solver_kind& kind, bool ends_at_order_one) {
-  c.without_effect({"variance_type"});
+  read_dropped_variance(c);
   const bool first_order_end = c.flag("euler_at_final", false) || ends_at_order_one;
   loaded_sampler out = without_plan(c, how, levels, kind.noise_form);
   out.plan = multistep(levels.nodes(c, how), read_orders(c, how, levels.steps(), first_order_end),
@@ -166,7 +174,7 @@ inline loaded_sampler load_dpm_solver_singlestep(const config& c, const request&
   refuse_zero_end(c, kind);
   const int order = read_solver_order(c);
   if (order > 3) c.refuse("solver_order", "1, 2, 3");
-  c.without_effect({"variance_type"});
+  read_dropped_variance(c);
 
   loaded_sampler out = without_plan(c, how, levels, kind.noise_form);
   const std::vector<int> orders = singlestep_orders(

@@ -167,7 +167,7 @@ inline loaded_sampler load_sa_solver(const config& c, const request& how) {
   if (predictor < 1 || predictor > 4) c.refuse("predictor_order", "1, 2, 3, 4");
   if (corrector < 1 || corrector > 4) c.refuse("corrector_order", "1, 2, 3, 4");
   const bool lowers = c.flag("lower_order_final", true);
-  c.without_effect({"variance_type"});
+  read_dropped_variance(c);
 
   loaded_sampler out = without_plan(c, how, levels, noise_form);
   out.forward = table_forward(table);

@@ -122,7 +122,9 @@ inline loaded_sampler load_flow_match_lcm(const config& c, const request& how) {
   read_flow_times(c, how, true, out);
   if (const auto factors = c.numbers("scale_factors"); factors && !factors->empty())
     c.refuse("scale_factors", "null; resizing between steps is left to the caller");
-  c.without_effect({"upscale_mode"});
+  // How pipelines enlarge latents between its resolutions; the sampler never does.
+  c.text("upscale_mode", "bicubic",
+         {"nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact"});
   out.plan =
       renoised_estimates("FlowMatchLCM", straight_nodes(c, how, out), {.always_draws = true});
   out.forward = listed_forward(out, how, straight);

@@ -98,7 +98,8 @@ struct loaded_sampler {
   std::optional<langevin_correction> correction;
   /// One noise-free step from each timestep, for parallel-in-time execution; empty if unsupported.
   std::vector<program> parallel_steps;
-  /// Entries of the file that belong to other scheduler classes and change nothing here.
+  /// Entries of the file that belong to other scheduler classes and change nothing here; and "mu" where
+  /// set_timesteps was given one and the file does not shift dynamically.
   std::vector<std::string> unused_options;
 };
 

@@ -4,7 +4,9 @@
 // Flux, LTX, Qwen-Image, Krea and their relatives never let it: they pass sigmas = linspace(1, 1/N, N), and
 // with use_dynamic_shifting a mu of the number of tokens of the image, linear between the file's
 // (base_image_seq_len, base_shift) and (max_image_seq_len, max_shift). With the class's own levels the
-// picture is another one. Flux.2 has a mu of tokens and steps (`empirical_log_shift`).
+// picture is another one. Flux.2 has a mu of tokens and steps (`empirical_log_shift`). The pipeline of
+// Stable Diffusion 3 passes the number of steps alone, and its file shifts by a constant: there
+// scheduler(file, steps) is right.
 //
 //   const std::size_t tokens = image_tokens(1024, 1024);           // 4096
 //   const auto sampler = huggingface::scheduler(file, huggingface::flow_pipeline(file, 28, tokens));
