@@ -1,6 +1,7 @@
 # awk -f same.awk en/*.md bn/*.md: fails unless every page is there in both languages with the same code, output, display
 # formulas, pictures, decimal numbers and set-right statements, and unless each statement E1 ... E32 (there is no E26) is
 # set right in exactly one chapter.
+BEGIN { split("০ ১ ২ ৩ ৪ ৫ ৬ ৭ ৮ ৯", bengali, " ") }
 function complain(text) { print text; wrong = 1 }
 
 FNR == 1 {
@@ -18,6 +19,7 @@ formula || /^\$\$$/ { formulas[language, page] = formulas[language, page] $0 "\n
     line = substr(line, RSTART + RLENGTH)
   }
   line = $0
+  for (digit = 0; digit < 10; ++digit) gsub(bengali[digit + 1], digit, line)
   while (match(line, /[0-9]+\.[0-9]+/)) {
     number = substr(line, RSTART, RLENGTH)
     numbers[number]; ++count[language, page, number]
