@@ -40,7 +40,6 @@ export async function openEngine(load) {
     },
     particles: (s, count) =>
       answer(wasm._explorer_particles(row("data", s.data), s.label, s.scale, count, s.seed)),
-    samples: (s, count) => answer(wasm._explorer_data(row("data", s.data), s.label, count, s.seed)),
     density: (s, level, size, extent) =>
       answer(wasm._explorer_density(row("data", s.data), s.label, level.alpha, level.sigma, size, extent)),
     law(s) {

@@ -2,7 +2,7 @@
 //
 //   tables of names and makers      explorer_count, explorer_name, explorer_title, explorer_code
 //   a program of four choices       explorer_plan, then explorer_formulas, explorer_levels
-//   particles on a plane            explorer_particles, explorer_data, explorer_density
+//   particles on a plane            explorer_particles, explorer_density
 //   Gaussian data without particles explorer_law
 //   error against network calls     explorer_errors
 //   pictures known by heart         explorer_remember, explorer_pictures
@@ -269,6 +269,8 @@ plane_data moons_data() {
   return {law(both), law(upper), law(-upper)};
 }
 
+constexpr int gaussian_row = 0;  // whose laws are known without particles
+
 const std::vector<choice<plane_data (*)()>>& plane_choices() {
   static const std::vector<choice<plane_data (*)()>> table = {
       {"gaussian", "Gaussian", "", gaussian_data},
@@ -460,7 +462,7 @@ const MatrixXd& cached_ends(const question& asked, signal_noise start, const Mat
 }
 
 double error_of(const program& plan, const question& asked) {
-  if (asked.data == 0 && !asked.guided()) {
+  if (asked.data == gaussian_row && !asked.guided()) {
     std::vector<scalar_law> made, wanted;
     for (Index axis = 0; axis < 2; ++axis) {
       const axis_gaussian given = along(asked, axis).given;
@@ -569,15 +571,6 @@ int explorer_particles(int data, int label, double scale, int count, int seed) {
   });
 }
 
-/// {x, y} of samples of the data.
-int explorer_data(int data, int label, int count, int seed) {
-  return answered([&](std::vector<double>& out) {
-    const MatrixXd x =
-        question{data, label}.given().law.sample(count, {.seed = static_cast<std::uint64_t>(seed)});
-    out.assign(x.data(), x.data() + x.size());
-  });
-}
-
 /// Density of the noised data in the gauge of the particles, at the middles of size x size cells of
 /// [-extent, extent]^2, by rows from the top.
 int explorer_density(int data, int label, double alpha, double sigma, int size, double extent) {
@@ -603,7 +596,7 @@ int explorer_density(int data, int label, double alpha, double sigma, int size, 
 /// in the gauge of the particles.
 int explorer_law(int label, double scale) {
   return answered([&](std::vector<double>& out) {
-    const question asked{0, label, scale};
+    const question asked{gaussian_row, label, scale};
     const program& plan = now().plan();
     std::vector<scalar_law> made, wanted;
     double divergence = 0;
@@ -632,7 +625,8 @@ int explorer_law(int label, double scale) {
   });
 }
 
-/// {evaluations, error} of a sampler on the grid for each number of steps that it takes up to `most` evaluations.
+/// {evaluations, error} of a sampler on the grid for up to `most` evaluations, for each number of steps below 24 and
+/// then for every eighth.
 /// Gaussian data without guidance: W2 between the program's law and the data, started from noised data. Otherwise root
 /// mean square distance of 64 trajectories from the exact ends of the same.
 int explorer_errors(int schedule, int nodes, int sampler, int most, int data, int label,
@@ -640,7 +634,7 @@ int explorer_errors(int schedule, int nodes, int sampler, int most, int data, in
   return answered([&](std::vector<double>& out) {
     const question asked{data, label, scale};
     double before = 0;
-    for (const int steps : {2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 64}) {
+    for (int steps = 1; steps <= most; steps += steps < 24 ? 1 : 8) {
       std::optional<program> plan;
       try {
         plan = make_plan(schedule, nodes, sampler, steps).plan;
@@ -650,7 +644,7 @@ int explorer_errors(int schedule, int nodes, int sampler, int most, int data, in
       }
       const auto calls = static_cast<double>(plan->evaluations());
       if (calls > most || calls <= before) continue;
-      if (!plan->draws.empty() && !(data == 0 && !asked.guided()))
+      if (!plan->draws.empty() && !(data == gaussian_row && !asked.guided()))
         throw std::invalid_argument(
             "A sampler that draws fresh noise has no trajectory to compare with.");
       out.insert(out.end(), {calls, error_of(*plan, asked)});

@@ -15,8 +15,11 @@ const CONDITIONS = {
 };
 
 const $ = (id) => document.getElementById(id);
-const engine = await openEngine(loadExplorer).catch(() => null);
-if (!engine) throw new Error("The library did not start.");
+const engine = await openEngine(loadExplorer).catch((error) => {
+  $("refusal").textContent = "This browser does not start the library: it needs WebAssembly with exceptions and SIMD.";
+  $("refusal").hidden = false;
+  throw error;
+});
 engine.remember(drawDigits(), 10);
 
 let state = { ...START };
@@ -222,7 +225,7 @@ function drawErrors() {
   const all = [...curves.of.values()].flat().map((p) => p.error).filter((e) => e > 0);
   const low = 10 ** Math.floor(Math.log10(Math.max(1e-7, Math.min(0.01, ...all)))), high = 10 ** Math.ceil(Math.log10(Math.min(100, Math.max(1, ...all))));
   const exact = s.data === "gaussian" && !isGuided(s);
-  const axes = plot(canvas, { low: 2, high: MOST_CALLS, log: true, label: "network calls", values: [2, 4, 8, 16, 32, 64] },
+  const axes = plot(canvas, { low: 1, high: MOST_CALLS, log: true, label: "network calls", values: [1, 2, 4, 8, 16, 32, 64] },
     { low, high, log: true, label: exact ? "W₂ to the data" : "distance from the exact end" });
   const inside = (curve) => curve.map(({ calls, error }) => [calls, Math.min(high, Math.max(low, error))]);
   for (const [name, curve] of curves.of) if (name !== s.sampler) line(axes, inside(curve), { colour: colours.rule, width: 1.5 });
@@ -277,6 +280,7 @@ function refused(reason) {
 // From a choice to what is seen. What takes long or is read slowly follows after the frame.
 let later = 0;
 function update({ keepStep = false } = {}) {
+  clearTimeout(curves.timer);
   const began = performance.now();
   const s = { ...state };
   const atEnd = !shown || !keepStep || Number($("step").value) === Number($("step").max);
@@ -315,6 +319,14 @@ function update({ keepStep = false } = {}) {
     history.replaceState(null, "", `#${toAddress(state)}`);
     document.documentElement.dataset.ready = "yes";
   }, 120);
+}
+// While a slider is dragged: once a frame, however many events there are.
+let pending = 0;
+function updateSoon() {
+  pending ||= requestAnimationFrame(() => {
+    pending = 0;
+    update({ keepStep: true });
+  });
 }
 function drawAll() {
   if (!shown) return;
@@ -379,7 +391,7 @@ $("label").addEventListener("change", () => {
 for (const key of ["scale", "steps"])
   $(key).addEventListener("input", () => {
     state[key] = Number($(key).value);
-    update({ keepStep: true });
+    updateSoon();
   });
 $("steps").addEventListener("change", () => fillSamplers(state));
 $("step").addEventListener("input", () => {

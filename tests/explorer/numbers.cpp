@@ -19,7 +19,6 @@ int explorer_fits(int, int, int);
 const char* explorer_formulas();
 int explorer_levels();
 int explorer_particles(int, int, double, int, int);
-int explorer_data(int, int, int, int);
 int explorer_density(int, int, double, double, int, double);
 int explorer_law(int, double);
 int explorer_errors(int, int, int, int, int, int, double);
@@ -44,7 +43,6 @@ int call(const std::string& name, const std::vector<double>& a) {
   if (name == "fits") return explorer_fits(i(0), i(1), i(2));
   if (name == "levels") return explorer_levels();
   if (name == "particles") return explorer_particles(i(0), i(1), a.at(2), i(3), i(4));
-  if (name == "data") return explorer_data(i(0), i(1), i(2), i(3));
   if (name == "density") return explorer_density(i(0), i(1), a.at(2), a.at(3), i(4), a.at(5));
   if (name == "law") return explorer_law(i(0), a.at(1));
   if (name == "errors") return explorer_errors(i(0), i(1), i(2), i(3), i(4), i(5), a.at(6));

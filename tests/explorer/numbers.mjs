@@ -18,7 +18,7 @@ calls.push(["plan", 4, 3, 1, 20]);  // refused: no signal at the start
 calls.push(["plan", 5, 5, 0, 20]);  // refused: leading on a continuous schedule
 calls.push(["plan", 0, 0, 6, 1], ["levels"], ["particles", 2, 0, 1, 5, 1]);
 calls.push(["plan", 0, 0, 6, 12], ["pictures", 0, 1, 3, 1], ["pictures", 4, 2, 3, 1]);
-calls.push(["data", 2, 0, 50, 1], ["density", 1, 0, 0.8, 0.6, 8, 3], ["density", 0, 1, 1, 0, 8, 3]);
+calls.push(["density", 1, 0, 0.8, 0.6, 8, 3], ["density", 0, 1, 1, 0, 8, 3]);
 calls.push(["errors", 0, 0, 6, 16, 0, 0, 1], ["errors", 0, 0, 6, 16, 2, 1, 2], ["errors", 0, 0, 16, 16, 2, 0, 1]);
 const plans = calls.filter(([name]) => name === "plan");
 
