@@ -16,9 +16,11 @@
 #include "tweedie/metric/trajectory.hpp"
 #include "tweedie/objective/adversarial.hpp"
 #include "tweedie/objective/distillation.hpp"
+#include "tweedie/objective/energy.hpp"
 #include "tweedie/objective/f_divergence.hpp"
 #include "tweedie/objective/flow_matching.hpp"
 #include "tweedie/objective/regression.hpp"
+#include "tweedie/objective/score_fokker_planck.hpp"
 #include "tweedie/objective/score_matching.hpp"
 #include "tweedie/objective/vae.hpp"
 #include "tweedie/objective/variational_bound.hpp"
@@ -279,6 +281,32 @@ inline std::vector<objective> scores() {
         });
       }));
   rows.push_back(row(
+      "explicit score matching", {{up_to(60, 38), typical(4, 39)}, four_weights}, 1,
+      [](const auto& t, std::span<const double> w, auto& g) {
+        return explicit_score_matching(t[0], t[1], w, reduction::mean_over_dimensions, g[0]);
+      },
+      []<class T>(const std::vector<std::vector<T>>& t, double w) {
+        return sum_of(t, w / 26, [&](std::size_t j) {
+          const T r = t[0][j] - t[1][j];
+          return T(r * r);
+        });
+      }));
+  rows.push_back(row(
+      "score Fokker-Planck",
+      {{up_to(60, 40), typical(4, 41), typical(4, 42), typical(4, 43)}, four_weights}, 1,
+      [](const auto& t, std::span<const double> w, auto& g) {
+        std::vector<diffusion_coefficients> equation;
+        for (const double weight : w) equation.push_back({-1 / weight, 2 / weight});
+        return score_fokker_planck(t[0], t[1], t[2], t[3], equation, w,
+                                   reduction::sum_over_dimensions, g[0]);
+      },
+      []<class T>(const std::vector<std::vector<T>>& t, double w) {
+        return sum_of(t, w / 2, [&](std::size_t j) {
+          const T r = t[0][j] - t[1][j] / w - t[2][j] - t[3][j] / w;
+          return T(r * r);
+        });
+      }));
+  rows.push_back(row(
       "implicit score matching", {{up_to(60, 13)}, {-0.7, 60, -60, 0}}, 1,
       [](const auto& t, std::span<const double> divergences, auto& g) {
         return implicit_score_matching(t[0], divergences, g[0]);
@@ -423,6 +451,10 @@ inline std::vector<objective> fields() {
           return T(r * r);
         });
       }));
+  rows.push_back(field("energies and scores", {{up_to(60, 44), typical(4, 45)}, {1, 60, 1e-3, 0.1}},
+                       1, [](const auto& t, std::span<const double> sigmas, auto& g) {
+                         return energies_and_scores(t[0], t[1], sigmas, g[0]);
+                       }));
   rows.push_back(field("distribution matching",
                        {{up_to(60, 24), typical(4, 25), typical(4, 26)}, std::vector<double>(4)}, 1,
                        [](const auto& t, std::span<const double>, auto& g) {

@@ -1,12 +1,13 @@
 // Objectives that fit the gradient s(x) of a log-density, per item, with gradients to the network's
 // output where the output alone determines them.
 //
+//   explicit   1/2 |s - grad log p|^2 w          Hyvarinen 2005, eq. 2: half the Fisher divergence
 //   denoising  1/2 |s(x_t) + z/sigma|^2 w        Vincent 2011, eq. 10  (regression on the score)
 //   implicit   1/2 |s|^2 + div s                 Hyvarinen 2005, eq. 4
 //   sliced     1/2 (v.s)^2 + v.(J v)             Song et al. 2019, eq. 8; with 1/2 |s|^2 in place of
 //                                                1/2 (v.s)^2: the variance-reduced form, eq. 9
 //
-// All three equal 1/2 E|s - grad log p|^2 up to a constant: E|s|^2 of the true score, halved, and for
+// The last three equal the first, which needs the true score, up to a constant: E|s|^2 of the true score, halved, and for
 // the denoising form d/sigma^2 - E|grad log p_t|^2, halved. div s and J v come from the caller's
 // network (a trace or a Jacobian-vector product).
 #pragma once
@@ -31,6 +32,26 @@ inline constexpr auto inner_product = [](const auto& x, const auto& y) {
 };
 
 }  // namespace detail
+
+/// w/2 |score - truth|^2 per item, w per item. Its mean over samples of p is half the Fisher divergence of the model from
+/// p, where truth is the score of p.
+template <tensor_like Score, tensor_like Truth, writable_tensor Gradient>
+std::vector<double> explicit_score_matching(const Score& score, const Truth& truth,
+                                            std::span<const double> weights, reduction how,
+                                            Gradient&& gradient) {
+  constexpr const char* name = "explicit_score_matching";
+  detail::require_per_item(name, "weights", weights.size(), traits_of<Score>::items(score));
+  const auto kernel = [&](std::size_t i) {
+    return detail::item_kernel{[](const auto& s, const auto& t, auto& g) {
+                                 g = s - t;
+                                 return detail::squared(detail::widened(s) - detail::widened(t));
+                               },
+                               weights[i] / 2, weights[i]};
+  };
+  return detail::per_item(name, how, kernel,
+                          std::tuple(detail::named("score", score), detail::named("truth", truth)),
+                          std::tuple(detail::named("gradient", gradient)));
+}
 
 /// w/2 |score + z/sigma|^2 per item; sigma > 0 and w per item (w = sigma^2 evens out the levels).
 template <tensor_like Score, tensor_like Noise, writable_tensor Gradient>
