@@ -7,6 +7,7 @@
 #include "tweedie/discrete/chain_bound.hpp"
 #include "tweedie/discrete/chain_sampler.hpp"
 #include "tweedie/discrete/exact_text.hpp"
+#include "tweedie/discrete/filtered_row.hpp"
 #include "tweedie/discrete/first_hitting.hpp"
 #include "tweedie/discrete/flow_matching.hpp"
 #include "tweedie/discrete/guidance.hpp"

@@ -1,12 +1,15 @@
 // Rows of logits: one reading against long double sums, sampling against the distribution function.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <random>
 #include <vector>
 
 #include "refusal.hpp"
 #include "tweedie/discrete/categorical.hpp"
+#include "tweedie/discrete/filtered_row.hpp"
 
 namespace tweedie::discrete {
 namespace {
@@ -100,6 +103,31 @@ TYPED_TEST(RowReader, RefusesRowsThatAreNoDistribution) {
   }
 }
 
+// Wherever a row is in memory, with whatever excluded, not a bit of what is read differs.
+TYPED_TEST(RowReader, PlaceInMemoryChangesNothing) {
+  constexpr std::size_t count = 2500;
+  const std::vector<TypeParam> row = row_of<TypeParam>(count, 5, 4);
+  // At T = 1e-5 exponents are too large for an offset.
+  for (const double temperature : {1.0, 0.3, 1e-5})
+    for (const std::array<token, 2> excluded : {std::array<token, 2>{-1, -1}, {3, 1500}}) {
+      row_reader first;
+      const row_request how = {.temperature = temperature, .shape = true, .excluded = excluded};
+      const row_reading a = first.read(row.data(), count, how);
+      for (std::size_t shift = 1; shift <= 16; ++shift) {
+        std::vector<TypeParam> moved(shift);
+        moved.insert(moved.end(), row.begin(), row.end());
+        row_reader second;
+        const row_reading b = second.read(moved.data() + shift, count, how);
+        EXPECT_EQ(a.log_sum, b.log_sum);
+        EXPECT_EQ(a.entropy, b.entropy);
+        EXPECT_EQ(a.max, b.max);
+        EXPECT_EQ(a.runner_up, b.runner_up);
+        for (double u = 0.5e-2; u < 1; u += 1e-2)
+          EXPECT_EQ(first.sample(row.data(), u), second.sample(moved.data() + shift, u));
+      }
+    }
+}
+
 // What is not asked for costs nothing and changes nothing else.
 TYPED_TEST(RowReader, SumsDoNotDependOnWhatElseIsWanted) {
   const std::vector<TypeParam> row = row_of<TypeParam>(5000, 3, 4);
@@ -158,49 +186,68 @@ TYPED_TEST(RowReader, RowsMayRiseAndFallByAnyAmount) {
 
 // The kernel's vectors of every width that this processor has, and one element at a time.
 template <std::size_t N>
-void expect_sums_by(const auto& read, std::size_t n, double scale) {
-  constexpr float reference = 1.5f;
+void expect_sums_by(const auto& read, std::size_t n, double scale, float reference) {
   std::vector<float> x = row_of<float>(n, static_cast<unsigned>(n), 9);
   x[3] = -INFINITY;
-  detail::extremes<float> ends;
-  detail::block_reading found;
-  read(&ends, x.data(), n, reference, static_cast<float>(scale), found);
+  detail::block_scales<float> by(reference, static_cast<float>(scale));
+  EXPECT_NEAR(by.limit, reference + 40 / std::max(1.0, scale), 1e-5);
+  by.limit = 60;
+  detail::row_sums<float> all;
+  detail::lane_sums mass;
+  const float largest = read(x.data(), n, by, all, mass);
   double sum = 0, weighted = 0, tempered = 0;
   for (const float v : x) {
-    const double d = static_cast<double>(v) - static_cast<double>(reference);
+    const double d = static_cast<double>(v) - by.plain.zero;
     sum += std::exp(d);
     weighted += d > -INFINITY ? d * std::exp(d) : 0;
-    tempered += std::exp(static_cast<double>(static_cast<float>(scale)) * d);
+    tempered += std::exp(static_cast<double>(static_cast<float>(scale)) *
+                         (static_cast<double>(v) - by.tempered.zero));
   }
   std::sort(x.rbegin(), x.rend());
-  EXPECT_EQ(found.max, static_cast<double>(x[0])) << N;
-  EXPECT_EQ(ends.runner_up(), x[1]) << N;
-  EXPECT_NEAR(found.sum, sum, 6e-7 * sum) << N;
-  EXPECT_NEAR(found.weighted, weighted, 2e-6 * std::abs(weighted)) << N;
-  EXPECT_NEAR(found.tempered, tempered, 4e-6 * tempered) << N << " at " << scale;
+  EXPECT_EQ(largest, x[0]) << N;
+  EXPECT_EQ(all.runner_up(), x[1]) << N;
+  // An exponent of the largest logit is rounded as it is large.
+  const double top = (std::max)(0.0, static_cast<double>(x[0]) - by.plain.zero);
+  EXPECT_NEAR(detail::sum_of_lanes(all.plain, 0), sum, (1.6e-7 + 7.5e-8 * top) * sum) << N;
+  EXPECT_NEAR(detail::sum_of_lanes(all.weighted, 0) / static_cast<double>(by.plain.slope), weighted,
+              2e-6 * std::abs(weighted))
+      << N;
+  EXPECT_NEAR(detail::sum_of_lanes(mass, 0), tempered, 4e-6 * tempered) << N << " at " << scale;
+  // Too large a logit changes nothing.
+  const detail::row_sums<float> before = all;
+  by.limit = x[0] - 1;
+  EXPECT_EQ(read(x.data(), n, by, all, mass), x[0]) << N;
+  EXPECT_EQ(all.runner_up(), before.runner_up()) << N;
+  EXPECT_EQ(detail::sum_of_lanes(all.plain, 0), detail::sum_of_lanes(before.plain, 0)) << N;
+  by.limit = 60;
   x[n - 5] = NAN;
-  read(&ends, x.data(), n, reference, static_cast<float>(scale), found);
-  EXPECT_TRUE(std::isnan(found.sum)) << N;
+  read(x.data(), n, by, all, mass);
+  EXPECT_TRUE(std::isnan(detail::sum_of_lanes(all.plain, 0))) << N;
 }
 
 TEST(RowKernel, EveryWidthGivesTheSums) {
-  static constexpr detail::wanted_sums all{true, true, true};
+  static constexpr detail::wanted_sums all{true, true};
   for (const double scale : {0.02, 0.7, 1.0, 2.5})
-    for (const std::size_t n : {32, 96, 1024}) {
-      // Always inlined, so it has no address to pass.
-      const auto lanes_of = []<std::size_t N>() {
-        return [](detail::extremes<float>* ends, const float* x, std::size_t count, float reference,
-                  float by, detail::block_reading& out) {
-          detail::read_lanes<all, N, float>(ends, x, count, reference, by, out);
+    for (const std::size_t n : {32, 96, 1024})
+      for (const float reference : {1.5f, 17.f}) {
+        // Always inlined, so it has no address to pass.
+        const auto lanes_of = []<std::size_t N>() {
+          return [](const float* x, std::size_t count, const detail::block_scales<float>& by,
+                    detail::row_sums<float>& sums, detail::lane_sums& mass) {
+            return detail::read_lanes<all, N, float>(x, count, by, sums, mass);
+          };
         };
-      };
-      expect_sums_by<1>(lanes_of.operator()<1>(), n, scale);
-      expect_sums_by<0>(lanes_of.operator()<tweedie::detail::lanes<float>>(), n, scale);
+        expect_sums_by<1>(lanes_of.operator()<1>(), n, scale, reference);
+        expect_sums_by<0>(lanes_of.operator()<tweedie::detail::lanes<float>>(), n, scale,
+                          reference);
 #if TWEEDIE_ASKS_THE_PROCESSOR
-      if (tweedie::detail::has_avx2()) expect_sums_by<8>(detail::read_eights<all>, n, scale);
-      if (tweedie::detail::has_avx512()) expect_sums_by<16>(detail::read_sixteens<all>, n, scale);
+        if (tweedie::detail::has_avx2())
+          expect_sums_by<8>([](auto&&... of) { return detail::read_eights<all>(of..., 0); }, n,
+                            scale, reference);
+        if (tweedie::detail::has_avx512())
+          expect_sums_by<16>(detail::read_sixteens<all>, n, scale, reference);
 #endif
-    }
+      }
 }
 
 TEST(Filters, KeepTheLikelyTokens) {
@@ -217,6 +264,46 @@ TEST(Filters, KeepTheLikelyTokens) {
   EXPECT_EQ(x[1], std::log(0.5));
   EXPECT_EQ(x[2], -INFINITY);
   EXPECT_EQ(refusal([&] { keep_top_p(x, 0); }), "keep_top_p: p = 0; valid: p > 0");
+}
+
+// What is left, without sorting, is what sorting leaves: also of rows with equals, few possible tokens,
+// and shares that fall on the end of a token's.
+TYPED_TEST(RowReader, FiltersAreTheSortedOnes) {
+  std::vector<std::vector<TypeParam>> rows;
+  for (const double spread : {0.01, 1.0, 8.0}) {
+    rows.push_back(row_of<TypeParam>(3000, 11, spread));
+    rows.push_back(row_of<TypeParam>(70, 12, spread));
+  }
+  rows.emplace_back(64, static_cast<TypeParam>(1.f));
+  rows.emplace_back(1000, static_cast<TypeParam>(-INFINITY));
+  for (const std::size_t k : {std::size_t{5}, std::size_t{400}, std::size_t{999}})
+    rows.back()[k] = static_cast<TypeParam>(k == 400 ? 2.f : 1.f);
+  filtered_row filtered;
+  for (const std::vector<TypeParam>& row : rows)
+    for (const double temperature : {1.0, 0.3, 2.0})
+      for (const std::size_t top_k : {0u, 1u, 2u, 50u, 100000u})
+        for (const double top_p : {1e-9, 0.25, 0.5, 0.9, 0.999, 1.0}) {
+          row_reader reader;
+          reader.read(row.data(), row.size(), {.temperature = temperature, .excluded = {2, -1}});
+          filtered.keep(row.data(), reader, top_k, top_p);
+          std::vector<double> sorted;
+          for (const TypeParam x : row) sorted.push_back(static_cast<double>(x) / temperature);
+          sorted[2] = -INFINITY;
+          keep_top_k(sorted, top_k);
+          keep_top_p(sorted, top_p);
+          std::vector<token> left;
+          for (std::size_t k = 0; k < sorted.size(); ++k)
+            if (sorted[k] > -INFINITY) left.push_back(static_cast<token>(k));
+          EXPECT_EQ(std::vector<token>(filtered.tokens().begin(), filtered.tokens().end()), left)
+              << row.size() << " T " << temperature << " k " << top_k << " p " << top_p;
+          const row_reading found = filtered.reading();
+          row_reader again;
+          const row_reading expected = again.read(sorted.data(), sorted.size(), {.shape = true});
+          EXPECT_NEAR(found.log_sum, expected.log_sum, 1e-12 * (1 + std::abs(expected.log_sum)));
+          EXPECT_NEAR(found.entropy, expected.entropy, 1e-12);
+          EXPECT_EQ(found.max, expected.max);
+          EXPECT_EQ(found.runner_up, expected.runner_up);
+        }
 }
 
 }  // namespace

@@ -6,10 +6,11 @@
 
 #include <cmath>
 #include <cstdint>
-#include <span>
+#include <tuple>
 #include <vector>
 
 #include "tweedie/discrete/categorical.hpp"
+#include "tweedie/discrete/filtered_row.hpp"
 #include "tweedie/discrete/random.hpp"
 #include "tweedie/discrete/row_reader.hpp"
 
@@ -53,37 +54,40 @@ class proposer {
                       std::size_t row_number, bool shape = true) {
     const bool greedy = rule.temperature == 0,
                filters = !greedy && (rule.top_k > 0 || rule.top_p < 1),
-               copies = filters || (!greedy && rule.judged_as_drawn && rule.temperature != 1);
-    // What is judged as drawn is read as drawn; filters need rows that were found to be right before.
-    row_reading own;
-    if (filters || !(copies && rule.judged_as_drawn))
-      own = reader_.read(row, vocabulary,
-                         {.temperature = greedy || copies || rule.by_gumbel ? 1 : rule.temperature,
-                          .shape = shape && !(copies && rule.judged_as_drawn),
-                          .excluded = {excluded, -1}},
-                         function, row_number);
-    const auto judged = [shape](token choice, const row_reading& by, double logit) {
+               as_drawn = rule.judged_as_drawn && !greedy && rule.temperature != 1;
+    const auto judged = [&](token choice, const row_reading& by, double logit) {
       return proposal{choice, std::exp(by.log_probability(logit)), shape ? by.margin() : 0,
                       by.entropy};
     };
-    token choice = 0;
-    if (copies) {
-      drawn_.resize(vocabulary);
-      for (std::size_t k = 0; k < vocabulary; ++k)
-        drawn_[k] = static_cast<double>(row[k]) / rule.temperature;
-      if (excluded >= 0 && static_cast<std::size_t>(excluded) < vocabulary)
-        drawn_[static_cast<std::size_t>(excluded)] = -INFINITY;
-      keep_top_k(drawn_, rule.top_k);
-      keep_top_p(drawn_, rule.top_p);
-      const row_reading now =
-          reader_.read(drawn_.data(), vocabulary, {.shape = shape}, function, row_number);
-      choice = draw(drawn_.data(), vocabulary, 1, rule, source, where, excluded);
-      if (rule.judged_as_drawn)
-        return judged(choice, now, drawn_[static_cast<std::size_t>(choice)]);
-    } else {
-      choice = greedy ? reader_.best(row)
-                      : draw(row, vocabulary, rule.temperature, rule, source, where, excluded);
+    if (as_drawn && !filters) {
+      using A = arithmetic_t<S>;
+      std::vector<A>& scaled = std::get<std::vector<A>>(scaled_);
+      scaled.resize(vocabulary);
+      const auto by = static_cast<A>(rule.temperature);
+      for (std::size_t k = 0; k < vocabulary; ++k) scaled[k] = static_cast<A>(row[k]) / by;
+      const row_reading own =
+          reader_.read(scaled.data(), vocabulary, {.shape = shape, .excluded = {excluded, -1}},
+                       function, row_number);
+      const token choice = draw(scaled.data(), vocabulary, 1, rule, source, where, excluded);
+      return judged(choice, own, static_cast<double>(scaled[static_cast<std::size_t>(choice)]));
     }
+    const row_reading own =
+        reader_.read(row, vocabulary,
+                     {.temperature = greedy || (rule.by_gumbel && !filters) ? 1 : rule.temperature,
+                      .shape = shape && !(filters && rule.judged_as_drawn),
+                      .excluded = {excluded, -1}},
+                     function, row_number);
+    if (filters) {
+      filtered_.keep(row, reader_, rule.top_k, rule.top_p);
+      const std::size_t k = draw_filtered(vocabulary, rule, source, where);
+      const token choice = filtered_.tokens()[k];
+      if (!rule.judged_as_drawn)
+        return judged(choice, own, static_cast<double>(row[static_cast<std::size_t>(choice)]));
+      return judged(choice, filtered_.reading(), filtered_.logits()[k]);
+    }
+    const token choice =
+        greedy ? reader_.best(row)
+               : draw(row, vocabulary, rule.temperature, rule, source, where, excluded);
     return judged(choice, own, static_cast<double>(row[static_cast<std::size_t>(choice)]));
   }
 
@@ -111,8 +115,32 @@ class proposer {
     return best;
   }
 
+  // The index of the drawn one among those that filters leave.
+  template <class Source>
+  std::size_t draw_filtered(std::size_t vocabulary, const token_rule& rule, const Source& source,
+                            uniform_request where) const {
+    if (!rule.by_gumbel) {
+      where.use = draw_use::choice;
+      return invert_distribution(filtered_.weights(), source(where));
+    }
+    const std::uint64_t first = where.index * vocabulary;
+    where.use = draw_use::gumbel;
+    double most = -INFINITY;
+    std::size_t best = 0;
+    for (std::size_t k = 0; k < filtered_.tokens().size(); ++k) {
+      where.index = first + static_cast<std::uint64_t>(filtered_.tokens()[k]);
+      const double score = filtered_.logits()[k] + gumbel(source(where));
+      if (score > most) {
+        most = score;
+        best = k;
+      }
+    }
+    return best;
+  }
+
   row_reader reader_;
-  std::vector<double> drawn_;
+  filtered_row filtered_;
+  std::tuple<std::vector<float>, std::vector<double>> scaled_;
 };
 
 }  // namespace tweedie::discrete

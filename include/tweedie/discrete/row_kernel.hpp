@@ -7,6 +7,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 
 #include "tweedie/discrete/row_lanes.hpp"
@@ -27,16 +28,17 @@ namespace tweedie::discrete::detail {
 #if TWEEDIE_ASKS_THE_PROCESSOR
 
 template <wanted_sums Want>
-[[gnu::target("avx2,fma"), gnu::noinline]] void read_eights(extremes<float>* ends, const float* x,
-                                                            std::size_t count, float reference,
-                                                            float scale, block_reading& out) {
-  read_lanes<Want, 8>(ends, x, count, reference, scale, out);
+[[gnu::target("avx2,fma"), gnu::noinline]] float read_eights(const float* x, std::size_t count,
+                                                             const block_scales<float>& by,
+                                                             row_sums<float>& all, lane_sums& mass,
+                                                             std::size_t first) {
+  return read_lanes<Want, 8>(x, count, by, all, mass, first);
 }
 
 // 2^y, no less than 0 whatever y, NaN for NaN: the instructions part y into whole and fraction, and
 // need no limits. The masked forms, all lanes on, do not read an undefined register.
 [[gnu::target("avx512f,avx512dq"), gnu::always_inline]] inline __m512 power_of_two(__m512 y) {
-  // 2^f on [0, 1], as above but for its rounding.
+  // 2^f on [0, 1], as in row_lanes.hpp but for its rounding.
   constexpr float c[] = {0.99999994f,  0.69315308f,   0.24015358f,
                          0.055826306f, 0.0089893332f, 0.0018775763f};
   const __m512 f = _mm512_maskz_reduce_ps(0xffff, y, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
@@ -45,67 +47,83 @@ template <wanted_sums Want>
   return _mm512_maskz_scalef_ps(0xffff, p, y);
 }
 
-[[gnu::target("avx512f,avx512dq")]] inline double sum_of_sixteens(const __m512 (&v)[2]) {
-  const __m512 both = _mm512_add_ps(v[0], v[1]);
-  const __m256 eight = _mm256_add_ps(_mm512_maskz_extractf32x8_ps(0xff, both, 0),
-                                     _mm512_maskz_extractf32x8_ps(0xff, both, 1));
-  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-  return static_cast<double>(_mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two))));
+struct sixteens {
+  __m512 most, second, plain, weighted, tempered;
+};
+struct sixteen_scales {
+  __m512 slope, offset, steeper, steeper_offset, least;
+};
+template <wanted_sums Want>
+[[gnu::target("avx512f,avx512dq"), gnu::always_inline]] inline void take_sixteen(
+    sixteens& to, __m512 v, const sixteen_scales& by) {
+  // The second operand where one is not a number.
+  if constexpr (Want.shape)
+    to.second = _mm512_maskz_max_ps(0xffff, _mm512_maskz_min_ps(0xffff, v, to.most), to.second);
+  to.most = _mm512_maskz_max_ps(0xffff, v, to.most);
+  const __m512 y = _mm512_fmsub_ps(v, by.slope, by.offset), e = power_of_two(y);
+  to.plain = _mm512_add_ps(to.plain, e);
+  if constexpr (Want.shape)
+    to.weighted = _mm512_fmadd_ps(_mm512_maskz_max_ps(0xffff, by.least, y), e, to.weighted);
+  if constexpr (Want.tempered)
+    to.tempered =
+        _mm512_add_ps(to.tempered, power_of_two(_mm512_fmsub_ps(v, by.steeper, by.steeper_offset)));
 }
-[[gnu::target("avx512f,avx512dq")]] inline double largest_of_sixteens(const __m512 (&v)[2]) {
-  const __m512 both = _mm512_maskz_max_ps(0xffff, v[0], v[1]);
-  const __m256 eight = _mm256_max_ps(_mm512_maskz_extractf32x8_ps(0xff, both, 0),
-                                     _mm512_maskz_extractf32x8_ps(0xff, both, 1));
-  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-  return static_cast<double>(_mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two))));
+// Floats in eight lanes of doubles.
+[[gnu::target("avx512f,avx512dq"), gnu::always_inline]] inline __m512d widen_sixteen(__m512 v) {
+  return _mm512_add_pd(_mm512_maskz_cvtps_pd(0xff, _mm512_maskz_extractf32x8_ps(0xff, v, 0)),
+                       _mm512_maskz_cvtps_pd(0xff, _mm512_maskz_extractf32x8_ps(0xff, v, 1)));
 }
 
-// read_lanes with the instructions that AVX-512 has for it.
+// Elements that x is behind a multiple of 64 bytes.
+inline std::size_t behind_a_line(const float* x) {
+  return reinterpret_cast<std::uintptr_t>(x) / sizeof(float) % 16;
+}
+
+// read_lanes with the instructions that AVX-512 has for it, from lines of the cache: element k goes
+// to lane k + behind_a_line(x), so that sums do not depend on where x is but for the order of lanes.
 template <wanted_sums Want>
-[[gnu::target("avx512f,avx512dq"), gnu::noinline]] void read_sixteens(extremes<float>* ends,
-                                                                      const float* x,
-                                                                      std::size_t count,
-                                                                      float reference, float scale,
-                                                                      block_reading& out) {
-  const __m512 slope = _mm512_set1_ps(slope_of(1.f)), steeper = _mm512_set1_ps(slope_of(scale)),
-               shift = _mm512_set1_ps(reference), low = _mm512_set1_ps(least_exponent<float>);
-  __m512 most[2], second[2], sum[2], weighted[2], tempered[2];
-  for (std::size_t p = 0; p < 2; ++p) {
-    sum[p] = weighted[p] = tempered[p] = _mm512_setzero_ps();
-    second[p] = most[p] = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
-    if constexpr (Want.shape) {
-      most[p] = _mm512_load_ps(ends->most + 16 * p);
-      second[p] = _mm512_load_ps(ends->second + 16 * p);
-    }
+[[gnu::target("avx512f,avx512dq"), gnu::noinline]] float read_sixteens(
+    const float* x, std::size_t count, const block_scales<float>& by, row_sums<float>& all,
+    lane_sums& mass) {
+  const sixteen_scales scales = {
+      _mm512_set1_ps(by.plain.slope), _mm512_set1_ps(by.plain.offset),
+      _mm512_set1_ps(by.tempered.slope), _mm512_set1_ps(by.tempered.offset),
+      _mm512_set1_ps(least_exponent<float> * static_cast<float>(log2_e))};
+  const __m512 nothing = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
+  sixteens even = {_mm512_load_ps(all.most), _mm512_load_ps(all.second), _mm512_setzero_ps(),
+                   _mm512_setzero_ps(), _mm512_setzero_ps()};
+  sixteens odd = {_mm512_load_ps(all.most + 16), _mm512_load_ps(all.second + 16),
+                  _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+  const std::size_t behind = behind_a_line(x);
+  const auto before = static_cast<__mmask16>((1u << behind) - 1);
+  const float *line = x - behind, *last = line + count;
+  const auto ahead = static_cast<__mmask16>(~before);
+  take_sixteen<Want>(even, _mm512_mask_loadu_ps(nothing, ahead, line), scales);
+  for (line += 16; line + 16 < last; line += 32) {
+    _mm_prefetch(line + block_ahead, _MM_HINT_T0);
+    take_sixteen<Want>(odd, _mm512_load_ps(line), scales);
+    _mm_prefetch(line + block_ahead + 16, _MM_HINT_T0);
+    take_sixteen<Want>(even, _mm512_load_ps(line + 16), scales);
   }
-  for (std::size_t i = 0; i < count; i += 32)
-    for (std::size_t p = 0; p < 2; ++p) {
-      const __m512 v = _mm512_loadu_ps(x + i + 16 * p);
-      // The second operand where one is not a number.
-      if constexpr (Want.shape)
-        second[p] = _mm512_maskz_max_ps(0xffff, _mm512_maskz_min_ps(0xffff, v, most[p]), second[p]);
-      if constexpr (Want.plain) most[p] = _mm512_maskz_max_ps(0xffff, v, most[p]);
-      const __m512 above = _mm512_sub_ps(v, shift);
-      if constexpr (Want.plain) {
-        const __m512 d = Want.shape ? _mm512_maskz_max_ps(0xffff, low, above) : above;
-        const __m512 e = power_of_two(_mm512_mul_ps(d, slope));
-        sum[p] = _mm512_add_ps(sum[p], e);
-        if constexpr (Want.shape) weighted[p] = _mm512_fmadd_ps(d, e, weighted[p]);
-      }
-      if constexpr (Want.tempered)
-        tempered[p] = _mm512_add_ps(tempered[p], power_of_two(_mm512_mul_ps(above, steeper)));
-    }
-  if constexpr (Want.shape)
-    for (std::size_t p = 0; p < 2; ++p) {
-      _mm512_store_ps(ends->most + 16 * p, most[p]);
-      _mm512_store_ps(ends->second + 16 * p, second[p]);
-    }
-  if constexpr (Want.plain) out.max = largest_of_sixteens(most);
-  if constexpr (Want.plain) out.sum = sum_of_sixteens(sum);
-  if constexpr (Want.shape) out.weighted = sum_of_sixteens(weighted);
-  if constexpr (Want.tempered) out.tempered = sum_of_sixteens(tempered);
+  take_sixteen<Want>(odd, _mm512_load_ps(line), scales);
+  if (behind != 0) take_sixteen<Want>(even, _mm512_mask_loadu_ps(nothing, before, last), scales);
+  float most[16];
+  _mm512_storeu_ps(most, _mm512_maskz_max_ps(0xffff, even.most, odd.most));
+  const float largest = largest_lane(most);
+  if (largest > by.limit) return largest;
+  _mm512_store_ps(all.most, even.most);
+  _mm512_store_ps(all.most + 16, odd.most);
+  const __m512d plain = widen_sixteen(_mm512_add_ps(even.plain, odd.plain));
+  _mm512_store_pd(all.plain.of, _mm512_add_pd(_mm512_load_pd(all.plain.of), plain));
+  if constexpr (Want.shape) {
+    _mm512_store_ps(all.second, even.second);
+    _mm512_store_ps(all.second + 16, odd.second);
+    const __m512d weighted = widen_sixteen(_mm512_add_ps(even.weighted, odd.weighted));
+    _mm512_store_pd(all.weighted.of, _mm512_add_pd(_mm512_load_pd(all.weighted.of), weighted));
+  }
+  _mm512_store_pd(
+      mass.of, Want.tempered ? widen_sixteen(_mm512_add_ps(even.tempered, odd.tempered)) : plain);
+  return largest;
 }
 
 [[gnu::target("avx2,f16c")]] inline void widen_eights(const float16* from, std::size_t count,
@@ -131,21 +149,31 @@ inline std::size_t widest_lanes() {
 
 #endif
 
-// Reads `count` elements, a multiple of block_step. Elements that are not a number make the sums none;
-// so may d far above 0, which out.max tells.
+// The lane of the sums that the first element of x goes to.
+template <std::floating_point A>
+std::size_t first_lane(const A* x) {
+#if TWEEDIE_ASKS_THE_PROCESSOR
+  if constexpr (std::same_as<A, float>)
+    if (widest_lanes() == 16) return behind_a_line(x);
+#endif
+  static_cast<void>(x);
+  return 0;
+}
+
+// Reads `count` elements, a multiple of block_step, as read_lanes does. Elements that are not a number make
+// the sums none.
 template <wanted_sums Want, std::floating_point A>
-block_reading read_block(extremes<A>* ends, const A* x, std::size_t count, A reference, A scale) {
-  block_reading out;
+A read_block(const A* x, std::size_t count, const block_scales<A>& by, row_sums<A>& all,
+             lane_sums& mass) {
 #if TWEEDIE_ASKS_THE_PROCESSOR
   if constexpr (std::same_as<A, float>) {
     const std::size_t widest = widest_lanes();
-    if (widest == 16) read_sixteens<Want>(ends, x, count, reference, scale, out);
-    if (widest == 8) read_eights<Want>(ends, x, count, reference, scale, out);
-    if (widest != 0) return out;
+    if (widest == 16 && by.plain.offsets && by.tempered.offsets)
+      return read_sixteens<Want>(x, count, by, all, mass);
+    if (widest != 0) return read_eights<Want>(x, count, by, all, mass, first_lane(x));
   }
 #endif
-  read_lanes<Want, lanes<A>>(ends, x, count, reference, scale, out);
-  return out;
+  return read_lanes<Want, lanes<A>>(x, count, by, all, mass);
 }
 
 // Elements as floats; `count` is a multiple of block_step.

@@ -4,9 +4,10 @@
 //   p(k) = exp(x_k / T) / sum_j exp(x_j / T),   H = -sum_k p(k) log p(k)  (nats)
 //
 // A row is read once: exponentials are summed relative to one of its first logits, or a larger one where
-// sums would leave the range of floats. Each block keeps its sum, so that inverting the distribution
-// function afterwards reads one block again. A logit of -inf is a token that cannot be;
-// NaN, +inf and rows without a possible token are refused.
+// sums would leave the range of floats. Each block keeps its sum, lane by lane, so that inverting the
+// distribution function afterwards reads one block again. Where a row is in memory changes no bit of the
+// result. A logit of -inf is a token that cannot be; NaN, +inf and rows without a possible token are
+// refused.
 #pragma once
 
 #include <algorithm>
@@ -66,11 +67,19 @@ class row_reader {
   template <storage_scalar S>
   token sample(const S* row, double u) const;
 
+  // Of that row:
+
+  std::size_t size() const { return count_; }
+  double temperature() const { return 1 / scale_; }
+  bool excludes(std::size_t k) const { return k == excluded_[0] || k == excluded_[1]; }
+  /// log sum e^(x / T), as exact as the logits' arithmetic type.
+  double log_sum_of_sample() const { return reading_.max * scale_ + std::log(mass()); }
+
  private:
   static constexpr std::size_t block_size = 1024;
   template <class A>
   struct copied_block {
-    alignas(64) A values[block_size];
+    alignas(64) A values[block_size + 16];
   };
   template <class A>
   struct block_view {
@@ -78,8 +87,8 @@ class row_reader {
     std::size_t size;  // a multiple of detail::block_step
   };
   struct block {
-    double reference;  // of the exponents d = x - reference
-    double mass;  // sum of e^(d / T); then of the row up to here, relative to its largest logit
+    detail::lane_sums mass;               // sum of e^((x - zero) / T)
+    double zero = -INFINITY, factor = 0;  // e^((zero - max) / T)
   };
 
   // 1 / T, as far from 0 and infinity as impossible tokens need to stay so.
@@ -90,7 +99,13 @@ class row_reader {
                                      static_cast<double>(-detail::least_exponent<A> / largest),
                                      static_cast<double>(largest / 2)));
   }
-  bool excludes(std::size_t k) const { return k == excluded_[0] || k == excluded_[1]; }
+  // sum of e^((x - max) / T)
+  double mass() const {
+    detail::lane_sums whole;
+    for (const block& b : blocks_)
+      for (std::size_t k = 0; k < detail::sum_lanes; ++k) whole.of[k] += b.mass.of[k] * b.factor;
+    return detail::sum_of_lanes(whole, first_lane_);
+  }
   // The block as it is, or a copy as floats, without what is excluded, with -inf behind its end.
   template <class S>
   block_view<arithmetic_t<S>> block_at(const S* row, std::size_t begin,
@@ -100,29 +115,10 @@ class row_reader {
 
   std::vector<block> blocks_;
   row_reading reading_;
-  std::size_t count_ = 0, best_block_ = 0;
+  std::size_t count_ = 0, best_block_ = 0, first_lane_ = 0;
   std::array<std::size_t, 2> excluded_ = {};
   double scale_ = 1;
 };
-
-namespace detail {
-
-[[noreturn]] inline void refuse_logit(const char* function, std::size_t row_number, double logit) {
-  fail(function, "a logit of row " + std::to_string(row_number), logit, "valid: finite or -inf");
-}
-[[noreturn]] inline void refuse_row(const char* function, std::size_t row_number) {
-  fail(function, "row " + std::to_string(row_number) + " has nothing but -inf");
-}
-
-// The largest of the first few, or 0 where none is a number.
-template <class A>
-A first_reference(const A* x) {
-  A reference = x[0];
-  for (std::size_t k = 1; k < 16; ++k) reference = x[k] > reference ? x[k] : reference;
-  return std::isfinite(reference) ? reference : A{0};
-}
-
-}  // namespace detail
 
 template <class S>
 auto row_reader::block_at(const S* row, std::size_t begin,
@@ -132,81 +128,87 @@ auto row_reader::block_at(const S* row, std::size_t begin,
   const std::size_t size = (std::min)(block_size, count_ - begin);
   const std::size_t whole = size / detail::block_step * detail::block_step;
   const S* x = row + begin;
+  A* values = copy.values;
   if constexpr (std::same_as<S, A>) {
     bool as_it_is = size == whole;
     for (const std::size_t k : excluded_) as_it_is &= k - begin >= size;  // wraps around before it
     if (as_it_is) return {x, size};
-    std::copy_n(x, whole, copy.values);
+    values += detail::first_lane(x);
+    std::copy_n(x, whole, values);
   } else {
-    detail::widen(x, whole, copy.values);
+    detail::widen(x, whole, values);
   }
-  for (std::size_t k = whole; k < size; ++k) copy.values[k] = static_cast<A>(x[k]);
+  for (std::size_t k = whole; k < size; ++k) values[k] = static_cast<A>(x[k]);
   constexpr A nothing = -std::numeric_limits<A>::infinity();
   for (const std::size_t k : excluded_)
-    if (k - begin < size) copy.values[k - begin] = nothing;
+    if (k - begin < size) values[k - begin] = nothing;
   const std::size_t padded = size == whole ? size : whole + detail::block_step;
-  std::fill(copy.values + size, copy.values + padded, nothing);
-  return {copy.values, padded};
+  std::fill(values + size, values + padded, nothing);
+  return {values, padded};
 }
 
 template <detail::wanted_sums Want, class S>
 void row_reader::read_blocks(const S* row, bool may_be_nothing, const char* function,
                              std::size_t row_number) {
   using A = arithmetic_t<S>;
-  constexpr double farthest = 40;  // in exponents: sums stay within the range of a float
-  const A scale = scale_of<A>();
-  const double steepest = (std::max)(1.0, scale_);
+  const A scale = Want.tempered ? scale_of<A>() : A{1};
   copied_block<A> copy;
-  detail::extremes<A> ends;
-  A reference = 0;
-  double sum = 0, weighted = 0, max = -INFINITY, joined_at = -INFINITY;
+  detail::row_sums<A> all;
+  detail::block_scales<A> by(0, scale);
+  A max = -std::numeric_limits<A>::infinity();
+  double sum = 0, weighted = 0, zero = 0;
+  // Sums are kept relative to the last zero.
+  const auto join = [&] {
+    const double shift = zero - by.plain.zero, factor = std::exp(shift);
+    weighted = sum > 0 ? (weighted + shift * sum) * factor : 0;
+    sum = (sum > 0 ? sum * factor : 0) + detail::sum_of_lanes(all.plain, first_lane_);
+    weighted +=
+        detail::sum_of_lanes(all.weighted, first_lane_) / static_cast<double>(by.plain.slope);
+    zero = by.plain.zero;
+    all.plain = all.weighted = {};
+  };
+  const auto start = [&](A reference) {
+    if (reference == INFINITY) detail::refuse_logit(function, row_number, INFINITY);
+    by = {reference, scale};
+  };
+  blocks_.resize((count_ + block_size - 1) / block_size);
   for (std::size_t begin = 0; begin < count_; begin += block_size) {
+    block& here = blocks_[begin / block_size];
     const auto [x, size] = block_at(row, begin, copy);
-    if (max == -INFINITY) reference = detail::first_reference(x);
-    detail::block_reading found = detail::read_block<Want>(&ends, x, size, reference, scale);
-    if (!std::isfinite(found.sum))
-      for (std::size_t k = 0; k < size; ++k)
-        if (std::isnan(x[k])) detail::refuse_logit(function, row_number, NAN);
-    if (found.max == INFINITY) detail::refuse_logit(function, row_number, INFINITY);
-    if (found.max == -INFINITY) {
-      blocks_.push_back({0, 0});
-      continue;
+    first_lane_ = detail::first_lane(x);
+    if (max == -INFINITY) {
+      const A reference = detail::first_reference(x, size);
+      if (reference == -INFINITY) {
+        here = {};
+        continue;
+      }
+      start(reference);
     }
-    // Far above the reference, or, the first possible ones, far below: again.
-    const double above = (found.max - static_cast<double>(reference)) * steepest;
-    if (above > farthest || (max == -INFINITY && above < -farthest)) {
-      reference = static_cast<A>(found.max);
-      detail::extremes<A> again;
-      const double largest = found.max;
-      found = detail::read_block<Want>(&again, x, size, reference, scale);
-      found.max = largest;
+    A largest = detail::read_block<Want>(x, size, by, all, here.mass);
+    if (largest > by.limit) {
+      join();
+      start(largest);
+      largest = detail::read_block<Want>(x, size, by, all, here.mass);
     }
-    if (found.max > max) best_block_ = begin;
-    max = (std::max)(max, found.max);
-    const auto at = static_cast<double>(reference);
-    blocks_.push_back({at, Want.tempered ? found.tempered : found.sum});
-    if (at != joined_at) {  // sums are kept relative to the last reference
-      const double shift = joined_at - at, factor = std::exp(shift);
-      weighted = sum > 0 ? (weighted + shift * sum) * factor : 0;
-      sum *= factor;
-      joined_at = at;
-    }
-    sum += found.sum;
-    weighted += found.weighted;
+    here.zero = Want.tempered ? by.tempered.zero : by.plain.zero;
+    if (largest > max) best_block_ = begin;
+    max = largest;
   }
+  join();
+  if (!(sum > 0) || !std::isfinite(sum))
+    for (std::size_t k = 0; k < count_; ++k)
+      if (std::isnan(static_cast<double>(row[k])) && !excludes(k))
+        detail::refuse_logit(function, row_number, NAN);
   if (max == -INFINITY && !may_be_nothing) detail::refuse_row(function, row_number);
-  reading_ = {max, max == -INFINITY ? max : joined_at + std::log(sum)};
-  if constexpr (Want.shape) {
-    reading_.runner_up = static_cast<double>(ends.runner_up());
-    reading_.entropy = (std::max)(0.0, std::log(sum) - weighted / sum);
-  }
-  double last = INFINITY, factor = 0, before = 0;
+  double last = -INFINITY, factor = 0;
   for (block& b : blocks_) {
-    if (b.reference != last && b.mass > 0) {
-      last = b.reference;
-      factor = std::exp((last - max) * scale_);
-    }
-    before = b.mass = before + b.mass * factor;
+    if (b.zero != last) factor = std::exp(((last = b.zero) - static_cast<double>(max)) * scale_);
+    b.factor = factor;
+  }
+  reading_ = {static_cast<double>(max), max == -INFINITY ? -INFINITY : zero + std::log(sum)};
+  if constexpr (Want.shape) {
+    reading_.runner_up = static_cast<double>(all.runner_up());
+    reading_.entropy = (std::max)(0.0, std::log(sum) - weighted / sum);
   }
 }
 
@@ -215,14 +217,13 @@ const row_reading& row_reader::read(const S* row, std::size_t count, const row_r
                                     const char* function, std::size_t row_number) {
   detail::require(how.temperature > 0 && std::isfinite(how.temperature), function, "temperature",
                   how.temperature, "valid: above 0 and finite");
-  blocks_.clear();
   count_ = count;
   scale_ = 1 / how.temperature;
   for (std::size_t k = 0; k < 2; ++k)
     excluded_[k] = how.excluded[k] < 0 ? count : static_cast<std::size_t>(how.excluded[k]);
   const auto read_wanted = [&]<bool Shape, bool Tempered>() {
-    read_blocks<detail::wanted_sums{true, Shape, Tempered}>(row, how.may_be_nothing, function,
-                                                            row_number);
+    read_blocks<detail::wanted_sums{Shape, Tempered}>(row, how.may_be_nothing, function,
+                                                      row_number);
   };
   const bool tempered = how.temperature != 1;
   if (how.shape)
@@ -252,31 +253,37 @@ token row_reader::best(const S* row) const {
 template <storage_scalar S>
 token row_reader::sample(const S* row, double u) const {
   using A = arithmetic_t<S>;
-  const double target = u * blocks_.back().mass;
+  const double target = u * mass();
   std::size_t chosen = 0;  // block of the wanted token
-  while (chosen + 1 < blocks_.size() && blocks_[chosen].mass <= target) ++chosen;
-  double before = chosen == 0 ? 0 : blocks_[chosen - 1].mass;
+  double before = 0;
+  for (; chosen + 1 < blocks_.size(); ++chosen) {
+    const block& b = blocks_[chosen];
+    const double next = before + detail::sum_of_lanes(b.mass, first_lane_) * b.factor;
+    if (next > target) break;
+    before = next;
+  }
   copied_block<A> copy;
   const auto [x, size] = block_at(row, chosen * block_size, copy);
-  const auto max = static_cast<A>(reading_.max);
-  const A scale = scale_of<A>();
-  constexpr detail::wanted_sums mass{false, false, true};
+  const detail::row_exponent<A> by(static_cast<A>(reading_.max), scale_of<A>());
+  const double at_max = std::exp((by.zero - reading_.max) * scale_);
   // The part of the block, the line of the part, the token.
   std::size_t begin = 0;
   for (const std::size_t part : {4 * detail::block_step, detail::block_step})
     for (; begin < size; begin += part) {
-      const double next =
-          before + detail::read_block<mass, A>(nullptr, x + begin, (std::min)(part, size - begin),
-                                               max, scale)
-                       .tempered;
+      detail::row_sums<A> all;
+      detail::lane_sums mass;
+      detail::read_block<detail::wanted_sums{}, A>(x + begin, (std::min)(part, size - begin),
+                                                   {by, by, std::numeric_limits<A>::infinity()},
+                                                   all, mass);
+      const double next = before + detail::sum_of_lanes(mass, first_lane_) * at_max;
       if (next > target) break;
       before = next;
     }
   for (; begin < size; begin += detail::block_step) {
     A masses[detail::block_step];
-    detail::exponentials(x + begin, max, scale, masses);
+    detail::exponentials(x + begin, by, masses);
     for (std::size_t k = 0; k < detail::block_step; ++k) {
-      before += static_cast<double>(masses[k]);
+      before += static_cast<double>(masses[k]) * at_max;
       if (before > target && static_cast<double>(x[begin + k]) > -INFINITY)
         return static_cast<token>(chosen * block_size + begin + k);
     }

@@ -120,6 +120,13 @@ inline void require_token(const char* function, token x, std::size_t vocabulary)
   require_tokens(function, std::span<const token>(&x, 1), vocabulary);
 }
 
+[[noreturn]] inline void refuse_logit(const char* function, std::size_t row_number, double logit) {
+  fail(function, "a logit of row " + std::to_string(row_number), logit, "valid: finite or -inf");
+}
+[[noreturn]] inline void refuse_row(const char* function, std::size_t row_number) {
+  fail(function, "row " + std::to_string(row_number) + " has nothing but -inf");
+}
+
 }  // namespace detail
 
 }  // namespace tweedie::discrete
