@@ -520,6 +520,49 @@ TEST(TokenSampling, RefusesBadInputAndChangesNothing) {
   });
 }
 
+// No tokens are refused; one ordinary token is all that a vocabulary of one can give.
+TEST(TokenSampling, TakesVocabulariesOfOneButNoEmptyBatch) {
+  static const transition_chain chain({nearest_neighbour_matrix(1, 0.4)});
+  const alphabet masked{1, 1}, plain{1, -1};
+  const auto times = even_times(3);
+  const auto grid = [&](const token_rates& rates, const alphabet& symbols) {
+    return make_token_grid(log_linear{}, rates, symbols, times);
+  };
+  const auto expect_zeros = [](const char* name, const auto& sampler, const alphabet& symbols) {
+    SCOPED_TRACE(name);
+    std::vector<token> x(4, symbols.mask < 0 ? 0 : symbols.mask);
+    token_sampling run(sampler, token_batch{x, 2}, 1, counter_uniform{4});
+    while (run.next()) std::fill(run.logits().begin(), run.logits().end(), 0.5f);
+    EXPECT_EQ(x, std::vector<token>(4, 0));
+    std::vector<token> none;
+    EXPECT_EQ(refusal([&] { token_sampling(sampler, token_batch{none}, 1); }),
+              "token_sampling: tokens = 0; valid: at least 1");
+  };
+  expect_zeros("ancestral", ancestral(grid(absorbing_rates, masked)), masked);
+  expect_zeros("ancestral, uniform", ancestral(grid(uniform_rates, plain)), plain);
+  expect_zeros("matrices", ancestral(chain), plain);
+  expect_zeros("remasking", remasking(grid(absorbing_rates, masked)), masked);
+  expect_zeros("DDIM", discrete_ddim(grid(uniform_rates, plain), 0.5), plain);
+  expect_zeros("leaps", tau_leaping(grid(uniform_rates, plain)), plain);
+  expect_zeros("ratios", tau_leaping(grid(uniform_rates, plain), rate_network::log_ratios), plain);
+  expect_zeros("trapezoidal", trapezoidal(log_linear{}, absorbing_rates, masked, times), masked);
+  expect_zeros("trapezoidal, uniform", trapezoidal(log_linear{}, uniform_rates, plain, times),
+               plain);
+  expect_zeros("uniformisation", uniformisation(log_linear{}, absorbing_rates, masked, times),
+               masked);
+  expect_zeros("uniformisation, uniform", uniformisation(log_linear{}, uniform_rates, plain, times),
+               plain);
+  expect_zeros("first hitting", first_hitting(log_linear{}, masked), masked);
+  expect_zeros("flow", discrete_flow(polynomial_path{1}, {0.1, 0.6, 1}, 0.5, {1.0}), plain);
+  for (const unmasking_order order : {unmasking_order::random, unmasking_order::confidence,
+                                      unmasking_order::margin, unmasking_order::entropy})
+    for (const token_rule& rule : {token_rule{}, token_rule{.temperature = 0},
+                                   token_rule{.top_k = 3, .top_p = 0.5, .judged_as_drawn = true},
+                                   token_rule{.temperature = 0.5, .by_gumbel = true}})
+      expect_zeros("unmasking", unmasking{.mask = 1, .steps = 2, .order = order, .rule = rule},
+                   masked);
+}
+
 TEST(TokenSampling, SaysWhatDoesNotFit) {
   const alphabet masked{5, 5}, plain{5, -1};
   const auto times = even_times(4);

@@ -6,9 +6,12 @@
 
 #include "refusal.hpp"
 #include "tweedie/discrete/ancestral.hpp"
+#include "tweedie/discrete/chain_bound.hpp"
 #include "tweedie/discrete/flow_matching.hpp"
 #include "tweedie/discrete/guidance.hpp"
+#include "tweedie/discrete/masked_bound.hpp"
 #include "tweedie/discrete/rates.hpp"
+#include "tweedie/discrete/score_entropy.hpp"
 #include "tweedie/discrete/unmasking.hpp"
 
 namespace tweedie::discrete {
@@ -111,6 +114,59 @@ TEST(Guide, EndsAreTheInputsAndTheImpossibleStays) {
 
 // Half is computed as float, bit for bit. Doubles may rank entropies that differ in the last digits of
 // a float another way, but not a random order.
+// What no loss or rule can make anything of is refused before anything is written.
+TEST(Objectives, RefuseBadLogitsAndAddNothing) {
+  const alphabet absorbing{3, 3};
+  const token_kernel to_half = absorbing_kernel(0.5),
+                     half_step = between(to_half, absorbing_kernel(0.2));
+  const transition_chain chain({gaussian_matrix(4, 0.3, 4), gaussian_matrix(4, 0.5, 4)});
+  for (const double bad : {double{NAN}, double{INFINITY}, -double{INFINITY}}) {
+    std::vector<double> logits(4, 0.25), gradient(4, 7.0);
+    const bool nothing = bad == -INFINITY;  // a row of it
+    if (nothing) std::fill(logits.begin(), logits.end(), bad);
+    logits[1] = bad;
+    const auto expect_refused = [&](const char* name, const auto& call) {
+      const std::string message = refusal(call);
+      EXPECT_NE(message.find(nothing ? "has nothing but -inf" : "; valid: finite or -inf"),
+                std::string::npos)
+          << name << ": " << message;
+      EXPECT_EQ(gradient, std::vector<double>(4, 7.0)) << name;
+    };
+    expect_refused("cross_entropy", [&] { cross_entropy(logits, 0, 1, gradient); });
+    expect_refused("step_bound of matrices",
+                   [&] { step_bound(chain, 2, 1, 0, logits, 1, gradient); });
+    expect_refused("hybrid_bound", [&] { hybrid_bound(chain, 2, 1, 0, logits, 0.1, gradient); });
+    expect_refused("step_bound",
+                   [&] { step_bound(to_half, half_step, absorbing, 3, 0, logits, 1, gradient); });
+    expect_refused("flow_bound", [&] { flow_bound(0.5, logits, 2, 0, 1, gradient); });
+    const std::vector<token> x_0 = {0}, x_t = {3};
+    const std::vector<double> weights = {1.0};
+    expect_refused("masked_bound", [&] {
+      masked_bound(logits_view<double>(logits, 4), x_0, x_t, 3, std::span<const double>(weights),
+                   std::span<double>(gradient));
+    });
+    if (nothing) continue;
+    expect_refused("score_entropy", [&] {
+      score_entropy(uniform_rates, uniform_kernel(0.5), {4, -1}, 0, 2, logits, 1, gradient);
+    });
+    const std::vector<double> fine(4, 0.5);
+    expect_refused("guide", [&] {
+      guide(std::span<const double>(logits), std::span<const double>(fine), 2,
+            std::span<double>(gradient));
+    });
+    expect_refused("guide", [&] {
+      guide(std::span<const double>(fine), std::span<const double>(logits), 0,
+            std::span<double>(gradient));
+    });
+  }
+  // Certain of another token than x_0: the bound is infinite, and has no slope.
+  std::vector<double> certain = {-INFINITY, 0, -INFINITY, -INFINITY}, gradient(4, 7.0);
+  EXPECT_EQ(step_bound(to_half, half_step, absorbing, 3, 0, certain), INFINITY);
+  EXPECT_EQ(refusal([&] { step_bound(to_half, half_step, absorbing, 3, 0, certain, 1, gradient); }),
+            "step_bound: bound = inf; valid, for a gradient: logits to which x_0 is possible");
+  EXPECT_EQ(gradient, std::vector<double>(4, 7.0));
+}
+
 TEST(Unmasking, ReadsAnyStorage) {
   constexpr std::size_t length = 40, vocabulary = 300;
   std::vector<float16> narrow(length * vocabulary);

@@ -231,7 +231,7 @@ TEST(Unmasking, RefusesBadInputAndChangesNothing) {
   plan.quota = even_quota;
   std::vector<token> nothing;
   EXPECT_EQ(refusal([&] { token_sampling(plan, token_batch{nothing}, vocabulary); }),
-            "unmasking: tokens = 0; valid: at least 1");
+            "token_sampling: tokens = 0; valid: at least 1");
   logits.resize(10 * vocabulary);
   EXPECT_EQ(begin(plan), "token_sampling: logits = 100; valid: 360");
   EXPECT_EQ(refusal([&] {

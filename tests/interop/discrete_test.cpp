@@ -86,6 +86,47 @@ TEST(DiscreteScheduler, TakesWiderTokensInEveryClass) {
   });
 }
 
+// Options and steps that the references take for granted.
+TEST(DiscreteScheduler, RefusesWhatTheReferencesTakeForGranted) {
+  const auto load = [](const json& config, std::optional<int> steps = {}) {
+    return refusal([&] { discrete_scheduler(config, steps); });
+  };
+  EXPECT_EQ(load({{"_class_name", "AmusedScheduler"}, {"mask_token_id", -1}}),
+            "huggingface::AmusedScheduler: mask_token_id = -1; valid: a token");
+  EXPECT_EQ(load({{"_class_name", "EntropyBoundScheduler"}, {"t_min", -0.5}}),
+            "huggingface::EntropyBoundScheduler: t_min = below 0; valid: at least 0");
+  json vq = {
+      {"_class_name", "VQDiffusionScheduler"}, {"num_vec_classes", 5}, {"num_train_timesteps", 20}};
+  EXPECT_EQ(load(vq), "");
+  EXPECT_EQ(load(vq, 20), "");
+  EXPECT_EQ(load(vq, 21),
+            "huggingface::VQDiffusionScheduler: num_inference_steps = 21; valid: at "
+            "most num_train_timesteps, 20");
+  vq["alpha_cum_end"] = -0.1;
+  EXPECT_EQ(load(vq),
+            "VQDiffusionScheduler: kept of all at timestep 18 = -0.04210578947; valid: 0 ... 1");
+  vq["alpha_cum_end"] = 0.5;
+  EXPECT_NE(load(vq).find("replaced"), std::string::npos);
+
+  const discrete::counter_uniform source{1};
+  std::vector<token> x = {2, 2};
+  const std::vector<token> before = x;
+  const std::vector<double> logits(4, 0.5);
+  const amused_scheduler amused{2, true, {1, 0}};
+  EXPECT_EQ(refusal([&] { amused.add_noise(discrete::token_batch{x}, 2, source); }),
+            "AmusedScheduler.add_noise: step = 2; valid: below 2");
+  EXPECT_EQ(refusal([&] {
+              amused.step(discrete::logits_view<double>(logits, 2), 0, discrete::token_batch{x},
+                          source, NAN);
+            }),
+            "AmusedScheduler.step: starting_mask_ratio = nan; valid: finite, at least 0");
+  EXPECT_EQ(x, before);
+  EXPECT_EQ(refusal([] {
+              entropy_bound_scheduler{0.5, 4}.temperature(4);
+            }),
+            "EntropyBoundScheduler.temperature: step = 4; valid: below 4");
+}
+
 TEST(DiscreteScheduler, CorrectorAfterTheLastStepIsRefused) {
   const discrete_ddim_scheduler ddim{2};
   std::vector<token> x = {0, 1};

@@ -62,6 +62,9 @@ double mixture_bound(std::span<const double> truth, std::span<const double> logi
     mixture[y] = truth[y] > 0 ? truth[y] / mixture[y] : 0;
   }
   if (gradient.empty()) return value;
+  // Certain of another token: there is no slope.
+  require(value < INFINITY, "step_bound", "bound", value,
+          "valid, for a gradient: logits to which x_0 is possible");
   // d value / d p_k = -sum_y truth_y / mixture_y A(y, k); the softmax removes its mean.
   transposed(mixture, back);
   double mean = 0;

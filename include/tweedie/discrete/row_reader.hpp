@@ -5,9 +5,8 @@
 //
 // A row is read once: exponentials are summed relative to one of its first logits, or a larger one where
 // sums would leave the range of floats. Each block keeps its sum, lane by lane, so that inverting the
-// distribution function afterwards reads one block again. Where a row is in memory changes no bit of the
-// result. A logit of -inf is a token that cannot be; NaN, +inf and rows without a possible token are
-// refused.
+// distribution function afterwards reads one block again. Where a row is in memory changes no bit.
+// A logit of -inf is a token that cannot be; NaN, +inf and rows without a possible token are refused.
 #pragma once
 
 #include <algorithm>
@@ -69,8 +68,11 @@ class row_reader {
 
   // Of that row:
 
+  /// Number of its logits.
   std::size_t size() const { return count_; }
+  /// T of `sample`.
   double temperature() const { return 1 / scale_; }
+  /// Whether token k cannot be, whatever its logit.
   bool excludes(std::size_t k) const { return k == excluded_[0] || k == excluded_[1]; }
   /// log sum e^(x / T), as exact as the logits' arithmetic type.
   double log_sum_of_sample() const { return reading_.max * scale_ + std::log(mass()); }

@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <span>
+#include <string>
 
 #include "tweedie/discrete/rates.hpp"
 
@@ -18,8 +19,9 @@ namespace tweedie::discrete {
 /// Q(y, x) (s_y - r_y), is added to `gradient`, if that is not empty.
 ///
 /// \param marginal the kernel of total noise up to t, kernel_of(rates, total).
-/// \throws std::invalid_argument if x cannot come from x_0, a clean token is masked, tokens are out
-///   of range or sizes differ.
+/// \throws std::invalid_argument if x cannot come from x_0, a clean token is masked, a score that is
+///   read is NaN or +inf, tokens are out
+///   of range or sizes differ; then nothing has been added.
 inline double score_entropy(const token_rates& rates, const token_kernel& marginal,
                             const alphabet& symbols, token x, token x_0,
                             std::span<const double> log_scores, double weight = 1,
@@ -32,6 +34,15 @@ inline double score_entropy(const token_rates& rates, const token_kernel& margin
   detail::require(!symbols.masked(x_0), name, "x_0", x_0, "valid: no mask");
   const double here = probability(marginal, symbols, x_0, x);
   detail::require(here > 0, name, "x", x, "valid: a token that x_0 can become");
+  const auto is_read = [&](std::size_t y) {
+    const auto from = static_cast<token>(y);
+    return from != x && rate(rates, symbols, from, x) != 0;
+  };
+  for (std::size_t y = 0; y < log_scores.size(); ++y)
+    if (std::isnan(log_scores[y]) || log_scores[y] == INFINITY)
+      if (is_read(y))
+        detail::fail(name, "log score of " + std::to_string(y), log_scores[y],
+                     "valid: finite or -inf");
   double value = 0;
   for (std::size_t y = 0; y < log_scores.size(); ++y) {
     const auto from = static_cast<token>(y);

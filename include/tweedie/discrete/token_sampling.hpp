@@ -77,7 +77,7 @@ template <token_sampler Sampler, storage_scalar S = float, token_integer T = tok
 class token_sampling {
  public:
   /// \param logits memory of tokens x vocabulary logits, the network's.
-  /// \throws std::invalid_argument for logits of another size, tokens out of range, and what the
+  /// \throws std::invalid_argument for no tokens, logits of another size, tokens out of range, and what the
   ///   sampler refuses.
   token_sampling(Sampler sampler, token_batch<T> x, std::span<S> logits, std::size_t vocabulary,
                  Source source = {})
@@ -138,6 +138,7 @@ class token_sampling {
 
  private:
   void begin() {
+    if (x_.tokens.empty()) detail::fail("token_sampling", "tokens", 0, "valid: at least 1");
     detail::require_equal("token_sampling", "logits", logits().size(),
                           x_.tokens.size() * vocabulary_);
     at_ = sampler_.begin(x_, vocabulary_, source_);

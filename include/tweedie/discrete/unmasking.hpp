@@ -56,7 +56,6 @@ struct unmasking {
   template <token_integer T, uniform_source Source>
   progress begin(token_batch<T> x, std::size_t vocabulary, const Source&) const {
     constexpr const char* name = "unmasking";
-    if (x.tokens.empty()) detail::fail(name, "tokens", 0, "valid: at least 1");
     if (steps == 0) detail::fail(name, "steps", 0, "valid: at least 1");
     if (quota == nullptr) detail::fail(name, "there is no quota; valid: a function");
     check(name, rule);

@@ -18,6 +18,7 @@
 #include "tweedie/interop/huggingface/config.hpp"
 #include "tweedie/interop/huggingface/discrete_masked.hpp"
 #include "tweedie/interop/huggingface/discrete_uniform.hpp"
+#include "tweedie/interop/huggingface/discrete_vq_diffusion.hpp"
 #include "tweedie/schedule/discrete.hpp"
 
 namespace tweedie::huggingface {
@@ -50,7 +51,9 @@ inline discrete_sampler amused(const options& c, const options& call, std::size_
       last = 0.01;
     }
   }
-  return amused_scheduler{c.integer("mask_token_id", 0),
+  const int mask = c.integer("mask_token_id", 0);
+  if (mask < 0) c.fail("mask_token_id", std::to_string(mask) + "; valid: a token");
+  return amused_scheduler{mask,
                           c.text("masking_schedule", "cosine", {"cosine", "linear"}) == "cosine",
                           tweedie::detail::linspace(first, last, static_cast<int>(steps))};
 }
@@ -91,15 +94,21 @@ inline discrete_sampler entropy_bound(const options& c, const options&, std::siz
   s.steps = steps;
   s.t_min = c.number("t_min", 0.4);
   s.t_max = c.number("t_max", 0.8);
+  if (!(s.t_min >= 0)) c.fail("t_min", "below 0; valid: at least 0");
+  if (!(s.t_max >= 0)) c.fail("t_max", "below 0; valid: at least 0");
   return s;
 }
 
 // The number of inference steps only says at which timestep the reference starts.
-inline discrete_sampler vq_diffusion(const options& c, const options&, std::size_t) {
+inline discrete_sampler vq_diffusion(const options& c, const options&, std::size_t steps) {
+  const std::size_t timesteps = positive(c, "num_train_timesteps", 100);
+  if (steps > timesteps)
+    c.fail("num_inference_steps", std::to_string(steps) + "; valid: at most num_train_timesteps, " +
+                                      std::to_string(timesteps));
   return vq_diffusion_scheduler(
-      positive(c, "num_vec_classes", 0), positive(c, "num_train_timesteps", 100),
-      c.number("alpha_cum_start", 0.99999), c.number("alpha_cum_end", 0.000009),
-      c.number("gamma_cum_start", 0.000009), c.number("gamma_cum_end", 0.99999));
+      positive(c, "num_vec_classes", 0), timesteps, c.number("alpha_cum_start", 0.99999),
+      c.number("alpha_cum_end", 0.000009), c.number("gamma_cum_start", 0.000009),
+      c.number("gamma_cum_end", 0.99999));
 }
 
 struct discrete_class {
@@ -112,7 +121,7 @@ inline constexpr std::array discrete_classes{
     discrete_class{"BlockRefinementScheduler", block_refinement, 32},
     discrete_class{"DiscreteDDIMScheduler", discrete_ddim, 32},
     discrete_class{"EntropyBoundScheduler", entropy_bound, 32},
-    discrete_class{"VQDiffusionScheduler", vq_diffusion, 100},
+    discrete_class{"VQDiffusionScheduler", vq_diffusion, 1},  // any: it is only checked
 };
 
 }  // namespace detail

@@ -36,8 +36,8 @@ struct amused_scheduler {
   /// Step `step` = 0 ... steps() - 1 in place; `predicted`, if not empty, receives the tokens before
   /// masking. Requests `choice` numbers for masked positions and `order` for all. As in the
   /// reference, a row without masked tokens gets one known token masked, before the last step.
-  /// \throws std::invalid_argument for a step, sizes, tokens or rows out of range; then nothing has
-  ///   been written.
+  /// \throws std::invalid_argument for a step, sizes, tokens, rows or a ratio below 0 or not finite; then
+  ///   nothing has been written.
   template <storage_scalar S, discrete::token_integer T, discrete::uniform_source Source>
   void step(discrete::logits_view<S> logits, std::size_t step, discrete::token_batch<T> x,
             const Source& source, double starting_mask_ratio = 1,
@@ -48,9 +48,10 @@ struct amused_scheduler {
     discrete::detail::require_tokens(name, x.tokens, logits.vocabulary(), mask);
     if (!predicted.empty())
       discrete::detail::require_equal(name, "predicted", predicted.size(), x.tokens.size());
-    if (step >= steps())
-      tweedie::detail::fail(name, "step", static_cast<double>(step),
-                            "valid: below " + std::to_string(steps()));
+    require_step(name, step);
+    discrete::detail::require(starting_mask_ratio >= 0 && std::isfinite(starting_mask_ratio), name,
+                              "starting_mask_ratio", starting_mask_ratio,
+                              "valid: finite, at least 0");
     const std::size_t length = x.length();
     std::vector<T> drawn(x.tokens.begin(), x.tokens.end());
     std::vector<double> probabilities(drawn.size(), (std::numeric_limits<double>::max)());
@@ -94,11 +95,20 @@ struct amused_scheduler {
   }
 
   /// Masks where a number is below mask_ratio(step), in place. Requests `order` numbers.
+  /// \throws std::invalid_argument for a step out of range.
   template <discrete::token_integer T, discrete::uniform_source Source>
   void add_noise(discrete::token_batch<T> x, std::size_t step, const Source& source) const {
+    require_step("AmusedScheduler.add_noise", step);
     for (std::size_t r = 0; r < x.tokens.size(); ++r)
       if (source(x.request(r, step, discrete::draw_use::order)) < mask_ratio(step))
         x.tokens[r] = mask;
+  }
+
+ private:
+  void require_step(const char* name, std::size_t step) const {
+    if (step >= steps())
+      tweedie::detail::fail(name, "step", static_cast<double>(step),
+                            "valid: below " + std::to_string(steps()));
   }
 };
 
