@@ -229,7 +229,7 @@ function drawErrors() {
     { low, high, log: true, label: exact ? "W₂ to the data" : "distance from the exact end" });
   const inside = (curve) => curve.map(({ calls, error }) => [calls, Math.min(high, Math.max(low, error))]);
   for (const [name, curve] of curves.of) if (name !== s.sampler) line(axes, inside(curve), { colour: colours.rule, width: 1.5 });
-  if (mine) line(axes, inside(mine), { colour: colours.accent, width: 2.25, dots: 2.6 });
+  if (mine) line(axes, inside(mine), { colour: colours.accent, width: 2.25, dots: 1.8 });
   let said;
   if (!mine) said = curves.refusals.get(s.sampler) ?? "";
   else {
@@ -268,7 +268,8 @@ function writeProgram() {
   else lines.push(`  const auto nodes = ${nodes};`);
   if (sampler.includes("between")) lines.push("  const auto between = nodes_of(schedule);");
   lines.push(`  const auto plan = ${sampler};`, "  std::cout << plan;", "}");
-  $("code").textContent = lines.join("\n") + "\n";
+  const broken = (text) => (text.length > 54 ? text.replace(" = ", " =\n      ") : text);
+  $("code").textContent = lines.map(broken).join("\n") + "\n";
 }
 
 function refused(reason) {
