@@ -74,7 +74,7 @@ std::set<std::string> unread_fields(const json& file) {
 // What became of all cases of a file.
 std::vector<outcome> replay(const json& file, const std::string& name) {
   const std::string format = format_of(file);
-  for (const file_kind& kind : file_kinds) {
+  for (const file_kind& kind : file_kinds()) {
     if (format != kind.format) continue;
     std::vector<outcome> outcomes = kind.replay(file, name);
     for (const std::string& field : unread_fields(file))
