@@ -2,6 +2,8 @@
 // is drawn. A step is a matrix of probabilities between texts; a run is their product.
 #include <gtest/gtest.h>
 
+#include <Eigen/LU>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -565,6 +567,176 @@ TEST(WholeRun, FirstHittingIsExact) {
       }
   }
   expect_same(found, triples.probabilities());
+}
+
+// The law of noised pairs.
+law noised_law(const token_kernel& to_t, const alphabet& symbols) {
+  law out(texts(2, symbols.size()), 0.0);
+  for (std::size_t n = 0; n < 4; ++n) {
+    std::vector<law> tokens(2, law(symbols.size()));
+    for (std::size_t i = 0; i < 2; ++i)
+      for (std::size_t y = 0; y < symbols.size(); ++y)
+        tokens[i][y] = probability(to_t, symbols, text_of(n, 2, 2)[i], static_cast<token>(y));
+    add_product(tokens, pairs.probabilities()[n], out);
+  }
+  return out;
+}
+
+// Uniformisation's events, driven one by one: the clock is a Poisson process, so a run's law is the solution
+// of dp / ds = p Q with the rates Q that the events have, s being the noise that is gone.
+class uniformisation_events {
+ public:
+  using sampler_type = uniformisation_sampler<cosine_survival>;
+
+  explicit uniformisation_events(const token_rates& rates)
+      : symbols_{2, rates.mask > 0 ? 2 : -1},
+        sampler_(uniformisation(cosine_survival{}, rates, symbols_, std::vector{0.7, 0.3, 0.0})) {
+    // A token that may change is in the text of masks, and in any other without them.
+    text x(2, symbols_.mask > 0 ? symbols_.mask : 0);
+    const auto place = first_event(x, 0.99, 0, 1e-9).items[0];
+    clock_ = std::log(1 / 0.99) / (noise_at(0) - place.total);
+  }
+
+  double noise_at(std::size_t level) const {
+    return -std::log(sampler_.grid.levels[level].marginal.keep);
+  }
+  const token_kernel& kernel(std::size_t level) const {
+    return sampler_.grid.levels[level].marginal;
+  }
+  const alphabet& symbols() const { return symbols_; }
+
+  // Rates between texts at an amount of noise.
+  Eigen::MatrixXd rates_at(double noise) const {
+    const std::size_t size = symbols_.size(), count = texts(2, size);
+    const double u = std::exp(-clock_ * (noise_at(0) - noise));
+    Eigen::MatrixXd q =
+        Eigen::MatrixXd::Zero(static_cast<Eigen::Index>(count), static_cast<Eigen::Index>(count));
+    for (std::size_t n = 0; n < count; ++n) {
+      const text x = text_of(n, 2, size);
+      const std::vector<double> logits =
+          exact_logits(pairs, kernel_of(sampler_.grid.rates, noise), symbols_, x);
+      for (std::size_t i = 0; i < 2; ++i) {
+        // The share of events that is evaluated: numbers below it are.
+        double low = 0, high = 1;
+        for (int k = 0; k < 50; ++k) {
+          const double middle = (low + high) / 2;
+          (first_event(x, u, i, middle).items[0].position == i ? low : high) = middle;
+        }
+        if (high < 1e-12) continue;
+        const auto at = first_event(x, u, i, low / 2);
+        EXPECT_NEAR(at.items[0].total, noise, 1e-12);
+        const law to = outcomes(at, x, logits, i);
+        for (std::size_t y = 0; y < size; ++y) {
+          text next = x;
+          next[i] = static_cast<token>(y);
+          const auto from = static_cast<Eigen::Index>(n),
+                     into = static_cast<Eigen::Index>(number_of(next, size));
+          const double rate = clock_ / 2 * high * to[y];
+          q(from, into) += rate;
+          q(from, from) -= rate;
+        }
+      }
+    }
+    return q;
+  }
+  // The last step to clean data.
+  law to_data(const law& noised) const {
+    law out(noised.size(), 0.0);
+    for (std::size_t n = 0; n < noised.size(); ++n) {
+      const text x = text_of(n, 2, symbols_.size());
+      sampler_type::progress at{1, {{1, 1, noise_at(1), uniformisation_place::all, false}}};
+      const std::vector<double> logits = exact_logits(pairs, kernel(1), symbols_, x);
+      add_product({outcomes(at, x, logits, 0), outcomes(at, x, logits, 1)}, noised[n], out);
+    }
+    return out;
+  }
+
+ private:
+  // The event after the start that the numbers give, or the end of the clock where it is passed over.
+  sampler_type::progress first_event(text x, double waiting, std::size_t position,
+                                     double taken) const {
+    return sampler_.begin(token_batch{x}, symbols_.ordinary, [&](const uniform_request& r) {
+      const double numbers[] = {waiting, (static_cast<double>(position) + 0.5) / 2, taken};
+      return r.index < 3 ? numbers[r.index] : 1e-300;
+    });
+  }
+  law outcomes(const sampler_type::progress& start, const text& x,
+               const std::vector<double>& logits, std::size_t i) const {
+    given_numbers numbers;
+    numbers.position = i;
+    return law_over(
+        [&](const given_numbers& source) {
+          text y = x;
+          sampler_type::progress at = start;
+          token_memory<double> memory;
+          sampler_.step(at, token_batch{y}, logits_view<double>(logits, 2), source, memory);
+          return y[i];
+        },
+        moves, numbers, symbols_.size());
+  }
+
+  alphabet symbols_;
+  sampler_type sampler_;
+  double clock_ = 0;
+};
+
+// p after dp / ds = p Q(s) for a time h, by collocation at n nodes.
+Eigen::RowVectorXd after(const Eigen::RowVectorXd& start, double h, Eigen::Index n,
+                         const auto& rates) {
+  const Eigen::Index size = start.size();
+  Eigen::MatrixXd powers(n, n), integrals(n, n);
+  Eigen::RowVectorXd whole(n);
+  Eigen::VectorXd nodes(n);
+  for (Eigen::Index j = 0; j < n; ++j)
+    nodes(j) =
+        (1 - std::cos((2 * static_cast<double>(j) + 1) * std::acos(0.0) / static_cast<double>(n))) /
+        2;
+  for (Eigen::Index k = 0; k < n; ++k) {
+    powers.col(k) = nodes.array().pow(static_cast<double>(k));
+    integrals.col(k) = nodes.array().pow(static_cast<double>(k + 1)) / static_cast<double>(k + 1);
+    whole(k) = 1 / static_cast<double>(k + 1);
+  }
+  const Eigen::MatrixXd inverse = powers.inverse();
+  const Eigen::MatrixXd a = integrals * inverse;
+  const Eigen::RowVectorXd b = whole * inverse;
+  std::vector<Eigen::MatrixXd> q;
+  for (Eigen::Index j = 0; j < n; ++j) q.push_back(rates(h * nodes(j)));
+  Eigen::MatrixXd system = Eigen::MatrixXd::Identity(n * size, n * size);
+  for (Eigen::Index i = 0; i < n; ++i)
+    for (Eigen::Index j = 0; j < n; ++j)
+      system.block(j * size, i * size, size, size) -= h * a(i, j) * q[static_cast<std::size_t>(j)];
+  const Eigen::RowVectorXd right = start.replicate(1, n);
+  const Eigen::RowVectorXd at =
+      system.transpose().partialPivLu().solve(right.transpose()).transpose();
+  Eigen::RowVectorXd end = start;
+  for (Eigen::Index j = 0; j < n; ++j)
+    end += h * b(j) * at.segment(j * size, size) * q[static_cast<std::size_t>(j)];
+  return end;
+}
+
+TEST(WholeRun, UniformisationIsExact) {
+  for (const token_rates& rates : {absorbing_rates, uniform_rates}) {
+    const uniformisation_events events(rates);
+    const law start = noised_law(events.kernel(0), events.symbols());
+    const double first = events.noise_at(0);
+    const Eigen::RowVectorXd end = after(
+        Eigen::Map<const Eigen::RowVectorXd>(start.data(), static_cast<Eigen::Index>(start.size())),
+        first - events.noise_at(1), 10, [&](double gone) { return events.rates_at(first - gone); });
+    const law noised(end.begin(), end.end()),
+        exact = noised_law(events.kernel(1), events.symbols());
+    // As much as collocation at ten nodes leaves.
+    for (std::size_t n = 0; n < exact.size(); ++n) EXPECT_NEAR(noised[n], exact[n], 1e-9) << n;
+    // The last step takes tokens one by one.
+    law data(exact.size(), 0.0);
+    for (std::size_t n = 0; n < exact.size(); ++n) {
+      const std::vector<double> logits = exact_logits(pairs, events.kernel(1), events.symbols(),
+                                                      text_of(n, 2, events.symbols().size()));
+      std::vector<law> tokens(2, law(events.symbols().size(), 0.0));
+      for (std::size_t k = 0; k < 4; ++k) tokens[k / 2][k % 2] = std::exp(logits[k]);
+      add_product(tokens, exact[n], data);
+    }
+    expect_same(events.to_data(exact), data);
+  }
 }
 
 }  // namespace
