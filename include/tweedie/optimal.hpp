@@ -9,3 +9,5 @@
 #include "tweedie/optimal/multistep_form.hpp"
 #include "tweedie/optimal/pilot.hpp"
 #include "tweedie/optimal/program.hpp"
+#include "tweedie/optimal/published_pairs.hpp"
+#include "tweedie/optimal/recorded_ways.hpp"

@@ -8,6 +8,7 @@
 #include "optimal/random_mixture.hpp"
 #include "refusal.hpp"
 #include "tweedie/grid/named.hpp"
+#include "tweedie/oracle/mixture.hpp"
 #include "tweedie/program/law.hpp"
 #include "tweedie/sampler/heun.hpp"
 #include "tweedie/schedule/continuous.hpp"
@@ -75,7 +76,7 @@ TEST(OptimalProgram, BeatsTheBestOf81PairsOnSeedsItHasNotSeen) {
       pilot_runs check;
       check.start = pilots.start.rightCols(32);
       check.end = pilots.end.rightCols(32);
-      EXPECT_EQ(found.error, end_error(found.plan, problem, check));
+      EXPECT_DOUBLE_EQ(found.error, end_error(found.plan, problem, check));
       EXPECT_LT(found.error, found.published_error);
       log_ratio += std::log(theirs / ours);
       ++cases;
@@ -209,6 +210,33 @@ TEST(OptimalProgram, StaysNearTheWayWhereAsked) {
                       problem, ends, {}, 1);
             }).find("recorded_ways: recorded nodes = 0"),
             0U);
+}
+
+// Three points: nearly every program ends in the right one of them, exactly, so that ends tell nothing. What is chosen
+// was near the way: of pairs whose ends are as good it has the least error there, or nearly so.
+TEST(OptimalProgram, PrefersTheWayWhereEndsTellNothing) {
+  std::vector<oracle::component<double>> points;
+  for (int k = 0; k < 3; ++k)
+    points.push_back(
+        {1, Eigen::Vector2d(std::cos(2.0 * k), std::sin(2.0 * k)), Eigen::Matrix2d::Zero()});
+  const oracle::mixture<double> data(points);
+  const auto denoise = [&](const node& at, const MatrixXd& x) { return data.denoise(at.level, x); };
+  const pilot_runs pilots = record_pilots(
+      schedule(), denoise, schedule()(999).sigma * normal_matrix(2, 32, 1), 200, 2e-3, true);
+  const fitted_program found = optimal_program(
+      schedule(), 16, denoise, pilots, {.search = {.iterations = 1}, .starts = 1, .ways = {}});
+  const detail::run_errors chosen = detail::errors_of_run(found.plan, denoise, pilots);
+  EXPECT_LT(chosen.end, 1e-6);
+  int as_good = 0;
+  int nearer = 0;
+  for (const named_program& pair : published_pairs(schedule(), 16)) {
+    const detail::run_errors e = detail::errors_of_run(pair.plan, denoise, pilots);
+    if (!(e.end < 1e-6)) continue;
+    ++as_good;
+    nearer += e.way < chosen.way;
+  }
+  EXPECT_GT(as_good, 10);
+  EXPECT_EQ(nearer, 0);
 }
 
 TEST(OptimalProgram, RefusesWhatItCannotFit) {

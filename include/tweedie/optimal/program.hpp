@@ -15,7 +15,10 @@
 // The end alone is a treacherous measure: flows contract towards modes, so that a fit may be wild on the
 // way as long as no pilot changes its mode, and others then do. Where pilots are recorded with their ways,
 // fits are also made that weigh the error at every node of the run; which weight is best is found on
-// pilots that were not fitted.
+// pilots that were not fitted. What these tell is little, too, where modes are points: many programs then make all of
+// n pilots exactly. So programs are compared by e + k w/(1000 n), e and w their mean square errors at the end and on the
+// way and k w the end error that the published pairs have for such a way (k by least squares over them): as if a
+// thousandth of a pilot more had been seen, that erred as its way predicts. It decides where ends tell nothing.
 //
 // Cost. Parameters P = (N - 1) + sum_i min(i, memory - 1), about 4 N; an iteration asks the network
 // about P N/2 times per pilot and keeps P times the pilots in memory, N times that for errors on the way. Pilots times dimension should be
@@ -31,22 +34,13 @@
 #include <utility>
 #include <vector>
 
-#include "tweedie/optimal/grid.hpp"
 #include "tweedie/optimal/least_squares.hpp"
 #include "tweedie/optimal/multistep_form.hpp"
 #include "tweedie/optimal/pilot.hpp"
-#include "tweedie/sampler/corrector.hpp"
-#include "tweedie/sampler/ddim.hpp"
-#include "tweedie/sampler/ipndm.hpp"
-#include "tweedie/sampler/linear_multistep.hpp"
+#include "tweedie/optimal/published_pairs.hpp"
+#include "tweedie/optimal/recorded_ways.hpp"
 
 namespace tweedie {
-
-/// A pair of grid and sampler by name, for example "karras, DPM-Solver++(2M)".
-struct named_program {
-  std::string name;
-  program plan;
-};
 
 /// What `optimal_program` found.
 struct fitted_program {
@@ -65,34 +59,6 @@ struct optimal_program_options {
   /// pilots recorded with keep = true.
   std::vector<double> ways = {0, 30, 300};
 };
-
-/// Multistep samplers on grids in use, all from the noisy end of the schedule to clean data: those
-/// that `optimal_program` starts from.
-template <invertible_schedule Schedule>
-std::vector<named_program> published_pairs(const Schedule& schedule, int steps) {
-  detail::require(steps >= 2, "published_pairs", "steps", steps, "valid: at least 2");
-  std::vector<std::pair<const char*, grid>> grids = {{"uniform", uniform(schedule, steps)}};
-  for (const auto& [name, levels] : detail::starting_levels(searched_levels(schedule), steps))
-    grids.emplace_back(name, from_noise(schedule, levels));
-  std::vector<named_program> out;
-  for (const auto& named : grids) {
-    const std::string grid_name = named.first;
-    const grid& nodes = named.second;
-    const auto add = [&](const char* sampler, program plan) {
-      out.push_back({grid_name + ", " + sampler, std::move(plan)});
-    };
-    add("DDIM", ddim(nodes));
-    add("DPM-Solver++(2M)", dpm_solver_plus_plus(nodes, 2));
-    add("DPM-Solver++(3M)", dpm_solver_plus_plus(nodes, 3));
-    add("UniPC-2", unipc(nodes, 2));
-    add("UniPC-3", unipc(nodes, 3));
-    if (!(nodes.front().level.alpha > 0)) continue;
-    add("DEIS-3", deis(nodes, 3));
-    add("iPNDM", ipndm(nodes, 4));
-    add("LMS", lms(nodes, 4));
-  }
-  return out;
-}
 
 namespace detail {
 
@@ -168,50 +134,6 @@ Eigen::MatrixXd take_steps(const multistep_form& form, const Denoiser& denoise, 
   return x;
 }
 
-/// Where recorded pilots are at any level: cubic Hermite interpolation of x/alpha in l = log(sigma/alpha), whose
-/// slope d(x/alpha)/dl = x/alpha - D is known at the nodes.
-class recorded_ways {
- public:
-  /// \throws std::invalid_argument for pilots without records.
-  explicit recorded_ways(const pilot_runs& pilots)
-      : pilots_(&pilots),
-        deviation_(pilots.end.norm() / std::sqrt(static_cast<double>(pilots.end.size()))) {
-    const std::size_t count = pilots.states.size();
-    require(count >= 3 && pilots.clean.size() == count && pilots.nodes.size() == count + 1,
-            "recorded_ways", "recorded nodes", static_cast<double>(count),
-            "valid: pilots recorded with keep = true");
-    for (std::size_t i = 0; i < count; ++i)
-      log_levels_.push_back(std::log(noise_level(pilots.nodes[i].level)));
-  }
-
-  /// x minus the state of the pilots at the level, in units of the deviation that x has there times that of
-  /// the data.
-  Eigen::VectorXd error(signal_noise level, const Eigen::MatrixXd& x) const {
-    const double at = std::log(noise_level(level));
-    // No interval ends in pure noise, whose level is infinite.
-    std::size_t after = pilots_->nodes.front().level.alpha > 0 ? 1 : 2;
-    while (after + 1 < log_levels_.size() && log_levels_[after] > at) ++after;
-    const std::size_t before = after - 1;
-    const double h = log_levels_[after] - log_levels_[before];
-    const double s = (at - log_levels_[before]) / h;
-    const double end = s * s * (3 - 2 * s);
-    const double first_slope = h * s * (1 - s) * (1 - s), last_slope = h * s * s * (s - 1);
-    const double first = (1 - end + first_slope) / pilots_->nodes[before].level.alpha;
-    const double last = (end + last_slope) / pilots_->nodes[after].level.alpha;
-    const double signal = level.alpha * deviation_;
-    return deviation_ / std::hypot(signal, level.sigma) *
-           (x - level.alpha *
-                    (first * pilots_->states[before] + last * pilots_->states[after] -
-                     first_slope * pilots_->clean[before] - last_slope * pilots_->clean[after]))
-               .reshaped();
-  }
-
- private:
-  const pilot_runs* pilots_;
-  double deviation_;
-  std::vector<double> log_levels_;
-};
-
 }  // namespace detail
 
 /// `start`, refined on `pilots` over levels and weights. A step uses its newest `memory` estimates;
@@ -277,6 +199,41 @@ multistep_form refined(const Schedule& schedule, const multistep_form& start,
                      .parameters);
 }
 
+namespace detail {
+
+/// Mean square errors of a run: at the end, and on the way, averaged over the calls (0 without records).
+struct run_errors {
+  double end = 0;
+  double way = 0;
+};
+template <batch_denoiser Denoiser>
+run_errors errors_of_run(const program& plan, const Denoiser& denoise, const pilot_runs& pilots) {
+  std::optional<recorded_ways> ways;
+  if (!pilots.states.empty()) ways.emplace(pilots);
+  double on_the_way = 0;
+  const auto watched = [&](const node& at, const Eigen::MatrixXd& x) -> Eigen::MatrixXd {
+    if (ways) on_the_way += ways->error(at.level, x).squaredNorm();
+    return denoise(at, x);
+  };
+  const Eigen::MatrixXd made = run_denoiser(plan, watched, pilots.start);
+  const auto size = static_cast<double>(made.size());
+  const auto calls = static_cast<double>((std::max)(plan.evaluations(), std::size_t{1}));
+  return {(made - pilots.end).squaredNorm() / size, on_the_way / size / calls};
+}
+
+/// The columns from `first` on, `count` of them.
+inline pilot_runs some_pilots(const pilot_runs& all, Eigen::Index first, Eigen::Index count) {
+  pilot_runs out;
+  out.start = all.start.middleCols(first, count);
+  out.end = all.end.middleCols(first, count);
+  out.nodes = all.nodes;
+  for (const Eigen::MatrixXd& x : all.states) out.states.push_back(x.middleCols(first, count));
+  for (const Eigen::MatrixXd& x : all.clean) out.clean.push_back(x.middleCols(first, count));
+  return out;
+}
+
+}  // namespace detail
+
 /// The program of `steps` network calls with the least end error on the model, from the noisy end of
 /// the schedule to clean data.
 /// \throws std::invalid_argument for fewer than 2 steps or 4 pilots, or pilots of unequal sizes.
@@ -292,29 +249,37 @@ fitted_program optimal_program(const Schedule& schedule, int steps, const Denois
                   "valid: one for each start, of its dimension");
   detail::require(options.starts >= 1, name, "starts", options.starts, "valid: >= 1");
   const Eigen::Index held = std::max<Eigen::Index>(1, count / 4);
-  pilot_runs fitted, check;
-  fitted.start = pilots.start.leftCols(count - held);
-  fitted.end = pilots.end.leftCols(count - held);
-  check.start = pilots.start.rightCols(held);
-  check.end = pilots.end.rightCols(held);
-  fitted.nodes = pilots.nodes;
-  for (const Eigen::MatrixXd& state : pilots.states)
-    fitted.states.push_back(state.leftCols(count - held));
-  for (const Eigen::MatrixXd& clean : pilots.clean)
-    fitted.clean.push_back(clean.leftCols(count - held));
+  const pilot_runs fitted = detail::some_pilots(pilots, 0, count - held);
+  const pilot_runs check = detail::some_pilots(pilots, count - held, held);
 
-  std::vector<named_program> pairs = published_pairs(schedule, steps);
+  const std::vector<named_program> pairs = published_pairs(schedule, steps);
+  std::vector<detail::run_errors> errors;
+  double products = 0;
+  double squares = 0;
+  for (const named_program& pair : pairs) {
+    const detail::run_errors e = detail::errors_of_run(pair.plan, denoise, pilots);
+    errors.push_back(e);
+    if (!std::isfinite(e.end) || !std::isfinite(e.way)) continue;
+    products += e.end * e.way;
+    squares += e.way * e.way;
+  }
+  const double end_of_way = squares > 0 ? products / squares : 0;
+  const auto expected = [&](const detail::run_errors& e, Eigen::Index seen) {
+    const auto n = static_cast<double>(seen);
+    return e.end + end_of_way * e.way / (1000 * n);
+  };
   std::vector<std::pair<double, std::size_t>> ranked;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
-    const double error = end_error(pairs[i].plan, denoise, pilots);
+    const double error = expected(errors[i], count);
     if (std::isfinite(error)) ranked.emplace_back(error, i);
   }
   if (ranked.empty()) detail::fail(name, "no published pair stays finite on the pilots");
   std::sort(ranked.begin(), ranked.end());
 
   const named_program& first = pairs[ranked.front().second];
-  fitted_program best{first.plan, end_error(first.plan, denoise, check), first.name, 0};
-  best.published_error = best.error;
+  const detail::run_errors of_first = detail::errors_of_run(first.plan, denoise, check);
+  fitted_program best{first.plan, std::sqrt(of_first.end), first.name, std::sqrt(of_first.end)};
+  double least = expected(of_first, held);
   int starts = 0;
   for (const auto& [error, i] : ranked) {
     if (starts == options.starts) break;
@@ -324,10 +289,11 @@ fitted_program optimal_program(const Schedule& schedule, int steps, const Denois
     for (const double way : options.ways) {
       if (way > 0 && fitted.states.empty()) continue;
       program plan = to_program(refined(schedule, form, denoise, fitted, options, way));
-      const double reached = end_error(plan, denoise, check);
-      if (reached < best.error) {
+      const detail::run_errors reached = detail::errors_of_run(plan, denoise, check);
+      if (expected(reached, held) < least) {
         best.plan = std::move(plan);
-        best.error = reached;
+        best.error = std::sqrt(reached.end);
+        least = expected(reached, held);
       }
     }
   }
