@@ -9,34 +9,17 @@
 #include <string>
 
 #include "../support/dataset.hpp"
+#include "../support/fingerprint.hpp"
 #include "../support/npy.hpp"
 #include "../support/perceptron.hpp"
 #include "train.hpp"
 
 namespace digits {
 
-// FNV-1a.
-class fingerprint {
- public:
-  template <class T>
-  void add(std::span<const T> values) {
-    for (const std::byte byte : std::as_bytes(values))
-      hash_ = (hash_ ^ static_cast<std::uint64_t>(byte)) * 0x100000001b3;
-  }
-  std::string text() const {
-    char digits[17];
-    std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash_));
-    return digits;
-  }
-
- private:
-  std::uint64_t hash_ = 0xcbf29ce484222325;
-};
-
 inline std::filesystem::path weights_file(const std::filesystem::path& folder, const dataset& data,
                                           const support::perceptron_shape& shape,
                                           const training_options& training) {
-  fingerprint print;
+  support::fingerprint print;
   print.add(
       std::span<const float>(data.pictures.data(), static_cast<std::size_t>(data.pictures.size())));
   print.add(std::span<const int>(data.labels));

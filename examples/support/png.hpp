@@ -1,4 +1,4 @@
-// Grey contact sheets through libpng.
+// PNG files through libpng, and grey contact sheets.
 #pragma once
 
 #include <png.h>
@@ -18,14 +18,16 @@ struct tile_size {
   Eigen::Index width;
 };
 
-// Writes 8-bit grey pixels, row by row from the top.
+enum class pixel { grey, red_green_blue };
+
+// Writes 8-bit pixels, row by row from the top.
 inline void write_png(const std::filesystem::path& path, const std::vector<std::uint8_t>& pixels,
-                      Eigen::Index height, Eigen::Index width) {
+                      Eigen::Index height, Eigen::Index width, pixel kind = pixel::grey) {
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
   image.width = static_cast<png_uint_32>(width);
   image.height = static_cast<png_uint_32>(height);
-  image.format = PNG_FORMAT_GRAY;
+  image.format = kind == pixel::grey ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
   if (png_image_write_to_file(&image, path.c_str(), 0, pixels.data(), 0, nullptr) == 0)
     throw std::runtime_error("write_png: " + path.string() + ": " + image.message);
 }

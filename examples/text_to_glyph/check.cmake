@@ -1,0 +1,27 @@
+# cmake -D program=<text_to_glyph> -D folder=<folder> -D bands=<file> -P check.cmake
+# Runs everything, quickly and from the beginning, and compares the numbers that are printed with bands:
+# lines "name; least; most".
+file(REMOVE_RECURSE "${folder}")
+execute_process(COMMAND "${program}" --quick --output "${folder}"
+  OUTPUT_VARIABLE output RESULT_VARIABLE result)
+message("${output}")
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "${program} ended with ${result}")
+endif()
+set(wrong)
+file(STRINGS "${bands}" lines)
+foreach(line IN LISTS lines)
+  list(GET line 0 name)
+  list(GET line 1 least)
+  list(GET line 2 most)
+  string(STRIP "${least}" least)
+  string(STRIP "${most}" most)
+  if(NOT output MATCHES "${name} +(-?[0-9.]+)\n")
+    string(APPEND wrong "${name} is not printed\n")
+  elseif(CMAKE_MATCH_1 LESS least OR CMAKE_MATCH_1 GREATER most)
+    string(APPEND wrong "${name} is ${CMAKE_MATCH_1}; wanted ${least} to ${most}\n")
+  endif()
+endforeach()
+if(wrong)
+  message(FATAL_ERROR "${wrong}")
+endif()
