@@ -35,7 +35,7 @@ inline bridge_weights bridge(signal_noise level, signal_noise last) {
           square * rest.variance / whole};
 }
 
-/// h = end x_T + state x: what g^2 times of is added to the drift.
+/// h = end x_T + state x; the drift gains g^2 h.
 struct doob_drift {
   double end = 0;
   double state = 0;
