@@ -1,8 +1,8 @@
 # cmake -D program=<text_to_glyph> -D folder=<folder> -D bands=<file> -P check.cmake
-# Runs everything, quickly and from the beginning, and compares the numbers that are printed with bands:
+# Runs everything on one thread, quickly and from the beginning, and compares the numbers that are printed with bands:
 # lines "name; least; most".
 file(REMOVE_RECURSE "${folder}")
-execute_process(COMMAND "${program}" --quick --output "${folder}"
+execute_process(COMMAND "${program}" --quick --threads 1 --output "${folder}"
   OUTPUT_VARIABLE output RESULT_VARIABLE result)
 message("${output}")
 if(NOT result EQUAL 0)
