@@ -1,6 +1,8 @@
 // Recorded schedules, parameterisations, losses and samplers of kuleshov-group/mdlm.
 #include <cmath>
+#include <limits>
 #include <numeric>
+#include <stdexcept>
 #include <variant>
 
 #include "discrete.hpp"
@@ -125,11 +127,17 @@ void replay_loss(const json& recorded, const named_tensors& tensor, comparison& 
       const double log_p = out[static_cast<std::size_t>(x_0[i])];
       if (m.parameterization == "sedd") {
         const std::vector<double> scores = m(row, x_t[i], conditioning);
-        values.push_back(x_t[i] != m.mask
-                             ? 0
-                             : rate_at(noise, t) *
-                                   score_entropy(absorbing_rates, kernel_of(absorbing_rates, sigma),
-                                                 symbols_of(n, m.mask), x_t[i], x_0[i], scores));
+        // NaN in the reference where scores are infinite, which the library refuses.
+        try {
+          values.push_back(x_t[i] != m.mask
+                               ? 0
+                               : rate_at(noise, t) *
+                                     score_entropy(absorbing_rates,
+                                                   kernel_of(absorbing_rates, sigma),
+                                                   symbols_of(n, m.mask), x_t[i], x_0[i], scores));
+        } catch (const std::invalid_argument&) {
+          values.push_back(std::numeric_limits<double>::quiet_NaN());
+        }
       } else if (steps > 0) {
         double value = 0;
         const double clamped = std::min(t, 1 - 1e-4);
