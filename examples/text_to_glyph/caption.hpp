@@ -49,7 +49,7 @@ using caption = std::array<std::int64_t, caption_length>;  // tokens, padded wit
 
 namespace words {
 
-inline constexpr std::int64_t padding = 0, on = 1, tilted = 2, subject = 3, first_value = 4;
+inline constexpr std::int64_t padding = 0, on = 1, tilted = 2, first_value = 3;
 
 // The word of a value; colours of glyph and background are the same words.
 inline std::int64_t of(std::size_t a, int value) {

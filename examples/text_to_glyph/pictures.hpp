@@ -82,7 +82,6 @@ class glyph_fonts {
       for (const auto& [regular, bold] : of_family)
         families_.back().push_back({open(regular), open(bold)});
     }
-    special_.push_back(open("freefont/FreeSerifBoldItalic"));
   }
 
   // One of the faces of a family and weight.
@@ -91,8 +90,6 @@ class glyph_fonts {
     return faces[static_cast<std::size_t>(uniform * static_cast<double>(faces.size()))]
                 [static_cast<std::size_t>(bold)];
   }
-  // A face that no caption of the training speaks of.
-  const typeface& unseen() const { return special_.front(); }
 
   static placement random_placement(int tilted, const std::vector<double>& u) {
     const auto within = [](double v, double range) { return (2 * v - 1) * range; };
@@ -160,7 +157,6 @@ class glyph_fonts {
 
   support::detail::font_library library_;
   std::vector<std::vector<std::array<typeface, 2>>> families_;
-  std::vector<typeface> special_;
 };
 
 // Tokens of captions, N x 8.

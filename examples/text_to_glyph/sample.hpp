@@ -19,7 +19,6 @@ struct request {
   std::vector<description> against = {};  // negative captions; empty: nothing told
   double guidance = 3;
   std::uint64_t seed = 1;
-  additions added = {};  // beside captions, not beside negative ones
 };
 
 inline torch::Tensor standard_noise(std::size_t items, std::uint64_t seed) {
@@ -31,17 +30,14 @@ inline torch::Tensor standard_noise(std::size_t items, std::uint64_t seed) {
 
 // The network's answers by pieces that stay in cache.
 inline void answer(text_to_latent& model, const torch::Tensor& x, double time,
-                   const torch::Tensor& text, const additions& added, torch::Tensor out) {
+                   const torch::Tensor& text, torch::Tensor out) {
   constexpr std::int64_t piece = 64;
   for (std::int64_t first = 0; first < x.size(0); first += piece) {
     const std::int64_t count = std::min(piece, x.size(0) - first);
-    additions part = added;
-    if (part.image.defined()) part.image = part.image.narrow(0, first, count);
-    for (torch::Tensor& residual : part.control) residual = residual.narrow(0, first, count);
     out.narrow(0, first, count)
         .copy_(model.net->forward(x.narrow(0, first, count),
                                   std::vector<double>(static_cast<std::size_t>(count), time),
-                                  text.narrow(0, first, count), part));
+                                  text.narrow(0, first, count)));
   }
 }
 
@@ -61,8 +57,8 @@ torch::Tensor sampled(text_to_latent& model, const tweedie::network_description&
   for (;;) {
     switch (run.advance()) {
       case tweedie::sampling_event::evaluate:
-        if (guided) answer(model, run.input(), run.network_time(), other, {}, run.output(0));
-        answer(model, run.input(), run.network_time(), told, wanted.added, run.output(1));
+        if (guided) answer(model, run.input(), run.network_time(), other, run.output(0));
+        answer(model, run.input(), run.network_time(), told, run.output(1));
         break;
       case tweedie::sampling_event::step: after_step(run); break;
       case tweedie::sampling_event::finished: return run.state().clone();

@@ -11,16 +11,8 @@
 #include "text_encoder.hpp"
 
 namespace glyphs {
-// What an image says beside the text, and what control says.
-struct additions {
-  torch::Tensor image = {};  // N x 64 x tokens
-  double image_scale = 0;    // of decoupled attention
-  std::vector<torch::Tensor> control =
-      {};  // residuals of the features that are handed over and of the middle
-  double control_scale = 0;
-};
 
-// h + attention of its positions to the tokens, and to tokens of an image with keys of their own.
+// h + attention of its positions to the tokens.
 struct cross_attention : nn::Module {
   explicit cross_attention(std::int64_t features)
       : before(register_module("before", normalisation(features))),
@@ -29,19 +21,13 @@ struct cross_attention : nn::Module {
         values(register_module("values", map_of_features(text_features, features))),
         out(register_module("out", zeroed(map_of_features(features, features)))) {}
 
-  torch::Tensor forward(const torch::Tensor& h, const torch::Tensor& text, const additions& added) {
+  torch::Tensor forward(const torch::Tensor& h, const torch::Tensor& text) {
     const torch::Tensor q = queries(before(h).flatten(2));
-    torch::Tensor seen = attention(q, keys(text), values(text), 4);
-    if (added.image_scale != 0)
-      seen = seen + added.image_scale *
-                        attention(q, image_keys(added.image), image_values(added.image), 4);
-    return h + out(seen).view(h.sizes());
+    return h + out(attention(q, keys(text), values(text), 4)).view(h.sizes());
   }
 
   nn::GroupNorm before;
-
   nn::Conv1d queries, keys, values, out;
-  nn::Conv1d image_keys{nullptr}, image_values{nullptr};  // IP-Adapter's
 };
 
 inline constexpr std::int64_t width = 64, time_features = 128;
@@ -75,9 +61,9 @@ struct unet_encoder : nn::Module {
 
   // Features at 8 x 8 and at 4 x 4, and those of the middle.
   std::vector<torch::Tensor> forward(const torch::Tensor& entered, const torch::Tensor& told,
-                                     const torch::Tensor& text, const additions& added) {
-    const torch::Tensor at_8 = fine_text->forward(fine->forward(entered, told), text, added);
-    const torch::Tensor at_4 = coarse_text->forward(coarse->forward(down(at_8), told), text, added);
+                                     const torch::Tensor& text) {
+    const torch::Tensor at_8 = fine_text->forward(fine->forward(entered, told), text);
+    const torch::Tensor at_4 = coarse_text->forward(coarse->forward(down(at_8), told), text);
     return {at_8, at_4, middle->forward(at_4, told)};
   }
 
@@ -110,22 +96,15 @@ struct unet : nn::Module {
         out(register_module("out", zeroed(convolution(width, channels)))) {}
 
   torch::Tensor forward(const torch::Tensor& x, const std::vector<double>& times,
-                        const torch::Tensor& text, const additions& added = {}) {
+                        const torch::Tensor& text) {
     const torch::Tensor told = encoder->time->forward(times);
-    std::vector<torch::Tensor> features = encoder->forward(encoder->enter(x), told, text, added);
-    if (added.control_scale != 0)
-      for (std::size_t i = 0; i < features.size(); ++i)
-        features[i] = features[i] + added.control_scale * added.control[i];
+    const std::vector<torch::Tensor> features = encoder->forward(encoder->enter(x), told, text);
     torch::Tensor h = coarse->forward(torch::cat({features[2], features[1]}, 1), told);
-    h = coarse_text->forward(h, text, added);
+    h = coarse_text->forward(h, text);
     h = up(nn::functional::interpolate(
         h, nn::functional::InterpolateFuncOptions().scale_factor(std::vector<double>{2, 2})));
-    h = fine_text->forward(fine->forward(torch::cat({h, features[0]}, 1), told), text, added);
+    h = fine_text->forward(fine->forward(torch::cat({h, features[0]}, 1), told), text);
     return out(torch::silu(last(h)));
-  }
-
-  std::vector<std::shared_ptr<cross_attention>> attentions() const {
-    return {encoder->fine_text, encoder->coarse_text, coarse_text, fine_text};
   }
 
   std::shared_ptr<unet_encoder> encoder;
