@@ -306,5 +306,24 @@ TYPED_TEST(RowReader, FiltersAreTheSortedOnes) {
         }
 }
 
+// However far logits / T are beyond the digits of a double.
+TYPED_TEST(RowReader, FiltersLeaveTheLargestAtAnyTemperature) {
+  filtered_row filtered;
+  for (const double temperature : {1e-3, 3e-9, 7e-13, 1e-30, 1e-100})
+    for (const float large : {-3e4f, 777.f, 3e4f}) {
+      std::vector<TypeParam> row(1000, static_cast<TypeParam>(large));
+      row[500] = static_cast<TypeParam>(large + std::abs(large) / 8);
+      for (const bool equal : {false, true}) {
+        if (equal) row[500] = row[0];
+        row_reader reader;
+        reader.read(row.data(), row.size(), {.temperature = temperature});
+        filtered.keep(row.data(), reader, 0, 1e-9);
+        EXPECT_EQ(std::vector<token>(filtered.tokens().begin(), filtered.tokens().end()),
+                  std::vector<token>{equal ? 0 : 500})
+            << large << " T " << temperature;
+      }
+    }
+}
+
 }  // namespace
 }  // namespace tweedie::discrete

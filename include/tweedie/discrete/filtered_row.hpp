@@ -42,7 +42,7 @@ class filtered_row {
       return;
     }
     // Where the reader's sum decides nothing, others need not be looked at.
-    const double rounded = std::exp(reader.log_sum_of_sample() - most);
+    const double rounded = reader.relative_sum();
     if (2 * tokens_.size() > reader.size() || !keep_top_p(top_p * rounded, 1e-5 * rounded))
       keep_top_p(top_p * (sum + rest(row, reader, least, most)), 0);
   }
@@ -72,10 +72,12 @@ class filtered_row {
   }
 
  private:
-  // Tokens below have less than 1 - p, however many they are.
+  // Tokens below have less than 1 - p, however many they are; the largest is never below. Of logits
+  // relative to it, so that neither large ones nor a small T round it away.
   static double bound(const row_reader& reader, double top_p) {
-    const double share = std::log((1 - top_p) * (1 - 1e-4) / static_cast<double>(reader.size()));
-    return (reader.log_sum_of_sample() + share) * reader.temperature();
+    const double share = std::log(reader.relative_sum() * (1 - top_p) * (1 - 1e-4) /
+                                  static_cast<double>(reader.size()));
+    return reader.largest() + (std::min)(0.0, share * reader.temperature());
   }
   void clear() {
     tokens_.clear();

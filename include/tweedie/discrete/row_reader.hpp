@@ -74,8 +74,10 @@ class row_reader {
   double temperature() const { return 1 / scale_; }
   /// Whether token k cannot be, whatever its logit.
   bool excludes(std::size_t k) const { return k == excluded_[0] || k == excluded_[1]; }
-  /// log sum e^(x / T), as exact as the logits' arithmetic type.
-  double log_sum_of_sample() const { return reading_.max * scale_ + std::log(mass()); }
+  /// The largest logit that is not excluded, ...
+  double largest() const { return reading_.max; }
+  /// ... and sum e^((x - largest) / T), as exact as the logits' arithmetic type.
+  double relative_sum() const { return mass(); }
 
  private:
   static constexpr std::size_t block_size = 1024;
