@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tweedie/schedule/schedule.hpp"
+#include "tweedie/tensor/numeric.hpp"
 #include "tweedie/tensor/per_item.hpp"
 
 namespace tweedie {
