@@ -23,7 +23,7 @@ void log_softmax(std::span<const S> row, std::span<double> out,
   double max = -INFINITY;
   for (const S x : row) {
     const double v = static_cast<double>(x);
-    if (std::isnan(v) || v == INFINITY) detail::refuse_logit(function, row_number, v);
+    if (detail::is_no_logit(v)) detail::refuse_logit(function, row_number, v);
     max = (std::max)(max, v);
   }
   if (max == -INFINITY) detail::refuse_row(function, row_number);

@@ -26,7 +26,7 @@ class filtered_row {
   template <storage_scalar S>
   void keep(const S* row, const row_reader& reader, std::size_t top_k, double top_p) {
     const bool by_number = top_k > 0 && top_k < reader.size();
-    const double least = top_p < 1 ? bound(reader, top_p) : -INFINITY;
+    const double least = top_p < 1 && !by_number ? bound(reader, top_p) : -INFINITY;
     if (by_number)
       find_top_k(row, reader, top_k);
     else
@@ -83,7 +83,7 @@ class filtered_row {
     tokens_.clear();
     logits_.clear();
   }
-  // take(k, logit) of every logit above `least`, which take may raise; at it, with `equal`.
+  // take(k, logit) of every logit not below `least`, which take may raise.
   template <class S, class Take>
   static void each_above(const S* row, const row_reader& reader, double& least, const Take& take) {
     using A = arithmetic_t<S>;

@@ -30,9 +30,8 @@ void guide(std::span<const S> conditional, std::span<const S> unconditional, dou
     }
     if (worst == 0) continue;
     for (std::size_t k = 0; k < logits.size(); ++k)
-      if (const A v = static_cast<A>(logits[k]); std::isnan(v) || v > std::numeric_limits<A>::max())
-        detail::fail("guide", "logit at " + std::to_string(k), static_cast<double>(v),
-                     "valid: finite or -inf");
+      if (const auto v = static_cast<double>(logits[k]); detail::is_no_logit(v))
+        detail::fail("guide", "logit at " + std::to_string(k), v, "valid: finite or -inf");
   }
   const A w = static_cast<A>(weight);
   for (std::size_t k = 0; k < out.size(); ++k) {

@@ -68,7 +68,7 @@ class proposer {
       const row_reading own =
           reader_.read(scaled.data(), vocabulary, {.shape = shape, .excluded = {excluded, -1}},
                        function, row_number);
-      const token choice = draw(scaled.data(), vocabulary, 1, rule, source, where, excluded);
+      const token choice = draw(scaled.data(), vocabulary, 1, rule, source, where);
       return judged(choice, own, static_cast<double>(scaled[static_cast<std::size_t>(choice)]));
     }
     const row_reading own =
@@ -86,50 +86,48 @@ class proposer {
       return judged(choice, filtered_.reading(), filtered_.logits()[k]);
     }
     const token choice =
-        greedy ? reader_.best(row)
-               : draw(row, vocabulary, rule.temperature, rule, source, where, excluded);
+        greedy ? reader_.best(row) : draw(row, vocabulary, rule.temperature, rule, source, where);
     return judged(choice, own, static_cast<double>(row[static_cast<std::size_t>(choice)]));
   }
 
  private:
   template <class S, class Source>
   token draw(const S* row, std::size_t vocabulary, double temperature, const token_rule& rule,
-             const Source& source, uniform_request where, token excluded) const {
-    if (!rule.by_gumbel) {
-      where.use = draw_use::choice;
-      return reader_.sample(row, source(where));
-    }
-    const std::uint64_t first = where.index * vocabulary;
-    where.use = draw_use::gumbel;
-    double most = -INFINITY;
-    token best = 0;
-    for (std::size_t k = 0; k < vocabulary; ++k) {
-      if (static_cast<token>(k) == excluded) continue;
-      where.index = first + k;
-      const double score = static_cast<double>(row[k]) + temperature * gumbel(source(where));
-      if (score > most) {
-        most = score;
-        best = static_cast<token>(k);
-      }
-    }
-    return best;
+             const Source& source, uniform_request where) const {
+    if (rule.by_gumbel)
+      return static_cast<token>(race(
+          vocabulary, vocabulary, temperature, source, where, [](std::size_t k) { return k; },
+          [row](std::size_t k) { return static_cast<double>(row[k]); }));
+    where.use = draw_use::choice;
+    return reader_.sample(row, source(where));
   }
 
   // The index of the drawn one among those that filters leave.
   template <class Source>
   std::size_t draw_filtered(std::size_t vocabulary, const token_rule& rule, const Source& source,
                             uniform_request where) const {
-    if (!rule.by_gumbel) {
-      where.use = draw_use::choice;
-      return invert_distribution(filtered_.weights(), source(where));
-    }
+    if (rule.by_gumbel)
+      return race(
+          filtered_.tokens().size(), vocabulary, 1, source, where,
+          [this](std::size_t k) { return static_cast<std::size_t>(filtered_.tokens()[k]); },
+          [this](std::size_t k) { return filtered_.logits()[k]; });
+    where.use = draw_use::choice;
+    return invert_distribution(filtered_.weights(), source(where));
+  }
+
+  // arg max of logit - T log(-log u), with the number of each token that is not excluded.
+  template <class Source, class TokenOf, class LogitOf>
+  std::size_t race(std::size_t count, std::size_t vocabulary, double temperature,
+                   const Source& source, uniform_request where, const TokenOf& token_of,
+                   const LogitOf& logit_of) const {
     const std::uint64_t first = where.index * vocabulary;
     where.use = draw_use::gumbel;
     double most = -INFINITY;
     std::size_t best = 0;
-    for (std::size_t k = 0; k < filtered_.tokens().size(); ++k) {
-      where.index = first + static_cast<std::uint64_t>(filtered_.tokens()[k]);
-      const double score = filtered_.logits()[k] + gumbel(source(where));
+    for (std::size_t k = 0; k < count; ++k) {
+      if (reader_.excludes(token_of(k))) continue;
+      where.index = first + token_of(k);
+      const double score = logit_of(k) + temperature * gumbel(source(where));
       if (score > most) {
         most = score;
         best = k;

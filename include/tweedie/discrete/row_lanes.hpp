@@ -158,8 +158,8 @@ EIGEN_ALWAYS_INLINE void exponential(const words<double, N>& d, const row_expone
   std::memcpy(&e, values, sizeof e);
 }
 
-// Reads `count` elements, a multiple of block_step, N at a time, the first one to sums in lane `first`. Answers the largest of all blocks so far;
-// where it is above by.limit nothing else has changed.
+// Reads `count` elements, a multiple of block_step, N at a time, the first one to sums in lane `first`.
+// Answers the largest of all blocks so far; where it is above by.limit nothing else has changed.
 template <wanted_sums Want, std::size_t N, class A>
 EIGEN_ALWAYS_INLINE A read_lanes(const A* x, std::size_t count, const block_scales<A>& by,
                                  row_sums<A>& all, lane_sums& mass, std::size_t first = 0) {

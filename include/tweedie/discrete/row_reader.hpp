@@ -77,7 +77,12 @@ class row_reader {
   /// The largest logit that is not excluded, ...
   double largest() const { return reading_.max; }
   /// ... and sum e^((x - largest) / T), as exact as the logits' arithmetic type.
-  double relative_sum() const { return mass(); }
+  double relative_sum() const {
+    detail::lane_sums whole;
+    for (const block& b : blocks_)
+      for (std::size_t k = 0; k < detail::sum_lanes; ++k) whole.of[k] += b.mass.of[k] * b.factor;
+    return detail::sum_of_lanes(whole, first_lane_);
+  }
 
  private:
   static constexpr std::size_t block_size = 1024;
@@ -102,13 +107,6 @@ class row_reader {
     return static_cast<A>(std::clamp(scale_,
                                      static_cast<double>(-detail::least_exponent<A> / largest),
                                      static_cast<double>(largest / 2)));
-  }
-  // sum of e^((x - max) / T)
-  double mass() const {
-    detail::lane_sums whole;
-    for (const block& b : blocks_)
-      for (std::size_t k = 0; k < detail::sum_lanes; ++k) whole.of[k] += b.mass.of[k] * b.factor;
-    return detail::sum_of_lanes(whole, first_lane_);
   }
   // The block as it is, or a copy as floats, without what is excluded, with -inf behind its end.
   template <class S>
@@ -257,7 +255,7 @@ token row_reader::best(const S* row) const {
 template <storage_scalar S>
 token row_reader::sample(const S* row, double u) const {
   using A = arithmetic_t<S>;
-  const double target = u * mass();
+  const double target = u * relative_sum();
   std::size_t chosen = 0;  // block of the wanted token
   double before = 0;
   for (; chosen + 1 < blocks_.size(); ++chosen) {

@@ -34,19 +34,15 @@ inline double score_entropy(const token_rates& rates, const token_kernel& margin
   detail::require(!symbols.masked(x_0), name, "x_0", x_0, "valid: no mask");
   const double here = probability(marginal, symbols, x_0, x);
   detail::require(here > 0, name, "x", x, "valid: a token that x_0 can become");
-  const auto is_read = [&](std::size_t y) {
-    const auto from = static_cast<token>(y);
-    return from != x && rate(rates, symbols, from, x) != 0;
-  };
+  const auto flow_from = [&](token from) { return from == x ? 0 : rate(rates, symbols, from, x); };
   for (std::size_t y = 0; y < log_scores.size(); ++y)
-    if (std::isnan(log_scores[y]) || log_scores[y] == INFINITY)
-      if (is_read(y))
-        detail::fail(name, "log score of " + std::to_string(y), log_scores[y],
-                     "valid: finite or -inf");
+    if (detail::is_no_logit(log_scores[y]) && flow_from(static_cast<token>(y)) != 0)
+      detail::fail(name, "log score of " + std::to_string(y), log_scores[y],
+                   "valid: finite or -inf");
   double value = 0;
   for (std::size_t y = 0; y < log_scores.size(); ++y) {
     const auto from = static_cast<token>(y);
-    const double flow = from == x ? 0 : rate(rates, symbols, from, x);
+    const double flow = flow_from(from);
     if (flow == 0) continue;
     const double ratio = probability(marginal, symbols, x_0, from) / here;
     const double score = std::exp(log_scores[y]);

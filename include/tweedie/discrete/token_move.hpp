@@ -59,7 +59,7 @@ class token_position {
  private:
   double log_odds_of_others() {
     const double own = static_cast<double>(row_[static_cast<std::size_t>(x_)]);
-    if (std::isnan(own) || own == INFINITY) detail::refuse_logit(function_, number_, own);
+    if (detail::is_no_logit(own)) detail::refuse_logit(function_, number_, own);
     const double others = log_others();
     if (own == -INFINITY && others == -INFINITY) detail::refuse_row(function_, number_);
     return others - own;

@@ -4,6 +4,7 @@
 // memory is the caller's, and the logits are read where the engine wrote them.
 #pragma once
 
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -120,6 +121,8 @@ inline void require_token(const char* function, token x, std::size_t vocabulary)
   require_tokens(function, std::span<const token>(&x, 1), vocabulary);
 }
 
+/// Whether v is neither finite nor -inf.
+inline bool is_no_logit(double v) { return std::isnan(v) || v == INFINITY; }
 [[noreturn]] inline void refuse_logit(const char* function, std::size_t row_number, double logit) {
   fail(function, "a logit of row " + std::to_string(row_number), logit, "valid: finite or -inf");
 }

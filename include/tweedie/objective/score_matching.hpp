@@ -7,9 +7,9 @@
 //   sliced     1/2 (v.s)^2 + v.(J v)             Song et al. 2019, eq. 8; with 1/2 |s|^2 in place of
 //                                                1/2 (v.s)^2: the variance-reduced form, eq. 9
 //
-// The last three equal the first, which needs the true score, up to a constant: E|s|^2 of the true score, halved, and for
-// the denoising form d/sigma^2 - E|grad log p_t|^2, halved. div s and J v come from the caller's
-// network (a trace or a Jacobian-vector product).
+// The last three equal the first, which needs the true score, up to a constant: E|s|^2 of the true score,
+// halved, and for the denoising form d/sigma^2 - E|grad log p_t|^2, halved. div s and J v come from the
+// caller's network (a trace or a Jacobian-vector product).
 #pragma once
 
 #include <span>
