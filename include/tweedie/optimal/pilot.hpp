@@ -93,6 +93,17 @@ inline Eigen::VectorXd end_residuals(const Eigen::MatrixXd& made, const pilot_ru
   return (made - pilots.end).reshaped();
 }
 
+/// Those from number `first` on, `count` of them.
+inline pilot_runs some_pilots(const pilot_runs& all, Eigen::Index first, Eigen::Index count) {
+  pilot_runs out;
+  out.start = all.start.middleCols(first, count);
+  out.end = all.end.middleCols(first, count);
+  out.nodes = all.nodes;
+  for (const Eigen::MatrixXd& x : all.states) out.states.push_back(x.middleCols(first, count));
+  for (const Eigen::MatrixXd& x : all.clean) out.clean.push_back(x.middleCols(first, count));
+  return out;
+}
+
 }  // namespace detail
 
 /// Root mean square, over all samples and dimensions, of what `plan` makes from the pilots' starts

@@ -221,17 +221,6 @@ run_errors errors_of_run(const program& plan, const Denoiser& denoise, const pil
   return {(made - pilots.end).squaredNorm() / size, on_the_way / size / calls};
 }
 
-/// The columns from `first` on, `count` of them.
-inline pilot_runs some_pilots(const pilot_runs& all, Eigen::Index first, Eigen::Index count) {
-  pilot_runs out;
-  out.start = all.start.middleCols(first, count);
-  out.end = all.end.middleCols(first, count);
-  out.nodes = all.nodes;
-  for (const Eigen::MatrixXd& x : all.states) out.states.push_back(x.middleCols(first, count));
-  for (const Eigen::MatrixXd& x : all.clean) out.clean.push_back(x.middleCols(first, count));
-  return out;
-}
-
 }  // namespace detail
 
 /// The program of `steps` network calls with the least end error on the model, from the noisy end of
