@@ -355,18 +355,20 @@ TEST(TokenSampling, LeapsDrawTheirLaw) {
              trapezoids, items);
 }
 
-// Every sampler on three items; `with` is given each with an alphabet and whether it starts at masks.
+// Every sampler; `with` is given each with its name and alphabet.
 template <class With>
-void for_each_sampler(const With& with) {
-  static const transition_chain chain(
-      {gaussian_matrix(5, 0.3, 4), nearest_neighbour_matrix(5, 0.4), gaussian_matrix(5, 0.9, 4)});
-  const alphabet masked{5, 5}, inside{4, 2}, plain{5, -1};
+void for_each_sampler(std::size_t vocabulary, const transition_chain& chain, const With& with) {
+  const auto beyond = static_cast<token>(vocabulary);
+  const alphabet masked{vocabulary, beyond}, plain{vocabulary, -1};
   const auto times = even_times(4);
   const auto grid = [&](const token_rates& rates, const alphabet& symbols) {
     return make_token_grid(log_linear{}, rates, symbols, times);
   };
   with("ancestral, masks", ancestral(grid(absorbing_rates, masked)), masked);
-  with("ancestral, a mask inside", ancestral(grid(absorbing_rates, inside)), inside);
+  if (vocabulary > 3) {
+    const alphabet inside{vocabulary - 1, 2};
+    with("ancestral, a mask inside", ancestral(grid(absorbing_rates, inside)), inside);
+  }
   with("ancestral, uniform", ancestral(grid(uniform_rates, plain)), plain);
   with("ancestral, matrices", ancestral(chain), plain);
   with("remasking", remasking(grid(absorbing_rates, masked)), masked);
@@ -379,15 +381,23 @@ void for_each_sampler(const With& with) {
   with("uniformisation, masks", uniformisation(log_linear{}, absorbing_rates, masked, times),
        masked);
   with("first hitting", first_hitting(log_linear{}, masked), masked);
-  with("flow", discrete_flow(polynomial_path{2}, {0.1, 0.5, 1}, 0.5, std::vector<double>(5, 0.2)),
-       plain);
+  const std::vector<double> even(vocabulary, 1 / static_cast<double>(vocabulary));
+  with("flow", discrete_flow(polynomial_path{2}, {0.1, 0.5, 1}, 0.5, even), plain);
   with("unmasking",
-       unmasking{.mask = 5, .steps = 2, .order = unmasking_order::entropy, .block_length = 2},
+       unmasking{.mask = beyond, .steps = 2, .order = unmasking_order::entropy, .block_length = 2},
        masked);
   with("unmasking, bounded entropy",
-       unmasking{
-           .mask = 5, .order = unmasking_order::random, .entropy_bound = 1.3, .block_length = 3},
+       unmasking{.mask = beyond,
+                 .order = unmasking_order::random,
+                 .entropy_bound = 1.3,
+                 .block_length = 3},
        masked);
+}
+template <class With>
+void for_each_sampler(const With& with) {
+  static const transition_chain chain(
+      {gaussian_matrix(5, 0.3, 4), nearest_neighbour_matrix(5, 0.4), gaussian_matrix(5, 0.9, 4)});
+  for_each_sampler(5, chain, with);
 }
 
 constexpr std::size_t items = 3, length = 6, vocabulary = 5;
@@ -523,11 +533,6 @@ TEST(TokenSampling, RefusesBadInputAndChangesNothing) {
 // No tokens are refused; one ordinary token is all that a vocabulary of one can give.
 TEST(TokenSampling, TakesVocabulariesOfOneButNoEmptyBatch) {
   static const transition_chain chain({nearest_neighbour_matrix(1, 0.4)});
-  const alphabet masked{1, 1}, plain{1, -1};
-  const auto times = even_times(3);
-  const auto grid = [&](const token_rates& rates, const alphabet& symbols) {
-    return make_token_grid(log_linear{}, rates, symbols, times);
-  };
   const auto expect_zeros = [](const char* name, const auto& sampler, const alphabet& symbols) {
     SCOPED_TRACE(name);
     std::vector<token> x(4, symbols.mask < 0 ? 0 : symbols.mask);
@@ -538,29 +543,18 @@ TEST(TokenSampling, TakesVocabulariesOfOneButNoEmptyBatch) {
     EXPECT_EQ(refusal([&] { token_sampling(sampler, token_batch{none}, 1); }),
               "token_sampling: tokens = 0; valid: at least 1");
   };
-  expect_zeros("ancestral", ancestral(grid(absorbing_rates, masked)), masked);
-  expect_zeros("ancestral, uniform", ancestral(grid(uniform_rates, plain)), plain);
-  expect_zeros("matrices", ancestral(chain), plain);
-  expect_zeros("remasking", remasking(grid(absorbing_rates, masked)), masked);
-  expect_zeros("DDIM", discrete_ddim(grid(uniform_rates, plain), 0.5), plain);
-  expect_zeros("leaps", tau_leaping(grid(uniform_rates, plain)), plain);
-  expect_zeros("ratios", tau_leaping(grid(uniform_rates, plain), rate_network::log_ratios), plain);
-  expect_zeros("trapezoidal", trapezoidal(log_linear{}, absorbing_rates, masked, times), masked);
-  expect_zeros("trapezoidal, uniform", trapezoidal(log_linear{}, uniform_rates, plain, times),
+  for_each_sampler(1, chain, expect_zeros);
+  const alphabet plain{1, -1};
+  expect_zeros("leaps, uniform",
+               tau_leaping(make_token_grid(log_linear{}, uniform_rates, plain, even_times(3))),
                plain);
-  expect_zeros("uniformisation", uniformisation(log_linear{}, absorbing_rates, masked, times),
-               masked);
-  expect_zeros("uniformisation, uniform", uniformisation(log_linear{}, uniform_rates, plain, times),
-               plain);
-  expect_zeros("first hitting", first_hitting(log_linear{}, masked), masked);
-  expect_zeros("flow", discrete_flow(polynomial_path{1}, {0.1, 0.6, 1}, 0.5, {1.0}), plain);
   for (const unmasking_order order : {unmasking_order::random, unmasking_order::confidence,
                                       unmasking_order::margin, unmasking_order::entropy})
     for (const token_rule& rule : {token_rule{}, token_rule{.temperature = 0},
                                    token_rule{.top_k = 3, .top_p = 0.5, .judged_as_drawn = true},
                                    token_rule{.temperature = 0.5, .by_gumbel = true}})
       expect_zeros("unmasking", unmasking{.mask = 1, .steps = 2, .order = order, .rule = rule},
-                   masked);
+                   alphabet{1, 1});
 }
 
 TEST(TokenSampling, SaysWhatDoesNotFit) {

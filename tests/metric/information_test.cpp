@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "oracle/two_on_the_line.hpp"
 #include "refusal.hpp"
 #include "tweedie/objective/diffusion_bound.hpp"
 #include "tweedie/oracle/gaussian.hpp"
@@ -15,12 +16,6 @@ namespace {
 using namespace tweedie;
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
-
-VectorXd one(double v) { return VectorXd::Constant(1, v); }
-oracle::mixture<double> two_on_the_line() {
-  return oracle::mixture<double>(
-      {{1, one(-1), MatrixXd::Constant(1, 1, 0.1)}, {2, one(0.8), MatrixXd::Constant(1, 1, 0.2)}});
-}
 
 TEST(mutual_information, of_discrete_variables) {
   const VectorXd a = Eigen::Vector3d(0.2, 0.3, 0.5), b = Eigen::Vector2d(0.6, 0.4);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "oracle/two_on_the_line.hpp"
 #include "refusal.hpp"
 #include "tweedie/distribution/normal_distribution.hpp"
 #include "tweedie/grid/spacing.hpp"
@@ -18,11 +19,6 @@ namespace {
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-VectorXd one(double v) { return VectorXd::Constant(1, v); }
-oracle::mixture<double> two_on_the_line() {
-  return oracle::mixture<double>(
-      {{1, one(-1), MatrixXd::Constant(1, 1, 0.1)}, {2, one(0.8), MatrixXd::Constant(1, 1, 0.2)}});
-}
 grid nodes(int steps) { return karras(scaled_linear_beta_schedule(1000), steps); }
 
 scalar_law moments(const oracle::mixture<double>& m) {

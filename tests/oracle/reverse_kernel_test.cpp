@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "oracle/two_on_the_line.hpp"
 #include "refusal.hpp"
 
 namespace tweedie {
@@ -12,16 +13,11 @@ namespace {
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-VectorXd one(double v) { return VectorXd::Constant(1, v); }
-oracle::mixture<double> two() {
-  return oracle::mixture<double>(
-      {{1, one(-1), MatrixXd::Constant(1, 1, 0.1)}, {2, one(0.8), MatrixXd::Constant(1, 1, 0.2)}});
-}
 signal_noise level(double sigma) { return {std::sqrt(1 - sigma * sigma), sigma}; }
 
 // Bayes, and the mean over x_t of the kernel is the marginal.
 TEST(reverse_kernel, is_bayes) {
-  const auto data = two();
+  const auto data = two_on_the_line();
   const signal_noise from = level(0.7), to = level(0.5);
   const transition_kernel forward = transition(to, from);
   const auto kernel = oracle::reverse_kernel(data, from, to, one(0.3));
@@ -42,7 +38,7 @@ TEST(reverse_kernel, is_bayes) {
 
 // Small steps are Gaussian to third order in the variance of the step.
 TEST(reverse_kernel_gaussianity, falls_with_the_third_power_of_the_step) {
-  const auto data = two();
+  const auto data = two_on_the_line();
   const signal_noise to = level(0.6);
   const auto divergence = [&](double beta) {
     const signal_noise from{to.alpha * std::sqrt(1 - beta),
@@ -68,14 +64,15 @@ TEST(reverse_kernel_gaussianity, of_gaussian_data_is_zero) {
 }
 
 TEST(reverse_kernel, refuses_what_is_no_reverse_step) {
-  EXPECT_THROW(oracle::reverse_kernel(two(), level(0.3), level(0.5), one(0)),
+  EXPECT_THROW(oracle::reverse_kernel(two_on_the_line(), level(0.3), level(0.5), one(0)),
                std::invalid_argument);
   EXPECT_EQ(refusal([] {
-              oracle::reverse_kernel(two(), level(0.5), level(0.5), one(0));
+              oracle::reverse_kernel(two_on_the_line(), level(0.5), level(0.5), one(0));
             }).find("reverse_kernel: variance of the step = 0"),
             0U);
   EXPECT_EQ(refusal([] {
-              oracle::reverse_kernel(two(), level(0.5), level(0.3), VectorXd(VectorXd::Zero(2)));
+              oracle::reverse_kernel(two_on_the_line(), level(0.5), level(0.3),
+                                     VectorXd(VectorXd::Zero(2)));
             }).find("reverse_kernel: size of x = 2"),
             0U);
 }
