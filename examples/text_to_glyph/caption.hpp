@@ -44,6 +44,13 @@ inline description random_description(support::random_draws& random) {
   return d;
 }
 
+inline std::vector<description> random_descriptions(support::random_draws& random,
+                                                    std::size_t count) {
+  std::vector<description> out;
+  for (std::size_t i = 0; i < count; ++i) out.push_back(random_description(random));
+  return out;
+}
+
 inline constexpr std::size_t caption_length = 8;
 using caption = std::array<std::int64_t, caption_length>;  // tokens, padded with 0
 

@@ -62,22 +62,15 @@ struct text_to_latent : nn::Module {
   std::shared_ptr<unet> net;
 };
 
-// Copies of the values of a network of the same kind.
-inline void copy_parameters(nn::Module& to, const nn::Module& from) {
-  const torch::NoGradGuard no_gradients;
-  const auto targets = to.parameters(), sources = from.parameters();
-  for (std::size_t i = 0; i < targets.size(); ++i) targets[i].copy_(sources[i]);
-}
-
 // In one caption of ten nothing is told, for classifier-free guidance; in the others every attribute is
-// left out with probability `left_out`.
+// left out with probability 0.1.
 inline std::vector<description> partly_told(std::vector<description> shown,
-                                            support::random_draws& random, double left_out = 0.1) {
+                                            support::random_draws& random) {
   for (description& d : shown) {
     const std::vector<double> u = random.uniform(attribute_count + 1);
     if (u[attribute_count] < 0.1) d = nothing_told;
     for (std::size_t a = 0; a < attribute_count; ++a)
-      if (u[a] < left_out) d[a] = -1;
+      if (u[a] < 0.1) d[a] = -1;
   }
   return shown;
 }
@@ -103,23 +96,23 @@ torch::Tensor diffusion_loss(const Process& process, const torch::Tensor& latent
 }
 
 template <class Process>
-std::string train_text_to_latent(text_to_latent& model, const Process& process, autoencoder& vae,
-                                 const glyph_fonts& fonts, trainer& trainer, int steps,
-                                 const std::string& vae_file) {
-  return trainer.train(
-      model.parameters(),
-      {.title = std::string("diffusion ") + process.name,
-       .steps = steps,
-       .rate = 2e-3,
-       .depends_on = vae_file},
-      [&](int, support::random_draws& random) {
-        const picture_batch batch = fonts.draw(random, 64);
-        const torch::Tensor told = caption_tensor(partly_told(batch.shown, random));
-        return diffusion_loss(process, vae.encode(batch.pictures), random,
-                              [&](const torch::Tensor& x, const std::vector<double>& times) {
-                                return model.net->forward(x, times, model.text->forward(told));
-                              });
-      });
+void train_text_to_latent(text_to_latent& model, const Process& process, autoencoder& vae,
+                          const glyph_fonts& fonts, trainer& trainer, int steps,
+                          const std::string& vae_file) {
+  trainer.train(model.parameters(),
+                {.title = std::string("diffusion ") + process.name,
+                 .steps = steps,
+                 .rate = 2e-3,
+                 .depends_on = vae_file},
+                [&](int, support::random_draws& random) {
+                  const picture_batch batch = fonts.draw(random, 64);
+                  const torch::Tensor told = caption_tensor(partly_told(batch.shown, random));
+                  return diffusion_loss(
+                      process, vae.encode(batch.pictures), random,
+                      [&](const torch::Tensor& x, const std::vector<double>& times) {
+                        return model.net->forward(x, times, model.text->forward(told));
+                      });
+                });
 }
 
 }  // namespace glyphs

@@ -37,8 +37,7 @@ void run(workshop& w) {
   const std::string vae_file = train_autoencoder(w.vae, w.fonts, w.training, w.steps(2000));
   measure_data(w);
 
-  w.model_file =
-      train_text_to_latent(w.model, w.process, w.vae, w.fonts, w.training, w.steps(4000), vae_file);
+  train_text_to_latent(w.model, w.process, w.vae, w.fonts, w.training, w.steps(4000), vae_file);
   text_to_latent flow_model;
   const flow_process flow;
   train_text_to_latent(flow_model, flow, w.vae, w.fonts, w.training, w.steps(4000), vae_file);

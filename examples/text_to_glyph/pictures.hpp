@@ -102,29 +102,19 @@ class glyph_fonts {
 
   // `count` pictures of random descriptions.
   picture_batch draw(support::random_draws& random, Eigen::Index count) const {
-    std::vector<description> wanted;
-    for (Eigen::Index i = 0; i < count; ++i) wanted.push_back(random_description(random));
-    return draw(random, wanted);
+    return draw(random, random_descriptions(random, static_cast<std::size_t>(count)));
   }
 
   // One picture of each description, in a face of its family.
   picture_batch draw(support::random_draws& random, const std::vector<description>& wanted) const {
-    return draw(random, wanted, [&](const description& d, double u) -> const typeface& {
-      return face(d[family], d[weight], u);
-    });
-  }
-
-  // The same in faces that `choose(description, uniform)` gives.
-  template <class Choose>
-  picture_batch draw(support::random_draws& random, const std::vector<description>& wanted,
-                     const Choose& choose) const {
     picture_batch out{torch::empty({static_cast<std::int64_t>(wanted.size()), 3, side, side}),
                       wanted};
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       const description& d = wanted[i];
       const std::vector<double> u = random.uniform(5);
-      paint(choose(d, u[4]), static_cast<char>('0' + d[symbol]), random_placement(d[tilt], u), d,
-            random.uniform(6), out.pictures.data_ptr<float>() + 3 * side * side * i);
+      paint(face(d[family], d[weight], u[4]), static_cast<char>('0' + d[symbol]),
+            random_placement(d[tilt], u), d, random.uniform(6),
+            out.pictures.data_ptr<float>() + 3 * side * side * i);
     }
     return out;
   }
@@ -160,19 +150,15 @@ class glyph_fonts {
 };
 
 // Tokens of captions, N x 8.
-inline torch::Tensor caption_tensor(const std::vector<caption>& captions) {
-  torch::Tensor out =
-      torch::empty({static_cast<std::int64_t>(captions.size()), caption_length}, torch::kLong);
-  for (std::size_t i = 0; i < captions.size(); ++i)
-    std::copy(captions[i].begin(), captions[i].end(),
-              out.data_ptr<std::int64_t>() + i * caption_length);
-  return out;
-}
-
 inline torch::Tensor caption_tensor(const std::vector<description>& told) {
-  std::vector<caption> captions;
-  for (const description& d : told) captions.push_back(tokens(d));
-  return caption_tensor(captions);
+  torch::Tensor out =
+      torch::empty({static_cast<std::int64_t>(told.size()), caption_length}, torch::kLong);
+  auto* to = out.data_ptr<std::int64_t>();
+  for (const description& d : told) {
+    const caption words = tokens(d);
+    to = std::copy(words.begin(), words.end(), to);
+  }
+  return out;
 }
 
 }  // namespace glyphs

@@ -45,9 +45,7 @@ struct workshop {
 
   std::vector<description> descriptions(std::size_t count, std::uint64_t seed) const {
     support::random_draws random(seed);
-    std::vector<description> out;
-    for (std::size_t i = 0; i < count; ++i) out.push_back(random_description(random));
-    return out;
+    return random_descriptions(random, count);
   }
   // Features of pictures, one column a picture.
   Eigen::MatrixXf features(const torch::Tensor& shown) {
@@ -64,7 +62,6 @@ struct workshop {
   autoencoder vae;
   text_to_latent model;  // trained to predict v
   v_process process;
-  std::string model_file;
 };
 
 class stopwatch {
