@@ -48,8 +48,7 @@ class drawing {
   void path(const std::vector<std::pair<double, double>>& points, const std::string& stroke,
             double width = 2, const char* dashes = "", double opacity = 1) {
     body_ += "<path fill=\"none\" d=\"";
-    for (std::size_t i = 0; i < points.size(); ++i)
-      body_ += text("%s%.1f %.1f", i == 0 ? "M" : "L", points[i].first, points[i].second);
+    add(points);
     body_ += text("\" style=\"stroke:%s\" stroke-width=\"%g\"", colour(stroke).c_str(), width);
     if (*dashes != 0) body_ += text(" stroke-dasharray=\"%s\"", dashes);
     if (opacity < 1) body_ += text(" opacity=\"%g\"", opacity);
@@ -58,8 +57,7 @@ class drawing {
   void area(const std::vector<std::pair<double, double>>& points, const std::string& fill,
             double opacity) {
     body_ += "<path d=\"";
-    for (std::size_t i = 0; i < points.size(); ++i)
-      body_ += text("%s%.1f %.1f", i == 0 ? "M" : "L", points[i].first, points[i].second);
+    add(points);
     body_ += text("Z\" style=\"fill:%s\" opacity=\"%.2f\"/>\n", colour(fill).c_str(), opacity);
   }
   void dot(double x, double y, const std::string& fill, double radius = 4) {
@@ -84,6 +82,11 @@ class drawing {
   }
 
  private:
+  void add(const std::vector<std::pair<double, double>>& points) {
+    for (std::size_t i = 0; i < points.size(); ++i)
+      body_ += text("%s%.1f %.1f", i == 0 ? "M" : "L", points[i].first, points[i].second);
+  }
+
   std::string head_;
   std::string body_;
 };

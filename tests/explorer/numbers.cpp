@@ -11,21 +11,7 @@
 #include <string>
 #include <vector>
 
-extern "C" {
-const char* explorer_text();
-const double* explorer_answer();
-int explorer_plan(int, int, int, int);
-int explorer_fits(int, int, int);
-const char* explorer_formulas();
-int explorer_levels();
-int explorer_particles(int, int, double, int, int);
-int explorer_density(int, int, double, double, int, double);
-int explorer_law(int, double);
-int explorer_errors(int, int, int, int, int, int, double);
-double* explorer_picture_input(int, int);
-int explorer_remember(int, int);
-int explorer_pictures(int, double, int, int);
-}
+#include "../../docs/explorer/explorer.cpp"
 
 namespace {
 
