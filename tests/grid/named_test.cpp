@@ -147,6 +147,11 @@ TEST(published_grids, optimal_steps_are_times_of_straight_paths) {
   check(optimal_steps_flux);
   check(optimal_steps_wan);
   check(optimal_steps_chroma);
+  // What ComfyUI's node makes of Flux's table for 16 steps, to five digits.
+  const double sixteen[] = {0.9968, 0.99167, 0.98692, 0.98274, 0.97844, 0.97387, 0.96824};
+  const grid flux = published_times(rectified_flow{}, optimal_steps_flux, 16);
+  for (std::size_t i = 0; i < std::size(sixteen); ++i)
+    EXPECT_NEAR(flux[i].time, sixteen[i], 5.1e-6) << i;
   // Half of its steps: every second time.
   const grid half = published_times(rectified_flow{}, optimal_steps_chroma, 20);
   EXPECT_NEAR(half[7].time, optimal_steps_chroma[14], 1e-15);

@@ -1,9 +1,15 @@
 // The cheapest way from the first to the last of many nodes in so many legs, by dynamic programming (Watson et al. 2021,
-// algorithm 1), and the grid with the least variational bound, which is one.
+// algorithm 1), and two that are such: the grid with the least variational bound, and the times of unmasking at which
+// tokens drawn side by side are least apart from the text.
 //
 //   bound of a grid, in nats   sum over legs (SNR_s - SNR_t)/2 E|x0 - x0_hat(x_t)|^2 + what its ends cost
+//   KL(text | made), in nats   <= sum over legs L (alpha_s - alpha_t) h(t) - H(text)
+//   h(t)                       E[-log p(x0^i | x_t)] of a masked token; L tokens, alpha = P(not masked)
 //
 // A leg's term depends on its own two nodes only: recorded errors of every node judge all grids, without the network.
+// The second is the divergence of whole paths, an upper bound of that of their ends. Jump Your Steps (Park et al. 2025,
+// algorithm 1) lowers it by one time after the other: a time u between t and s gains L (alpha_s - alpha_u)(h(t) - h(u)).
+// They publish the search and no tables, since times depend on the text.
 #pragma once
 
 #include <algorithm>
@@ -94,6 +100,38 @@ inline grid least_bound_grid(const grid& nodes, std::span<const double> errors, 
   for (const std::size_t i :
        least_cost_path(nodes.size(), static_cast<std::size_t>(steps), false, term))
     out.push_back(nodes[i]);
+  return out;
+}
+
+/// `steps` + 1 of falling `times`, from the first to the last, between which ancestral unmasking has the least bound.
+/// \param survivals alpha at every time, rising; the last one is 1 where all is unmasked
+/// \param losses h at every time but the last: what `discrete::masked_bound` of weight 1 is per masked token
+/// \throws std::invalid_argument for other sizes, times that do not fall, survivals that do not rise or are no
+///   probabilities, losses that are negative or not finite, and as `least_cost_path`.
+inline std::vector<double> least_bound_times(std::span<const double> times,
+                                             std::span<const double> survivals,
+                                             std::span<const double> losses, int steps) {
+  constexpr const char* name = "least_bound_times";
+  detail::require(times.size() >= 2, name, "times", static_cast<double>(times.size()),
+                  "valid: at least 2");
+  detail::require_equal(name, "survivals", survivals.size(), times.size());
+  detail::require_equal(name, "losses", losses.size(), times.size() - 1);
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    detail::require(std::isfinite(times[i]) && (i == 0 || times[i] < times[i - 1]), name, "time",
+                    times[i], "valid: finite and falling");
+    detail::require(survivals[i] >= (i == 0 ? 0 : survivals[i - 1]) && survivals[i] <= 1, name,
+                    "survival", survivals[i], "valid: rising from 0 to 1");
+  }
+  for (const double h : losses)
+    detail::require(h >= 0 && std::isfinite(h), name, "loss", h, "valid: 0 <= loss < inf");
+  detail::require(steps >= 1, name, "steps", steps, "valid: >= 1");
+  const auto term = [&](std::size_t, std::size_t i, std::size_t j) {
+    return (survivals[j] - survivals[i]) * losses[i];
+  };
+  std::vector<double> out;
+  for (const std::size_t i :
+       least_cost_path(times.size(), static_cast<std::size_t>(steps), false, term))
+    out.push_back(times[i]);
   return out;
 }
 
