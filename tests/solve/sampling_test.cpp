@@ -179,6 +179,51 @@ TEST(sampling, noise_made_inside_the_pass_is_the_noise_of_the_source) {
   }
 }
 
+// A pass that mixes a plain draw and a learned one, in either order.
+TEST(sampling, draws_of_both_kinds_meet_in_one_pass) {
+  for (const bool learned_first : {false, true}) {
+    program plan;
+    plan.start = {0.5, rectified(1)};
+    plan.draws.resize(2);
+    plan.draws[learned_first ? 0 : 1] = {0, 0, true, -2, 1};
+    plan.stages.push_back({evaluation{0, plan.start},
+                           {{{operand_kind::stored, 0},
+                             {operand_kind::output, 0},
+                             {operand_kind::draw, 0},
+                             {operand_kind::draw, 1}},
+                            {0},
+                            {0.5, -0.25, 0.7, 0.3}},
+                           step_mark{0, plan.start}});
+    const auto go = [](auto run) {
+      while (run.next())
+        for (std::size_t i = 0; i < 50; ++i) {
+          run.output()[i] = std::cos(static_cast<double>(i));
+          run.variance_output()[i] = std::sin(static_cast<double>(i));
+        }
+      return std::vector<double>(run.state().begin(), run.state().end());
+    };
+    const std::vector<double> x = start(50);
+    const network_description network{predicts_noise};
+    const auto inside = go(sampling(plan, network, x, gaussian_noise{9})),
+               outside = go(sampling(plan, network, x, stored_noise{{9}}));
+    for (std::size_t i = 0; i < 50; ++i) {
+      double z[2];
+      for (int d = 0; d < 2; ++d) {
+        std::vector<double> drawn(50);
+        gaussian_noise{9}.fill(noise_request{d, {}, 1}, std::span<double>(drawn));
+        z[d] = drawn[i];
+      }
+      // log_variance = ((1 + v) 1 - (1 - v) 2) / 2
+      const double v = std::sin(static_cast<double>(i));
+      z[learned_first ? 0 : 1] *= std::exp(((1 + v) - 2 * (1 - v)) / 4);
+      EXPECT_NEAR(inside[i],
+                  0.5 * x[i] - 0.25 * std::cos(static_cast<double>(i)) + 0.7 * z[0] + 0.3 * z[1],
+                  1e-14);
+      EXPECT_NEAR(outside[i], inside[i], 1e-14);
+    }
+  }
+}
+
 TEST(sampling, learned_variance_interpolates_between_the_two_named_ones) {
   const grid nodes = test_grid();
   const auto run_with = [&](const reverse_variance& variance, double v) {

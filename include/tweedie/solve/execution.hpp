@@ -322,14 +322,14 @@ void execution<S>::make_draws(const prepared_pass<S>& p) {
   for (std::size_t k = 0; k < p.draws.size(); ++k) {
     const int draw = p.draws[k];
     const draw_kind& kind = plan_->draws[static_cast<std::size_t>(draw)];
-    S* const values = memory_[layout_.draw + k];
+    S* const values = !parts_.key || kind.learned ? memory_[layout_.draw + k] : nullptr;
     // exp(((1 + v) log_upper + (1 - v) log_lower)/4) is the standard deviation.
     const auto middle = static_cast<A>((kind.log_upper + kind.log_lower) / 4);
     const auto half_width = static_cast<A>((kind.log_upper - kind.log_lower) / 4);
     const auto deviation = [&](S v) { return std::exp(middle + half_width * static_cast<A>(v)); };
-    const S* const v = variance();
+    const S* const v = kind.learned ? variance() : nullptr;
     if (parts_.key) {
-      draws_[k] = {static_cast<std::uint32_t>(draw), kind.learned ? values : nullptr};
+      draws_[k] = {static_cast<std::uint32_t>(draw), values};
       if (kind.learned)
         std::transform(v, v + size_, values, [&](S e) { return static_cast<S>(deviation(e)); });
     } else {

@@ -43,11 +43,13 @@ struct memory_layout {
     std::size_t most_draws = 0;
     for (const lowered_stage& s : plan.stages)
       for (const linear_pass& p : s.passes) {
-        std::size_t draws = 0;
-        for (const operand& in : p.inputs)
-          draws += in.from == operand_kind::draw &&
-                   (!parts.key || plan.draws[static_cast<std::size_t>(in.index)].learned);
-        most_draws = (std::max)(most_draws, draws);
+        std::size_t draws = 0;  // each has its number in the pass, though some take no memory
+        for (const operand& in : p.inputs) {
+          if (in.from != operand_kind::draw) continue;
+          ++draws;
+          if (!parts.key || plan.draws[static_cast<std::size_t>(in.index)].learned)
+            most_draws = (std::max)(most_draws, draws);
+        }
       }
     const bool remembers = parts.guidance && parts.guidance->memory;
     out.end = static_cast<std::size_t>(plan.registers);
