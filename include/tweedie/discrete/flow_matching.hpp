@@ -7,6 +7,7 @@
 // kappa(t) is the probability that a token is already data: the survival probability at 1 - t.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 #include <vector>
@@ -139,17 +140,18 @@ void flow_step(token_batch<T> x, logits_view<S> logits, const flow_jumps& rates,
     reader.read(logits.row(r), logits.vocabulary(), {}, name, r);
     target[r] = reader.sample(logits.row(r), source(where));
   }
-  for (std::size_t r = 0; r < target.size(); ++r) {
+  for (std::size_t r = 0; !last && r < target.size(); ++r) {
     uniform_request where = x.request(r, step, draw_use::jump);
     const auto own = static_cast<token>(x.tokens[r]);
-    if (last) {
-      x.tokens[r] = target[r];
-    } else if (source(where) < -std::expm1(-h * intensity(rates, noise_source, own, target[r]))) {
+    if (source(where) < -std::expm1(-h * intensity(rates, noise_source, own, target[r]))) {
       where.use = draw_use::route;
-      x.tokens[r] =
+      target[r] =
           jump_target(rates, noise_source, own, target[r], rates.noise == 0 ? 0 : source(where));
+    } else {
+      target[r] = own;
     }
   }
+  std::copy(target.begin(), target.end(), x.tokens.begin());
 }
 
 }  // namespace tweedie::discrete

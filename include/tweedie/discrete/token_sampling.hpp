@@ -129,10 +129,11 @@ class token_sampling {
   /// \throws std::invalid_argument for another number of tokens.
   void resume(const saved_tokens<Sampler, S, T>& from) {
     detail::require_equal("token_sampling::resume", "tokens", from.tokens.size(), x_.tokens.size());
-    std::copy(from.tokens.begin(), from.tokens.end(), x_.tokens.begin());
-    at_ = from.at;
-    memory_.first_logits = from.first_logits;
-    memory_.first_tokens = from.first_tokens;
+    saved_tokens<Sampler, S, T> kept = from;
+    std::copy(kept.tokens.begin(), kept.tokens.end(), x_.tokens.begin());
+    at_ = std::move(kept.at);
+    memory_.first_logits = std::move(kept.first_logits);
+    memory_.first_tokens = std::move(kept.first_tokens);
     waiting_ = false;
   }
 

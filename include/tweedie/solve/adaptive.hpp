@@ -101,6 +101,7 @@ class adaptive_sampling {
                     "valid: guidance without memory");
     if (range.eta > 0 && !parts_.has_noise())
       detail::fail(name, "eta asks for noise; pass a noise source, such as gaussian_noise{seed}");
+    low_.resize(x_.size());
     if (range.eta > 0) z_.resize(x_.size());
   }
 
@@ -160,7 +161,8 @@ class adaptive_sampling {
 
   void begin() {
     const adaptive_range& range = plan_.range;
-    const double step = controller_.attempt(remaining());
+    Controller controller = controller_;
+    const double step = controller.attempt(remaining());
     if (!(step >= (std::min)(remaining(), 1e-6 * std::abs(range.to - range.from))))
       throw std::domain_error(detail::describe("adaptive_sampling", "step", step,
                                                "the error does not fall below the tolerance"));
@@ -173,16 +175,25 @@ class adaptive_sampling {
       attempt_->restart(next, network_, x);
     else
       attempt_.emplace(next, network_, x, parts_);
+    controller_ = std::move(controller);
     trying_ = true;
   }
 
+  // Once noise is made, nothing throws.
   void judge() {
     const auto high = elements(attempt_->state());
-    error_ = measure(std::span<const scalar>(high.data(), high.size()));
-    if (controller_.accepts(error_)) {
+    const double error = measure(std::span<const scalar>(high.data(), high.size()));
+    Controller controller = controller_;
+    const bool accepts = controller.accepts(error);
+    const bool renoises = accepts && plan_.range.eta > 0;
+    if (renoises)
+      parts_.make_noise({static_cast<int>(accepted_), {}, items_}, std::span<scalar>(z_));
+    controller_ = std::move(controller);
+    error_ = error;
+    if (accepts) {
       std::copy(high.begin(), high.end(), x_.begin());
       low_before_ = low_;
-      if (plan_.range.eta > 0) renoise();
+      if (renoises) renoise();
       reached_ = target_;
       ++accepted_;
     } else {
@@ -192,8 +203,6 @@ class adaptive_sampling {
   }
 
   void renoise() {
-    const noise_request request{static_cast<int>(accepted_), {}, items_};
-    parts_.make_noise(request, std::span<scalar>(z_));
     const scalar* const from[] = {x_.data(), z_.data()};
     const double weights[] = {target_node_.scale, plan_.range.noise_scale * target_node_.noise};
     scalar* const to = x_.data();

@@ -32,16 +32,21 @@ class execution {
     load(std::move(plan));
   }
 
-  /// Takes up another program, which allocates where it needs more room than any before.
+  /// Takes up another program, which allocates where it needs more room than any before. Where that throws,
+  /// the run goes on as it was.
   void load(std::shared_ptr<const lowered_program> plan) {
+    const memory_layout layout = memory_layout::of(*plan, parts_);
+    std::vector<prepared_stage> stages = prepare(*plan, layout);
+    if (parts_.key && !plan->draws.empty() && keys_.empty()) {
+      std::vector<noise_key> keys;
+      for (std::size_t i = 0; i < items_; ++i) keys.push_back(parts_.key(i));
+      keys_ = std::move(keys);
+    }
+    place(*plan, layout);
     plan_ = std::move(plan);
-    stages_.clear();
-    steps_ = 0;
-    layout_ = memory_layout::of(*plan_, parts_);
-    place();
-    prepare();
-    if (parts_.key && !plan_->draws.empty() && keys_.empty())
-      for (std::size_t i = 0; i < items_; ++i) keys_.push_back(parts_.key(i));
+    layout_ = layout;
+    stages_ = std::move(stages);
+    steps_ = stages_.empty() ? 0 : stages_.back().step + plan_->stages.back().mark.has_value();
   }
 
   const lowered_program& plan() const { return *plan_; }
@@ -141,8 +146,8 @@ class execution {
     std::size_t step = 0;    // marks before it
   };
 
-  void place();
-  void prepare();
+  void place(const lowered_program& plan, const memory_layout& layout);
+  std::vector<prepared_stage> prepare(const lowered_program& plan, const memory_layout& layout);
   void make_draws(const prepared_pass<S>& p);
   void fused(const prepared_pass<S>& p);
   void fused(const prepared_pass<S>& p, std::size_t first, std::size_t count,
@@ -171,7 +176,7 @@ class execution {
   memory_layout layout_;
   S* copied_ = nullptr;  // the caller's input buffer, where no register is there
   std::vector<prepared_stage> stages_;
-  // Arguments of one pass; sized at construction.
+  // Arguments of one pass; as long as the longest.
   std::vector<const S*> inputs_;
   std::vector<S*> outputs_;
   std::vector<double> weights_;
@@ -184,32 +189,38 @@ class execution {
 
 // The caller's buffers, where there are any, stand in for tensors of the run.
 template <storage_scalar S>
-void execution<S>::place() {
-  std::vector<S*> places(layout_.end, nullptr);
-  copied_ = nullptr;
+void execution<S>::place(const lowered_program& plan, const memory_layout& layout) {
+  std::vector<S*> places(layout.end, nullptr);
+  S* copied = nullptr;
   if (parts_.buffers) {
-    const std::vector<int> shown = shown_registers(*plan_);
+    const std::vector<int> shown = shown_registers(plan);
     if (shown.size() == 1)
       places[static_cast<std::size_t>(shown.front())] = parts_.buffers->input.data();
     else
-      copied_ = parts_.buffers->input.data();
+      copied = parts_.buffers->input.data();
     for (std::size_t k = 0; k < parts_.branches(); ++k)
-      places[layout_.output + k] = parts_.buffers->outputs[k].data();
-    if (layout_.has_variance) places[layout_.variance] = parts_.buffers->variance.data();
+      places[layout.output + k] = parts_.buffers->outputs[k].data();
+    if (layout.has_variance) places[layout.variance] = parts_.buffers->variance.data();
   }
   memory_.place(std::move(places), size_);
+  copied_ = copied;
 }
 
+// Also sees to room for the arguments of the passes.
 template <storage_scalar S>
-void execution<S>::prepare() {
-  std::size_t inputs = 0, outputs = 0, weights = 0, draws = 0;
-  for (std::size_t s = 0; s < plan_->stages.size(); ++s) {
-    const lowered_stage& from = plan_->stages[s];
-    prepared_stage& to = stages_.emplace_back();
-    to.step = steps_;
-    steps_ += from.mark.has_value();
-    const lowered_stage* const next =
-        s + 1 < plan_->stages.size() ? &plan_->stages[s + 1] : nullptr;
+std::vector<typename execution<S>::prepared_stage> execution<S>::prepare(
+    const lowered_program& plan, const memory_layout& layout) {
+  std::vector<prepared_stage> stages;
+  std::size_t steps = 0;
+  const auto make_room = [](auto& arguments, std::size_t count) {
+    if (arguments.size() < count) arguments.resize(count);
+  };
+  for (std::size_t s = 0; s < plan.stages.size(); ++s) {
+    const lowered_stage& from = plan.stages[s];
+    prepared_stage& to = stages.emplace_back();
+    to.step = steps;
+    steps += from.mark.has_value();
+    const lowered_stage* const next = s + 1 < plan.stages.size() ? &plan.stages[s + 1] : nullptr;
     const bool remembers = from.evaluates && stream_weights_.remembers();
     const bool inside =
         remembers && from.passes.size() == 1 &&
@@ -217,12 +228,13 @@ void execution<S>::prepare() {
         from.passes.front().inputs.size() + stream_weights_.streams() <= most_columns;
     to.remembers = remembers && !inside;
     for (const linear_pass& p : from.passes) {
-      to.passes.emplace_back(from, p, layout_, parts_, inside);
+      to.passes.emplace_back(from, p, layout, parts_, inside);
       const prepared_pass<S>& made = to.passes.back();
-      inputs = (std::max)(inputs, made.inputs.size());
-      outputs = (std::max)(outputs, made.outputs.size());
-      weights = (std::max)(weights, made.weights.size());
-      draws = (std::max)(draws, made.draws.size());
+      make_room(inputs_, made.inputs.size());
+      make_room(outputs_, made.outputs.size());
+      make_room(weights_, made.weights.size());
+      make_room(head_, made.inputs.size());
+      make_room(draws_, made.draws.size());
       for (const operand& in : p.inputs)
         to.transforms = to.transforms || (parts_.transform && in.from == operand_kind::clean);
       for (const int r : p.outputs)
@@ -230,13 +242,9 @@ void execution<S>::prepare() {
                                               next->shown != next->state && next->shown == r);
     }
   }
-  inputs_.resize(inputs);
-  outputs_.resize(outputs);
-  weights_.resize(weights);
-  head_.resize(inputs);
-  draws_.resize(draws);
-  clean_inputs_.resize(1 + (std::max)(stream_weights_.streams(), parts_.branches()));
-  clean_weights_.resize(1 + stream_weights_.streams());
+  make_room(clean_inputs_, 1 + (std::max)(stream_weights_.streams(), parts_.branches()));
+  make_room(clean_weights_, 1 + stream_weights_.streams());
+  return stages;
 }
 
 template <storage_scalar S>

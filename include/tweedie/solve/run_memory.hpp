@@ -109,10 +109,15 @@ class run_memory {
     return (size * sizeof(S) + line - 1) / line * (line / sizeof(S));
   }
 
-  // `places` tensors of `size` elements: those that are not null where they point, the others zero.
+  // `places` tensors of `size` elements: those that are not null where they point, the others zero. Where
+  // that throws, all are where they were.
   void place(std::vector<S*>&& places, std::size_t size) {
     const auto owned = static_cast<std::size_t>(std::count(places.begin(), places.end(), nullptr));
-    own_.assign(owned * stride(size), S(0));
+    const std::size_t elements = owned * stride(size);
+    if (elements > own_.capacity())
+      own_ = std::vector<S, cache_lines<S>>(elements, S(0));
+    else
+      own_.assign(elements, S(0));
     lent_ = owned < places.size();
     places_ = std::move(places);
     S* next = own_.data();

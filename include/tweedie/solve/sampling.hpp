@@ -86,7 +86,7 @@ class sampling {
 
   /// The same with another program, planned while the run goes on; allocates only where that needs
   /// more room than any before.
-  /// \throws std::invalid_argument as the constructor and `restart` do.
+  /// \throws std::invalid_argument as the constructor and `restart` do; the run then goes on as it was.
   void restart(const program& plan, const network_description& network, const T& x) {
     if (!plan.draws.empty() && !run_.has_noise())
       detail::fail("sampling::restart", "the program draws noise; the run has no noise source");

@@ -14,7 +14,8 @@ namespace tweedie {
 /// Chooses steps: attempt(remaining) > 0 is the next one, accepts(error) judges it and changes `step`;
 /// check(function) throws if its parameters are not valid.
 template <class C>
-concept step_controller = requires(C& c, const C& fixed, const char* function, double value) {
+concept step_controller = std::copyable<C> &&
+    requires(C& c, const C& fixed, const char* function, double value) {
   fixed.check(function);
   { c.attempt(value) } -> std::convertible_to<double>;
   { c.accepts(value) } -> std::same_as<bool>;

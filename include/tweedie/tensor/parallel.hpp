@@ -24,7 +24,8 @@ namespace tweedie {
 // Threads that wait for work; the calling thread is one of them. One call at a time.
 class workers {
  public:
-  explicit workers(unsigned threads) {
+  // What is started is joined where another thread cannot be.
+  explicit workers(unsigned threads) : workers() {
     detail::require(threads > 0, "workers", "threads", threads, "at least 1, the caller's own");
     for (unsigned i = 1; i < threads; ++i) threads_.emplace_back([this] { serve(); });
   }
@@ -69,6 +70,8 @@ class workers {
   }
 
  private:
+  workers() = default;  // a destructor's work is done for what is constructed
+
   void serve() {
     std::uint64_t seen = 0;
     for (;;) {
