@@ -15,10 +15,10 @@
 #endif
 #undef TWEEDIE_LANGUAGE
 
-// Bad input is reported by exceptions of the standard library.
-#if !defined(__cpp_exceptions) && !defined(__EXCEPTIONS) && !defined(_CPPUNWIND)
-#error "tweedie reports bad input by exceptions: compile without -fno-exceptions (MSVC: with /EHsc)"
-#include <tweedie/needs_exceptions>
+// Bad input is reported by exceptions of the standard library or, where the compiler has none, to a handler
+// (schedule/error.hpp).
+#if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
+#define TWEEDIE_EXCEPTIONS
 #endif
 
 // Infinities and NaNs could be neither refused nor kept, and the digits of noise would depend on the

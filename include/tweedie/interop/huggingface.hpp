@@ -197,8 +197,9 @@ inline void refuse_unread(const options& arguments) {
       arguments.fail(key, arguments.values()[key].dump() + "; this class takes no such argument");
 }
 
-// Loads a class. What a planner says of its grid gets the class and the call before it.
+// Loads a class. What a planner says of its grid gets the class and the call before it, where exceptions are on.
 inline loaded_sampler load(const scheduler_class& known, const config& c, const request& how) {
+#if defined(TWEEDIE_EXCEPTIONS)
   try {
     return known.load(c, how);
   } catch (const std::invalid_argument& error) {
@@ -210,6 +211,9 @@ inline loaded_sampler load(const scheduler_class& known, const config& c, const 
     tweedie::detail::fail(c.name().c_str(),
                           "no program for num_inference_steps = " + call + ": " + error.what());
   }
+#else
+  return known.load(c, how);
+#endif
 }
 
 inline void require_finite(const config& c, const char* what, std::size_t step, double value) {

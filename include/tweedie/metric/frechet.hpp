@@ -105,8 +105,8 @@ typename oracle::gaussian<Scalar>::matrix transport_matrix(const oracle::gaussia
   using matrix = typename oracle::gaussian<Scalar>::matrix;
   const auto [a, b] = detail::aligned_factors("transport_matrix", p, q);
   if (a.cols() < p.dimension())
-    throw std::domain_error("transport_matrix: rank of p = " + std::to_string(a.cols()) +
-                            "; valid: full rank");
+    detail::raise(std::domain_error("transport_matrix: rank of p = " + std::to_string(a.cols()) +
+                                    "; valid: full rank"));
   if (b.cols() == 0) return matrix::Zero(p.dimension(), p.dimension());
   // T a = b on the columns that both have, and 0 on the others.
   matrix image = matrix::Zero(p.dimension(), p.dimension());
@@ -126,8 +126,8 @@ Scalar kl_divergence(const oracle::gaussian<Scalar>& p, const oracle::gaussian<S
                  "valid: the dimension of p, " + std::to_string(p.dimension()));
   if (p.dimension() == 0) return 0;
   if (q.rank() < q.dimension())
-    throw std::domain_error("kl_divergence: rank of q = " + std::to_string(q.rank()) +
-                            "; valid: full rank");
+    detail::raise(std::domain_error("kl_divergence: rank of q = " + std::to_string(q.rank()) +
+                                    "; valid: full rank"));
   if (p.rank() < p.dimension()) return std::numeric_limits<Scalar>::infinity();
   const auto whiten = [&](const matrix& x) -> matrix {
     return q.variances().cwiseSqrt().cwiseInverse().asDiagonal() * (q.axes().transpose() * x);

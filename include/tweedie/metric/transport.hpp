@@ -207,9 +207,10 @@ inline entropic_plan sinkhorn(const Eigen::MatrixXd& cost, std::span<const doubl
       return out;
     }
   }
-  throw std::runtime_error(detail::describe(name, "marginal error", out.marginal_error,
-                                            "not below the tolerance; more iterations or a larger "
-                                            "epsilon are needed"));
+  detail::raise(
+      std::runtime_error(detail::describe(name, "marginal error", out.marginal_error,
+                                          "not below the tolerance; more iterations or a larger "
+                                          "epsilon are needed")));
 }
 
 }  // namespace tweedie

@@ -258,8 +258,8 @@ class gaussian {
     std::vector<bool> seen(static_cast<std::size_t>(dimension()));
     for (const Eigen::Index i : coordinates) {
       if (i < 0 || i >= dimension())
-        throw std::out_of_range(detail::describe(function, "coordinate", static_cast<double>(i),
-                                                 "valid: 0 <= coordinate < dimension"));
+        detail::raise(std::out_of_range(detail::describe(
+            function, "coordinate", static_cast<double>(i), "valid: 0 <= coordinate < dimension")));
       if (seen[static_cast<std::size_t>(i)])
         detail::fail(function, "coordinate", static_cast<double>(i), "valid: each at most once");
       seen[static_cast<std::size_t>(i)] = true;
@@ -313,8 +313,8 @@ gaussian<Scalar> gaussian<Scalar>::conditional(const std::vector<Eigen::Index>& 
   const vector surprise = units.asDiagonal() * (values - mean_(known));
   const Scalar off = (correlation * inverse.solve(surprise) - surprise).cwiseAbs().maxCoeff();
   if (off > std::sqrt(Eigen::NumTraits<Scalar>::epsilon()) * surprise.cwiseAbs().maxCoeff())
-    throw std::domain_error(
-        detail::describe(name, "distance from the support", static_cast<double>(off), "valid: 0"));
+    detail::raise(std::domain_error(
+        detail::describe(name, "distance from the support", static_cast<double>(off), "valid: 0")));
   const matrix cross = units.asDiagonal() * s(known, open);
   const matrix gain = inverse.solve(cross).transpose();
   gaussian out;

@@ -75,8 +75,8 @@ void require_seen(const Eigen::Vector<Scalar, Eigen::Dynamic>& unexplained,
                   const Eigen::Vector<Scalar, Eigen::Dynamic>& surprise) {
   const Scalar off = unexplained.cwiseAbs().maxCoeff();
   if (off > std::sqrt(Eigen::NumTraits<Scalar>::epsilon()) * surprise.cwiseAbs().maxCoeff())
-    throw std::domain_error(describe("oracle::posterior", "distance of y from A x0",
-                                     static_cast<double>(off), "valid: 0"));
+    detail::raise(std::domain_error(describe("oracle::posterior", "distance of y from A x0",
+                                             static_cast<double>(off), "valid: 0")));
 }
 
 }  // namespace tweedie::detail

@@ -39,9 +39,9 @@ void conjugate_gradients(const char* function, const System& system, std::vector
     const double length = dot(direction, direction);
     if (!(curvature > 0)) {
       if (curvature >= -1e-12 * length) return;  // the rest is in the null space
-      throw std::domain_error(describe(
-          function, "curvature", curvature,
-          "the Jacobian is not that of a denoiser: it must be finite, symmetric and not negative"));
+      detail::raise(std::domain_error(describe(function, "curvature", curvature,
+                                               "the Jacobian is not that of a denoiser: it must be "
+                                               "finite, symmetric and not negative")));
     }
     const double step = square / curvature;
     for (std::size_t i = 0; i < residual.size(); ++i) {

@@ -178,9 +178,10 @@ class decoupled {
     }
     for (const double v : x)
       if (!std::isfinite(v))
-        throw std::domain_error(detail::describe("decoupled", "length of a Langevin step", h,
-                                                 "the steps diverge; valid: below 2 / (1/r^2 + "
-                                                 "|A|^2 / deviation^2)"));
+        detail::raise(
+            std::domain_error(detail::describe("decoupled", "length of a Langevin step", h,
+                                               "the steps diverge; valid: below 2 / (1/r^2 + "
+                                               "|A|^2 / deviation^2)")));
   }
 
   // Where the walk turned down: the first mark after the last clean one.

@@ -121,9 +121,9 @@ class discrete_schedule {
 
   std::size_t checked(int k) const {
     if (k < 0 || k >= steps())
-      throw std::out_of_range(
+      detail::raise(std::out_of_range(
           detail::describe("discrete_schedule", "index", k,
-                           "valid: -1 <= index <= T - 1 = " + std::to_string(steps() - 1)));
+                           "valid: -1 <= index <= T - 1 = " + std::to_string(steps() - 1))));
     return static_cast<std::size_t>(k);
   }
   double level(std::size_t k) const {  // log(sigma / alpha)

@@ -1,16 +1,59 @@
-// The one form of error message: function, argument, value, what would be valid.
+// The one form of error message: function, argument, value, what would be valid; and where errors go.
 #pragma once
 
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
+#include <exception>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
 #include "tweedie/requirements.hpp"
 
+#if !defined(TWEEDIE_EXCEPTIONS)
+#include <atomic>
+#include <cstdlib>
+#endif
+
+namespace tweedie {
+
+#if !defined(TWEEDIE_EXCEPTIONS)
+
+/// Is given what would be thrown, and ends the thread or the program: where it returns, the program is aborted.
+using error_handler = void (*)(const std::exception& error);
+
+namespace detail {
+
+inline void print_error(const std::exception& error) { std::fprintf(stderr, "%s\n", error.what()); }
+inline std::atomic<error_handler> handler_of_errors = print_error;
+
+}  // namespace detail
+
+/// Sets the handler of errors for all threads, in programs compiled without exceptions only; returns the one
+/// before. At first it prints the message to stderr.
+///
+/// All sources of a program must be compiled alike in this.
+inline error_handler set_error_handler(error_handler handler) {
+  return detail::handler_of_errors.exchange(handler ? handler : detail::print_error);
+}
+
+#endif
+
+}  // namespace tweedie
+
 namespace tweedie::detail {
+
+/// Throws the error; without exceptions, gives it to the handler.
+template <class Error>
+[[noreturn]] void raise(const Error& error) {
+#if defined(TWEEDIE_EXCEPTIONS)
+  throw error;
+#else
+  handler_of_errors.load()(error);
+  std::abort();
+#endif
+}
 
 std::string number(double value);
 
@@ -59,11 +102,11 @@ TWEEDIE_INLINE std::string describe(const char* function, std::string_view argum
 
 [[noreturn]] TWEEDIE_INLINE void fail(const char* function, std::string_view argument, double value,
                                       std::string_view valid) {
-  throw std::invalid_argument(describe(function, argument, value, valid));
+  raise(std::invalid_argument(describe(function, argument, value, valid)));
 }
 
 [[noreturn]] TWEEDIE_INLINE void fail(const char* function, std::string_view message) {
-  throw std::invalid_argument(std::string(function).append(": ").append(message));
+  raise(std::invalid_argument(std::string(function).append(": ").append(message)));
 }
 
 TWEEDIE_INLINE void require_equal(const char* function, const char* argument, std::size_t count,

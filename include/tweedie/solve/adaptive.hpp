@@ -164,8 +164,8 @@ class adaptive_sampling {
     Controller controller = controller_;
     const double step = controller.attempt(remaining());
     if (!(step >= (std::min)(remaining(), 1e-6 * std::abs(range.to - range.from))))
-      throw std::domain_error(detail::describe("adaptive_sampling", "step", step,
-                                               "the error does not fall below the tolerance"));
+      detail::raise(std::domain_error(detail::describe(
+          "adaptive_sampling", "step", step, "the error does not fall below the tolerance")));
     target_ = step >= remaining() ? range.to : reached_ + direction() * step;
     const node from = at(reached_);
     target_node_ = ancestral_end(from, at(target_), noise_level_of(range.to), range.eta, plan_.at);

@@ -75,9 +75,9 @@ struct seeded_items {
   /// \throws std::out_of_range for an item beyond the seeds.
   noise_key key(std::size_t item) const {
     if (item >= seeds.size())
-      throw std::out_of_range(
+      detail::raise(std::out_of_range(
           detail::describe("seeded_items", "item", static_cast<double>(item),
-                           "valid: below the number of seeds, " + std::to_string(seeds.size())));
+                           "valid: below the number of seeds, " + std::to_string(seeds.size()))));
     return {seeds[item], 0, 0};
   }
 

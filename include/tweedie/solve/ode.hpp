@@ -98,8 +98,8 @@ ode_result integrate(const Function& f, const Eigen::VectorXd& start, double fro
   double passed = 0;
   for (;;) {
     if (!(passed + h > passed))
-      throw std::domain_error(
-          detail::describe(name, "step", h, "the equation is too stiff here, or not finite"));
+      detail::raise(std::domain_error(
+          detail::describe(name, "step", h, "the equation is too stiff here, or not finite")));
     Eigen::VectorXd ahead;
     const std::vector<Eigen::VectorXd> k =
         runge_kutta_slopes(method, method.stages, y, h, [&](std::size_t i, Eigen::VectorXd& stage) {

@@ -250,7 +250,7 @@ class sampling {
   template <class Kind>
   static detail::execution<scalar> undescribed() {
     static_assert(detail::never<Kind>, "describe the network: network_description{predicts_noise}");
-    throw Kind{};
+    detail::fail("sampling", "a prediction kind is no description of a network");
   }
   struct lowered {};
   sampling(lowered, const program& plan, const network_description& network, const T& x,

@@ -91,13 +91,21 @@ class workers {
   }
 
   void take() {
+#if defined(TWEEDIE_EXCEPTIONS)
     try {
-      for (std::size_t i; (i = next_.fetch_add(1)) < count_;) call_(work_, i);
+      take_all();
     } catch (...) {
       next_ = count_;
       const std::lock_guard lock(mutex_);
       if (!failure_) failure_ = std::current_exception();
     }
+#else
+    take_all();
+#endif
+  }
+
+  void take_all() {
+    for (std::size_t i; (i = next_.fetch_add(1)) < count_;) call_(work_, i);
   }
 
   std::mutex mutex_;

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "tweedie/schedule/error.hpp"
 #include "tweedie/tensor/storage.hpp"
 
 namespace tweedie {
@@ -80,9 +81,9 @@ std::size_t item_size(const T& t) {
 template <tensor_like T>
 auto item_elements(T&& t, std::size_t item) {
   if (item >= traits_of<T>::items(t)) {
-    throw std::out_of_range(
+    detail::raise(std::out_of_range(
         "item_elements: item = " + std::to_string(item) +
-        "; valid is 0 to items - 1, items = " + std::to_string(traits_of<T>::items(t)));
+        "; valid is 0 to items - 1, items = " + std::to_string(traits_of<T>::items(t))));
   }
   const std::size_t n = item_size(t);
   return elements(t).subspan(item * n, n);
@@ -128,9 +129,9 @@ struct dense_traits {
   template <class T>
   static auto data(T& t) {
     if (t.size() > 0 && t.outerSize() > 1 && t.outerStride() != t.innerSize()) {
-      throw std::invalid_argument(
+      detail::raise(std::invalid_argument(
           "tensor_traits: outer stride = " + std::to_string(t.outerStride()) +
-          "; storage must be contiguous, stride = inner size = " + std::to_string(t.innerSize()));
+          "; storage must be contiguous, stride = inner size = " + std::to_string(t.innerSize())));
     }
     return t.data();
   }

@@ -119,8 +119,8 @@ class importance_times {
  private:
   std::size_t checked(int time) const {
     if (time < 0 || time >= steps())
-      throw std::out_of_range(detail::describe("importance_times", "time", time,
-                                               "valid: 0 <= time < " + std::to_string(steps())));
+      detail::raise(std::out_of_range(detail::describe(
+          "importance_times", "time", time, "valid: 0 <= time < " + std::to_string(steps()))));
     return static_cast<std::size_t>(time);
   }
 

@@ -184,11 +184,17 @@ inline nlohmann::json parse_python_json(std::string_view text, const std::string
         }
     if (!replaced) strict += text[i];
   }
+#if defined(TWEEDIE_EXCEPTIONS)
   try {
     return nlohmann::json::parse(strict);
   } catch (const nlohmann::json::exception& error) {
     tweedie::detail::fail("huggingface::scheduler", source + ": " + error.what());
   }
+#else
+  nlohmann::json parsed = nlohmann::json::parse(strict, nullptr, false);
+  if (parsed.is_discarded()) tweedie::detail::fail("huggingface::scheduler", source + ": not JSON");
+  return parsed;
+#endif
 }
 
 /// Reads a JSON file.
