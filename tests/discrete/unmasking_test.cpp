@@ -9,7 +9,7 @@
 #include "refusal.hpp"
 #include "tweedie/discrete/unmasking.hpp"
 
-namespace tweedie::discrete {
+namespace tweedie::discrete::unmasking_test {
 namespace {
 
 constexpr token mask = 9;
@@ -241,4 +241,4 @@ TEST(Unmasking, RefusesBadInputAndChangesNothing) {
 }
 
 }  // namespace
-}  // namespace tweedie::discrete
+}  // namespace tweedie::discrete::unmasking_test

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "edit/smooth_network.hpp"
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/sampler/ddim.hpp"
 #include "tweedie/schedule/discrete.hpp"
@@ -12,15 +13,11 @@
 namespace tweedie {
 namespace {
 
-constexpr auto engine = [](auto in, double t, auto out) {
-  for (std::size_t i = 0; i < static_cast<std::size_t>(in.size()); ++i)
-    out.data()[i] = static_cast<std::remove_cvref_t<decltype(out.data()[0])>>(
-        0.3 * std::sin(3 * in.data()[i]) + 0.2 * in.data()[i] + 0.1 * std::cos(t));
-};
+using tweedie_test::smooth_network;
 
 template <class S>
 std::vector<S> ended(const program& plan, std::vector<S> x, const network_description& network) {
-  run(plan, network, x, engine);
+  run(plan, network, x, smooth_network);
   return x;
 }
 
@@ -58,8 +55,8 @@ TEST(exact_inversion, ddim_and_back_does_not) {
   grid nodes = trailing(linear_beta_schedule(1000), 50);
   nodes.pop_back();
   std::vector<double> x{0.3};
-  run(ddim_inversion(reversed(nodes)), network_description{predicts_noise}, x, engine);
-  run(ddim(nodes), network_description{predicts_noise}, x, engine);
+  run(ddim_inversion(reversed(nodes)), network_description{predicts_noise}, x, smooth_network);
+  run(ddim(nodes), network_description{predicts_noise}, x, smooth_network);
   EXPECT_GT(std::abs(x[0] - 0.3), 1e-3);
 }
 
@@ -80,7 +77,7 @@ TEST(exact_inversion, another_prompt_after_the_turn_edits) {
   const std::vector<double> picture{0.3, -1};
   sampling s(edict_round_trip(nodes), network_description{predicts_noise}, picture);
   while (s.next()) {
-    engine(s.input(), s.network_time(), s.output());
+    smooth_network(s.input(), s.network_time(), s.output());
     if (s.steps_done() >= 12)
       for (double& v : s.output()) v += 0.1;
   }

@@ -2,16 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include "edit/smooth_network.hpp"
 #include "tweedie/tweedie.hpp"
 
 namespace tweedie {
 namespace {
 
-constexpr auto engine = [](auto in, double t, auto out) {
-  for (std::size_t i = 0; i < static_cast<std::size_t>(in.size()); ++i)
-    out.data()[i] = static_cast<std::remove_cvref_t<decltype(out.data()[0])>>(
-        0.3 * std::sin(3 * in.data()[i]) + 0.2 * in.data()[i] + 0.1 * std::cos(t));
-};
+using tweedie_test::smooth_network;
 
 template <class T, class Engine>
 T replayed(const program& plan, const recorded_path<T>& path, const Engine& ask, double share = 1) {
@@ -34,9 +31,9 @@ TEST(recorded_path, ends_in_the_picture_with_every_kind_of_program) {
         euler_ancestral(nodes), sde_dpm_solver_plus_plus(nodes, 2)}) {
     for (const path_noise how : {path_noise::afresh, path_noise::chained}) {
       const auto path =
-          record_path(plan, network_description{predicts_noise}, picture, engine, 5, how);
+          record_path(plan, network_description{predicts_noise}, picture, smooth_network, 5, how);
       EXPECT_EQ(path.residuals.size(), plan.steps());
-      const auto back = replayed(plan, path, engine);
+      const auto back = replayed(plan, path, smooth_network);
       for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(back[i], picture[i], 1e-12);
     }
   }
@@ -48,12 +45,12 @@ TEST(recorded_path, residuals_of_ddpm_are_its_noise) {
   const grid nodes = karras(scaled_linear_beta_schedule(1000), 6);
   const std::vector<double> picture{0.3, -1, 0.7};
   const auto path =
-      record_path(ddpm(nodes), network_description{predicts_noise}, picture, engine, 5);
+      record_path(ddpm(nodes), network_description{predicts_noise}, picture, smooth_network, 5);
   std::vector<double> x = path.start;
   for (std::size_t k = 0; k + 1 < nodes.size(); ++k) {
     const signal_noise from = nodes[k].level, to = nodes[k + 1].level;
     std::vector<double> eps(3), target(3), z(3);
-    engine(std::span<const double>(x), nodes[k].time, std::span<double>(eps));
+    smooth_network(std::span<const double>(x), nodes[k].time, std::span<double>(eps));
     if (to.sigma > 0) fill_standard_normal(z, 5, static_cast<std::uint32_t>(k + 1));
     const double ratio = from.alpha / to.alpha;
     const double mean_x = ratio * to.sigma * to.sigma / (from.sigma * from.sigma);
@@ -70,8 +67,9 @@ TEST(recorded_path, residuals_of_ddpm_are_its_noise) {
 TEST(recorded_path, in_float_loses_no_more_than_its_last_step) {
   const program plan = ddpm(trailing(linear_beta_schedule(1000), 50));
   const std::vector<float> picture{0.3f, -1, 0.7f, 0, 1};
-  const auto path = record_path(plan, network_description{predicts_noise}, picture, engine, 5);
-  const auto back = replayed(plan, path, engine);
+  const auto path =
+      record_path(plan, network_description{predicts_noise}, picture, smooth_network, 5);
+  const auto back = replayed(plan, path, smooth_network);
   for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(back[i], picture[i], 1e-6);
 }
 
@@ -84,7 +82,7 @@ TEST(recorded_path, visits_the_forward_process) {
   const program plan = ddpm(nodes);
   for (const path_noise how : {path_noise::afresh, path_noise::chained}) {
     const auto path =
-        record_path(plan, network_description{predicts_noise}, picture, engine, 5, how);
+        record_path(plan, network_description{predicts_noise}, picture, smooth_network, 5, how);
     sampling<std::vector<double>> s(plan, network_description{predicts_noise}, path.start,
                                     zero_noise{});
     std::vector<double> before(path.start);
@@ -92,7 +90,7 @@ TEST(recorded_path, visits_the_forward_process) {
     for (double& x : before) x -= above.alpha * 0.8;
     for (auto now = s.advance(); now != sampling_event::finished; now = s.advance()) {
       if (now == sampling_event::evaluate) {
-        engine(s.input(), s.network_time(), s.output());
+        smooth_network(s.input(), s.network_time(), s.output());
         continue;
       }
       path.apply(s);
@@ -164,35 +162,36 @@ TEST(recorded_path, of_two_gaussians_moves_the_picture_by_their_difference) {
 TEST(recorded_path, another_network_or_a_share_leads_elsewhere) {
   const program plan = ddpm(karras(scaled_linear_beta_schedule(1000), 12));
   const std::vector<double> picture{0.3, -1};
-  const auto path = record_path(plan, network_description{predicts_noise}, picture, engine, 5);
+  const auto path =
+      record_path(plan, network_description{predicts_noise}, picture, smooth_network, 5);
   const auto other = [](auto in, double, auto out) {
     for (std::size_t i = 0; i < 2; ++i) out[i] = 0.1 * in[i];
   };
   EXPECT_GT(std::abs(replayed(plan, path, other)[0] - 0.3), 0.01);
   std::vector<double> plain = path.start;
-  run(plan, network_description{predicts_noise}, plain, engine, zero_noise{});
-  EXPECT_EQ(replayed(plan, path, engine, 0), plain);
+  run(plan, network_description{predicts_noise}, plain, smooth_network, zero_noise{});
+  EXPECT_EQ(replayed(plan, path, smooth_network, 0), plain);
 }
 
 TEST(recorded_path, refuses_other_programs) {
   const grid nodes = karras(scaled_linear_beta_schedule(1000), 3);
   const std::vector<double> picture{0.3, -1};
   const auto path =
-      record_path(ddim(nodes), network_description{predicts_noise}, picture, engine, 5);
-  EXPECT_THROW(replayed(ddim(karras(scaled_linear_beta_schedule(1000), 4)), path, engine),
+      record_path(ddim(nodes), network_description{predicts_noise}, picture, smooth_network, 5);
+  EXPECT_THROW(replayed(ddim(karras(scaled_linear_beta_schedule(1000), 4)), path, smooth_network),
                std::invalid_argument);
   auto wide = path;
   wide.start.push_back(1);
-  EXPECT_THROW(replayed(ddim(nodes), wide, engine), std::invalid_argument);
+  EXPECT_THROW(replayed(ddim(nodes), wide, smooth_network), std::invalid_argument);
   EXPECT_THROW(record_path(ddpm(nodes, learned_range{}), network_description{predicts_noise},
-                           picture, engine, 5),
+                           picture, smooth_network, 5),
                std::invalid_argument);
   const auto nan_engine = [](auto, double, auto out) { out[1] = std::nan(""); };
   EXPECT_THROW(
       record_path(ddim(nodes), network_description{predicts_noise}, picture, nan_engine, 5),
       std::invalid_argument);
   EXPECT_THROW(record_path(resampled(nodes, 1, 2), network_description{predicts_noise}, picture,
-                           engine, 5, path_noise::chained),
+                           smooth_network, 5, path_noise::chained),
                std::invalid_argument);
 }
 

@@ -16,7 +16,7 @@ namespace tweedie {
 namespace {
 
 // Some network of two elements that is told a word.
-constexpr auto engine = [](double word) {
+constexpr auto prompted = [](double word) {
   return [word](auto in, double t, auto out) {
     for (std::size_t i = 0; i < 2; ++i)
       out[i] = static_cast<std::remove_cvref_t<decltype(out[0])>>(
@@ -28,11 +28,11 @@ template <class S>
 void returns_to_the_picture(const grid& nodes, const network_description& network, double w,
                             double tolerance) {
   const std::vector<S> picture{S(0.3), S(-1)};
-  const null_text null(nodes, network, picture, engine(1));
+  const null_text null(nodes, network, picture, prompted(1));
   sampling s(ddim(nodes), network, null.start(), guidance_scale(w));
   for (auto now = s.advance(); now != sampling_event::finished; now = s.advance()) {
     if (now == sampling_event::evaluate) {
-      engine(1)(s.input(), s.network_time(), s.output(1));
+      prompted(1)(s.input(), s.network_time(), s.output(1));
       null.answer(s);
     } else {
       for (std::size_t i = 0; i < 2; ++i)
@@ -63,14 +63,14 @@ TEST(null_text, answers_are_the_fixed_point_and_become_the_prompts) {
   for (const int steps : {25, 50, 100}) {
     const grid nodes = karras(scaled_linear_beta_schedule(1000), steps);
     const std::vector<double> picture{0.3, -1};
-    const null_text null(nodes, {predicts_noise}, picture, engine(1));
+    const null_text null(nodes, {predicts_noise}, picture, prompted(1));
     sampling s(ddim(nodes), network_description{predicts_noise}, null.start(), guidance_scale(w));
     double largest = 0;
     while (s.next()) {
-      engine(1)(s.input(), s.network_time(), s.output(1));
+      prompted(1)(s.input(), s.network_time(), s.output(1));
       null.answer(s);
       std::vector<double> asked(2);
-      engine(1)(null.pivot(s.steps_done() + 1), s.network_time(), std::span<double>(asked));
+      prompted(1)(null.pivot(s.steps_done() + 1), s.network_time(), std::span<double>(asked));
       for (std::size_t i = 0; i < 2; ++i) {
         EXPECT_NEAR(s.output(0)[i] - s.output(1)[i], (asked[i] - s.output(1)[i]) / (1 - w), 1e-9);
         if (s.steps_done() > 0 && s.at().level.sigma > 0.2)
@@ -133,7 +133,7 @@ TEST(null_text, refuses_runs_it_is_not_of_and_keeps_the_embedding) {
   const grid nodes = karras(scaled_linear_beta_schedule(1000), 4);
   const std::vector<double> picture{0.3, -1};
   const network_description noise{predicts_noise};
-  const null_text null(nodes, noise, picture, engine(1));
+  const null_text null(nodes, noise, picture, prompted(1));
   const auto pending = [&](auto weights, const grid& at = {}) {
     sampling s(ddim(at.empty() ? nodes : at), noise, null.start(), weights);
     s.next();
@@ -148,17 +148,19 @@ TEST(null_text, refuses_runs_it_is_not_of_and_keeps_the_embedding) {
   elsewhere.next();
   EXPECT_THROW(null.answer(elsewhere), std::invalid_argument);
   auto s = pending(guidance_scale(3));
-  engine(1)(s.input(), 0, s.output(1));
+  prompted(1)(s.input(), 0, s.output(1));
   std::vector<double> e{0.25};
-  const auto unconditional = [&](std::span<const double>) { engine(0)(s.input(), 0, s.output(0)); };
+  const auto unconditional = [&](std::span<const double>) {
+    prompted(0)(s.input(), 0, s.output(0));
+  };
   const auto nan_gradient = [](auto, auto, std::span<double> g) { g[0] = std::nan(""); };
   EXPECT_THROW(null.optimise(s, e, unconditional, nan_gradient), std::invalid_argument);
   const auto nan_network = [&](std::span<const double>) { s.output(0)[1] = std::nan(""); };
   EXPECT_THROW(null.optimise(s, e, nan_network, nan_gradient), std::invalid_argument);
   EXPECT_EQ(e[0], 0.25);
-  EXPECT_THROW(null_text(reversed(nodes), noise, picture, engine(1)), std::invalid_argument);
+  EXPECT_THROW(null_text(reversed(nodes), noise, picture, prompted(1)), std::invalid_argument);
   const grid flow = uniform(rectified_flow(), 4);
-  EXPECT_THROW(null_text(flow, {predicts_rectified_velocity}, picture, engine(1)),
+  EXPECT_THROW(null_text(flow, {predicts_rectified_velocity}, picture, prompted(1)),
                std::invalid_argument);
 }
 

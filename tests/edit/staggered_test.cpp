@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "edit/smooth_network.hpp"
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/schedule/continuous.hpp"
 #include "tweedie/schedule/discrete.hpp"
@@ -12,11 +13,7 @@
 namespace tweedie {
 namespace {
 
-constexpr auto engine = [](auto in, double t, auto out) {
-  for (std::size_t i = 0; i < static_cast<std::size_t>(in.size()); ++i)
-    out[i] = static_cast<std::remove_cvref_t<decltype(out[0])>>(0.3 * std::sin(3 * in[i]) +
-                                                                0.1 * std::cos(t));
-};
+using tweedie_test::smooth_network;
 
 template <class S>
 std::vector<S> sampled(const grid& nodes, const network_description& network,
@@ -25,8 +22,8 @@ std::vector<S> sampled(const grid& nodes, const network_description& network,
   while (s.next()) {
     const std::size_t length = x.size() / s.times().size();
     for (std::size_t f = 0; f < s.times().size(); ++f)
-      engine(s.input().subspan(f * length, length), s.times()[f],
-             s.output().subspan(f * length, length));
+      smooth_network(s.input().subspan(f * length, length), s.times()[f],
+                     s.output().subspan(f * length, length));
   }
   return {s.state().begin(), s.state().end()};
 }
@@ -44,7 +41,7 @@ void ends_as_ddim(S tolerance) {
                                                            std::hypot(n.level.alpha, n.level.sigma);
                                                   }}}) {
     std::vector<S> together = x;
-    run(ddim(nodes), network, together, engine);
+    run(ddim(nodes), network, together, smooth_network);
     for (const std::size_t delay : {0u, 1u, 3u, 7u}) {
       const auto ours = sampled<S>(nodes, network, x, pyramid(3, 7, delay));
       for (std::size_t i = 0; i < 6; ++i)

@@ -21,7 +21,7 @@ TEST(window_starts, cover_the_side_and_end_flush) {
   EXPECT_THROW(window_starts(8, 4, 5), std::invalid_argument);
 }
 
-std::vector<double> picture(std::size_t n) {
+std::vector<double> random_picture(std::size_t n) {
   std::vector<double> x(n);
   for (std::size_t i = 0; i < n; ++i) x[i] = std::sin(0.37 * static_cast<double>(i * i % 101));
   return x;
@@ -32,7 +32,7 @@ TEST(windowed, a_pointwise_network_is_what_it_is_on_the_whole) {
   const auto pointwise = [](auto from, auto to) {
     for (std::size_t i = 0; i < from.size(); ++i) to[i] = std::tanh(3 * from[i]) + 1;
   };
-  const auto x = picture(2 * 13 * 19);
+  const auto x = random_picture(2 * 13 * 19);
   std::vector<double> out(x.size()), expected(x.size());
   pointwise(std::span<const double>(x), std::span<double>(expected));
   for (const auto weight : {window_weight::equal, window_weight::tent}) {
@@ -43,7 +43,7 @@ TEST(windowed, a_pointwise_network_is_what_it_is_on_the_whole) {
 }
 
 TEST(windowed, one_window_is_the_network_itself) {
-  const auto x = picture(12);
+  const auto x = random_picture(12);
   std::vector<double> out(12), expected(12);
   const auto network = [](auto from, auto to) {
     std::partial_sum(from.begin(), from.end(), to.begin());

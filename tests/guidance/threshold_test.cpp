@@ -10,8 +10,8 @@ namespace {
 
 template <class S>
 class every_scalar : public testing::Test {};
-using scalars = testing::Types<float, double>;
-TYPED_TEST_SUITE(every_scalar, scalars);
+using floating = testing::Types<float, double>;
+TYPED_TEST_SUITE(every_scalar, floating);
 
 TYPED_TEST(every_scalar, each_item_has_its_own_threshold) {
   std::vector<TypeParam> x{-4, 2, 1, 0, 0.5, -0.25, 0.125, 0};

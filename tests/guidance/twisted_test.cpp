@@ -48,7 +48,7 @@ struct mixture_on_line {
   }
 };
 
-struct moments {
+struct weighted_moments {
   double mean = 0, variance = 0;
 };
 
@@ -60,10 +60,11 @@ grid levels(int steps) {
   return nodes;
 }
 
-// Weighted moments of particles that start from the prior. log_twist(x, level).
+// Weighted weighted_moments of particles that start from the prior. log_twist(x, level).
 template <class LogTwist>
-moments sampled(double w, const program& plan, const mixture_on_line& data,
-                const mixture_on_line& conditional, const LogTwist& log_twist, std::size_t n) {
+weighted_moments sampled(double w, const program& plan, const mixture_on_line& data,
+                         const mixture_on_line& conditional, const LogTwist& log_twist,
+                         std::size_t n) {
   list start(n), twists(n);
   fill_standard_normal(start, 11);
   for (double& e : start) e *= plan.start.level.sigma;
@@ -89,7 +90,7 @@ moments sampled(double w, const program& plan, const mixture_on_line& data,
   }
   const auto x = elements(s.state());
   const list weights = particles.weights();
-  moments m;
+  weighted_moments m;
   for (std::size_t i = 0; i < n; ++i) m.mean += weights[i] * x[i];
   for (std::size_t i = 0; i < n; ++i) m.variance += weights[i] * (x[i] - m.mean) * (x[i] - m.mean);
   return m;
@@ -115,7 +116,7 @@ TEST(twisted_particles, sample_the_tilted_gaussian) {
   const program plan = ddim(levels(120), 1);
   for (const double w : {0.0, 1.0, 2.5}) {
     const axis_gaussian exact = tilted_gaussian({0.5, 1}, {-0.3, 2}, w);
-    for (const moments m :
+    for (const weighted_moments m :
          {sampled(w, plan, data, conditional, exact_twist(w, data, conditional), 4000),
           sampled(w, plan, data, conditional, twist_of_estimate(w, data, conditional), 4000)}) {
       // Five deviations of 2000 draws, and what 120 steps miss of the data.
@@ -137,13 +138,14 @@ TEST(twisted_particles, tilt_what_few_steps_make) {
     const double precision = w / 2, pull = w * (0.5 / 1 + 0.3 / 2);
     const double variance = 1 / (1 / made.variance + precision);
     const double mean = variance * (made.mean / made.variance + pull);
-    const moments m = sampled(w, plan, data, conditional, exact_twist(w, data, conditional), 20000);
+    const weighted_moments m =
+        sampled(w, plan, data, conditional, exact_twist(w, data, conditional), 20000);
     EXPECT_NEAR(m.mean, mean, 5 * std::sqrt(variance / 8000)) << w;
     EXPECT_NEAR(m.variance / variance, 1, 5 * std::sqrt(2 / 8000.0)) << w;
   }
 }
 
-// Two modes, the condition makes one of them likelier; moments of the tilted density by quadrature.
+// Two modes, the condition makes one of them likelier; weighted_moments of the tilted density by quadrature.
 TEST(twisted_particles, sample_the_tilted_mixture) {
   const mixture_on_line data{{0.5, 0.5}, {-2, 2}, 0.5}, conditional{{0.25, 0.75}, {-2, 2}, 0.5};
   const program plan = ddim(levels(120), 1);
@@ -157,7 +159,7 @@ TEST(twisted_particles, sample_the_tilted_mixture) {
       second += p * x * x;
     }
     const double mean = first / mass, variance = second / mass - mean * mean;
-    const moments m = sampled(w, plan, data, conditional, twist, 4000);
+    const weighted_moments m = sampled(w, plan, data, conditional, twist, 4000);
     EXPECT_NEAR(m.mean, mean, 5 * std::sqrt(variance / 2000) + 0.02) << w;
     EXPECT_NEAR(m.variance / variance, 1, 5 * std::sqrt(2 / 2000.0) + 0.03) << w;
   }

@@ -4,15 +4,17 @@
 
 #include <cmath>
 
+#include "interop/expect_named.hpp"
 #include "refusal.hpp"
 #include "tweedie/interop/huggingface.hpp"
 #include "tweedie/program/law.hpp"
 #include "tweedie/sampler/euler.hpp"
 
-namespace tweedie::huggingface {
+namespace tweedie::huggingface::levels_test {
 namespace {
 
 using json = nlohmann::json;
+using tweedie_test::expect_named;
 
 loaded_sampler load(const char* name, json config, const request& how = 5) {
   config["_class_name"] = std::string(name) + "Scheduler";
@@ -21,11 +23,6 @@ loaded_sampler load(const char* name, json config, const request& how = 5) {
 
 std::string refusal(const char* name, const json& config, const request& how = 5) {
   return tweedie::refusal([&] { (void)load(name, config, how); });
-}
-
-void expect_named(const std::string& message, std::initializer_list<const char*> parts) {
-  for (const char* part : parts)
-    EXPECT_NE(message.find(part), std::string::npos) << "\"" << part << "\" in: " << message;
 }
 
 TEST(noise_level_classes, refuse_contradictory_spacings) {
@@ -230,4 +227,4 @@ TEST(lms_class, takes_its_weights_from_the_whole_list_when_it_begins_in_the_midd
 }
 
 }  // namespace
-}  // namespace tweedie::huggingface
+}  // namespace tweedie::huggingface::levels_test

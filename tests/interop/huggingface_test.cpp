@@ -6,24 +6,21 @@
 #include <cstdio>
 #include <fstream>
 
+#include "interop/expect_named.hpp"
 #include "refusal.hpp"
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/interop/huggingface/start.hpp"
 #include "tweedie/program/law.hpp"
 #include "tweedie/sampler/ddim.hpp"
 
-namespace tweedie::huggingface {
+namespace tweedie::huggingface::config_test {
 namespace {
 
 using json = nlohmann::json;
+using tweedie_test::expect_named;
 
 std::string refusal(const json& config, const request& how = 10) {
   return tweedie::refusal([&] { (void)scheduler(config, how); });
-}
-
-void expect_named(const std::string& message, std::initializer_list<const char*> parts) {
-  for (const char* part : parts)
-    EXPECT_NE(message.find(part), std::string::npos) << "\"" << part << "\" in: " << message;
 }
 
 TEST(huggingface_scheduler, names_the_key_the_value_and_what_is_supported) {
@@ -543,4 +540,4 @@ TEST(huggingface_start, runs_repaint_whose_jumps_take_many_draws) {
 }
 
 }  // namespace
-}  // namespace tweedie::huggingface
+}  // namespace tweedie::huggingface::config_test

@@ -60,8 +60,9 @@ TEST(every_planner, evaluates_as_often_as_claimed_and_draws_only_if_it_says_so) 
 
 TEST(every_planner, weights_are_finite_also_at_both_ends) {
   auto starts = grids();
-  starts.push_back({"rectified flow from pure noise", uniform(rectified_flow{}, 5)});
-  starts.push_back({"trigonometric from pure noise", uniform(trigonometric_schedule{}, 1)});
+  starts.push_back({"rectified flow from pure noise", tweedie::uniform(rectified_flow{}, 5)});
+  starts.push_back(
+      {"trigonometric from pure noise", tweedie::uniform(trigonometric_schedule{}, 1)});
   for (const planner& p : planners())
     for (const named_grid& g : starts) {
       if (g.nodes.front().level.alpha == 0 && p.needs_signal) {
@@ -196,8 +197,9 @@ TEST(every_planner, lowers_to_every_prediction_kind_defined_on_its_levels) {
           for (const double w : pass.weights) EXPECT_TRUE(std::isfinite(w)) << p.name;
   }
   // A noise prediction says nothing about x0 where there is no signal.
-  EXPECT_THROW(lower(ddim(uniform(rectified_flow{}, 4)), {predicts_noise}), std::invalid_argument);
-  EXPECT_NO_THROW(lower(ddim(uniform(rectified_flow{}, 4)), {predicts_v}));
+  EXPECT_THROW(lower(ddim(tweedie::uniform(rectified_flow{}, 4)), {predicts_noise}),
+               std::invalid_argument);
+  EXPECT_NO_THROW(lower(ddim(tweedie::uniform(rectified_flow{}, 4)), {predicts_v}));
 }
 
 }  // namespace

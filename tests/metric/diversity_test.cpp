@@ -10,11 +10,9 @@ namespace {
 using namespace tweedie;
 using Eigen::MatrixXd;
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
 TEST(vendi_score, counts_what_is_different) {
   const MatrixXd axes = MatrixXd::Identity(5, 5);
-  for (const double order : {0.5, 1.0, 2.0, infinity}) {
+  for (const double order : {0.5, 1.0, 2.0, std::numeric_limits<double>::infinity()}) {
     EXPECT_NEAR(vendi_score(axes, cosine_kernel(), order), 5, 1e-12);
     EXPECT_NEAR(vendi_score(MatrixXd(MatrixXd::Ones(3, 7)), cosine_kernel(), order), 1, 1e-6);
     EXPECT_NEAR(vendi_score(MatrixXd(1e3 * axes), gaussian_kernel(), order), 5, 1e-12);
@@ -29,7 +27,7 @@ TEST(vendi_score, of_groups_is_the_exponential_of_an_entropy) {
   const std::vector<double> shares = {0.5, 0.3, 0.2};
   EXPECT_NEAR(vendi_score(x, cosine_kernel()), std::exp(entropy(shares)), 1e-13);
   EXPECT_NEAR(vendi_score(x, cosine_kernel(), 2), 1 / 0.38, 1e-13);
-  EXPECT_NEAR(vendi_score(x, cosine_kernel(), infinity), 2, 1e-13);
+  EXPECT_NEAR(vendi_score(x, cosine_kernel(), std::numeric_limits<double>::infinity()), 2, 1e-13);
   // As many dimensions as points and more: the other of the two matrices.
   MatrixXd wide = MatrixXd::Zero(12, 10);
   wide.topRows(3) = x;

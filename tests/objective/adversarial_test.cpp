@@ -6,6 +6,7 @@
 #include <complex>
 
 #include "objective/gradient_check.hpp"
+#include "objective/integral.hpp"
 #include "tweedie/distribution/normal_divergence.hpp"
 #include "tweedie/metric/divergence.hpp"
 #include "tweedie/objective/f_divergence.hpp"
@@ -18,14 +19,6 @@ using namespace tweedie_test;
 // p = N(0, 1), q = N(1, 1.5^2).
 double log_p(double x) { return normal_log_density(x, 0.0, 0.0); }
 double log_q(double x) { return normal_log_density(x, 1.0, 2 * std::log(1.5)); }
-
-template <class F>
-double integral(const F& f) {
-  const double h = 1e-3;
-  double sum = 0;
-  for (double x = -16; x <= 16; x += h) sum += h * f(x);
-  return sum;
-}
 
 template <class Game>
 void check_slopes(const Game& game) {
@@ -86,7 +79,7 @@ TEST(adversarial, maps_of_logits_are_reduced_per_item) {
 
 TEST(adversarial, value_at_the_optimal_discriminator_is_the_jensen_shannon_divergence) {
   const auto value = [](double shift) {
-    return -integral([&](double x) {
+    return -integral(-16, 16, [&](double x) {
       const double l = optimal_discriminator(log_p(x), log_q(x)) + shift * std::sin(x);
       return std::exp(log_p(x)) * minimax_game{}.real(l) +
              std::exp(log_q(x)) * minimax_game{}.fake(l);
@@ -103,12 +96,13 @@ TEST(adversarial, value_at_the_optimal_discriminator_is_the_jensen_shannon_diver
 }
 
 TEST(adversarial, non_saturating_generator_at_the_optimal_discriminator) {
-  const double value = integral([](double x) {
+  const double value = integral(-16, 16, [](double x) {
     return std::exp(log_q(x)) *
            non_saturating_game{}.generator(optimal_discriminator(log_p(x), log_q(x)));
   });
-  const double kl = integral([](double x) { return std::exp(log_q(x)) * (log_q(x) - log_p(x)); });
-  const double kl_mixture = integral([](double x) {
+  const double kl =
+      integral(-16, 16, [](double x) { return std::exp(log_q(x)) * (log_q(x) - log_p(x)); });
+  const double kl_mixture = integral(-16, 16, [](double x) {
     return std::exp(log_q(x)) *
            (log_q(x) - std::log((std::exp(log_p(x)) + std::exp(log_q(x))) / 2));
   });
@@ -118,7 +112,7 @@ TEST(adversarial, non_saturating_generator_at_the_optimal_discriminator) {
 
 TEST(adversarial, least_squares_optimum_is_a_pearson_divergence) {
   const least_squares_game game{-1, 1, 0};
-  const double twice = integral([&](double x) {
+  const double twice = integral(-16, 16, [&](double x) {
     const double p = std::exp(log_p(x)), q = std::exp(log_q(x));
     const double best = (p * game.b + q * game.a) / (p + q);
     return 2 * (p + q) * game.generator(best);
@@ -127,12 +121,13 @@ TEST(adversarial, least_squares_optimum_is_a_pearson_divergence) {
 }
 
 TEST(adversarial, hinge_optimum_is_the_total_variation) {
-  const double optimum = integral([](double x) {
+  const double optimum = integral(-16, 16, [](double x) {
     const double l = log_p(x) > log_q(x) ? 1 : -1;
     return std::exp(log_p(x)) * hinge_game{}.real(l) + std::exp(log_q(x)) * hinge_game{}.fake(l);
   });
-  const double tv =
-      0.5 * integral([](double x) { return std::abs(std::exp(log_p(x)) - std::exp(log_q(x))); });
+  const double tv = 0.5 * integral(-16, 16, [](double x) {
+                      return std::abs(std::exp(log_p(x)) - std::exp(log_q(x)));
+                    });
   EXPECT_NEAR(optimum, 2 - 2 * tv, 1e-12);
   EXPECT_NEAR(optimum, 1.3077538318, 1e-8);
 }
@@ -154,8 +149,8 @@ TEST(adversarial, wasserstein_critic_and_its_penalty) {
   EXPECT_NEAR(loss_of(best), -1.0084907022, 1e-5);
   EXPECT_GT(loss_of([](double) { return -1.0; }), -1.0084907022);
   EXPECT_GT(loss_of([&](double x) { return best(x - 0.3); }), -1.0084907022);
-  const double w1 =
-      integral([](double x) { return std::abs(normal_cdf(x) - normal_cdf((x - 1) / 1.5)); });
+  const double w1 = integral(
+      -16, 16, [](double x) { return std::abs(normal_cdf(x) - normal_cdf((x - 1) / 1.5)); });
   EXPECT_NEAR(w1, 1.0084907022, 1e-7);
   EXPECT_EQ(gradient_penalty(1, 10).value, 0);
   EXPECT_NEAR(gradient_penalty(1.3, 10).value, 0.9, 1e-14);
@@ -258,12 +253,12 @@ TEST(f_divergence, variational_form_reaches_the_divergence_and_no_more) {
     // N(0.3, 0.8) against N(0, 1): every divergence is finite.
     const auto a = [](double x) { return normal_log_density(x, 0.3, std::log(0.8)); };
     const auto b = [](double x) { return normal_log_density(x, 0.0, 0.0); };
-    const double direct = integral([&](double x) {
+    const double direct = integral(-16, 16, [&](double x) {
       const double u = std::exp(a(x) - b(x));
       return u > 0 ? std::exp(b(x)) * f_generator(kind, u) : 0;
     });
     const auto bound = [&](double shift) {
-      return integral([&](double x) {
+      return integral(-16, 16, [&](double x) {
         const double l = f_optimal_logit(kind, a(x) - b(x)) + shift;
         return std::exp(a(x)) * f_activation(kind, l) - std::exp(b(x)) * f_conjugate(kind, l);
       });

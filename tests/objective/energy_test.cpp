@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "objective/integral.hpp"
 #include "refusal.hpp"
 #include "tweedie/distribution/normal_divergence.hpp"
 #include "tweedie/metric/divergence.hpp"
@@ -14,25 +15,19 @@
 namespace tweedie {
 namespace {
 
+using tweedie_test::integral;
+
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
 double log_p(double x) { return normal_log_density(x, 0.4, std::log(0.5)); }
 double log_q(double x) { return normal_log_density(x, 0.0, std::log(2.0)); }
 
-template <class F>
-double integral(const F& f) {
-  double sum = 0;
-  constexpr double h = 0.01;
-  for (double x = -15; x <= 15; x += h) sum += h * f(x);
-  return sum;
-}
-
 // Expected loss of a model, with its derivative along a change of log_model.
 template <class Model, class Change>
 std::pair<double, double> contrasted(const Model& model, const Change& change, double ratio) {
   double slope = 0;
-  const double value = integral([&](double x) {
+  const double value = integral(-15, 15, [&](double x) {
     double sum = 0, g = 0;
     const double at_model = model(x), at_noise = log_q(x);
     sum += std::exp(log_p(x)) * noise_contrastive_losses({&at_model, 1}, {&at_noise, 1},
@@ -113,7 +108,7 @@ TEST(energies_and_scores, are_exact_for_a_gaussian) {
 TEST(explicit_score_matching, is_half_the_fisher_divergence_of_gaussians) {
   // E_p|s_q - s_p|^2 for p = N(m, v), q = N(n, w): (1/v - 1/w)^2 v + ((m - n)/w)^2.
   const double m = 0.4, v = 0.5, w = 2;
-  const double found = integral([&](double x) {
+  const double found = integral(-15, 15, [&](double x) {
     const MatrixXd of_q = MatrixXd::Constant(1, 1, -x / w),
                    of_p = MatrixXd::Constant(1, 1, (m - x) / v);
     MatrixXd g(1, 1);
@@ -150,7 +145,8 @@ TEST(score_fokker_planck, is_zero_for_the_scores_of_data_on_every_schedule) {
     const auto jacobian = [&](double at, const VectorXd& x) {
       return data.score_jacobian(schedule(at), x);
     };
-    for (const VectorXd& x : {VectorXd(Eigen::Vector2d(0.3, -0.4)), VectorXd(Eigen::Vector2d(-1.5, 1))}) {
+    for (const VectorXd& x :
+         {VectorXd(Eigen::Vector2d(0.3, -0.4)), VectorXd(Eigen::Vector2d(-1.5, 1))}) {
       EXPECT_LT(fokker_planck_residual(schedule, t, x, score, jacobian), 1e-10);
       // Scores that forget how time runs are of no diffusion.
       const auto still = [&](double, const VectorXd& y) { return score(t, y); };

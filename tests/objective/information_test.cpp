@@ -1,6 +1,7 @@
 // Identities that tie densities, scores and denoising errors together.
 #include <gtest/gtest.h>
 
+#include "objective/integral.hpp"
 #include "tweedie/distribution/normal_divergence.hpp"
 #include "tweedie/objective/decoder.hpp"
 #include "tweedie/objective/diffusion_bound.hpp"
@@ -11,15 +12,7 @@
 namespace {
 
 using namespace tweedie;
-
-template <class F>
-double integral(double low, double high, const F& f) {
-  double sum = 0;
-  const int n = 20000;
-  const double h = (high - low) / n;
-  for (int i = 0; i <= n; ++i) sum += (i == 0 || i == n ? 0.5 : 1) * h * f(low + i * h);
-  return sum;
-}
+using tweedie_test::integral;
 
 // 0.3 N(-1, 0.2) + 0.7 N(0.8, 0.4), with variance u added.
 double density(double x, double u) {

@@ -3,12 +3,14 @@
 #include <gtest/gtest.h>
 
 #include "objective/gradient_check.hpp"
+#include "objective/integral.hpp"
 #include "tweedie/distribution/normal_distribution.hpp"
 
 namespace {
 
 using namespace tweedie;
 using Eigen::MatrixXd;
+using tweedie_test::integral;
 using tweedie_test::nth;
 
 // Data 0.4 N(-1, 0.3^2) + 0.6 N(1, 0.5^2) noised to x = alpha x0 + sigma z.
@@ -40,23 +42,16 @@ struct mixture {
 double model(int k, double x) { return k == 0 ? -x : k == 1 ? std::sin(x) - 0.3 : -0.2 * x * x; }
 double slope(int k, double x) { return k == 0 ? -1 : k == 1 ? std::cos(x) : -0.4 * x; }
 
-template <class F>
-double integral(const F& f) {
-  double sum = 0;
-  const double h = 2e-3;
-  for (double x = -9; x <= 9; x += h) sum += h * f(x);
-  return sum;
-}
-
 TEST(score_matching, objectives_differ_from_the_explicit_one_by_constants) {
   const mixture p;
-  const double fisher = integral([&](double x) { return p.density(x) * p.score(x) * p.score(x); });
+  const double fisher =
+      integral(-9, 9, [&](double x) { return p.density(x) * p.score(x) * p.score(x); });
   for (int k = 0; k < 3; ++k) {
-    const double explicit_loss = integral([&](double x) {
+    const double explicit_loss = integral(-9, 9, [&](double x) {
       const double r = model(k, x) - p.score(x);
       return p.density(x) * r * r / 2;
     });
-    const double implicit = integral([&](double x) {
+    const double implicit = integral(-9, 9, [&](double x) {
       const MatrixXd s = MatrixXd::Constant(1, 1, model(k, x));
       MatrixXd g(1, 1);
       return p.density(x) * implicit_score_matching(s, std::vector<double>{slope(k, x)}, g)[0];
@@ -65,7 +60,7 @@ TEST(score_matching, objectives_differ_from_the_explicit_one_by_constants) {
     // E over x0 and z of the denoising form, by components: z | x, k is normal.
     double denoising = 0;
     for (int c = 0; c < 2; ++c)
-      denoising += integral([&](double x) {
+      denoising += integral(-9, 9, [&](double x) {
         const double gain = p.sigma / p.variance(c);
         const double z = gain * (x - p.alpha * p.mean[c]);
         const double spread = 1 - p.sigma * p.sigma / p.variance(c);
@@ -83,8 +78,8 @@ TEST(score_matching, objectives_differ_from_the_explicit_one_by_constants) {
 
 TEST(score_matching, true_scores_average_to_zero) {
   const mixture p;
-  EXPECT_NEAR(integral([&](double x) { return p.density(x) * p.score(x); }), 0, 1e-12);
-  EXPECT_NEAR(integral([&](double x) { return p.density(x) * p.score(x) * x; }), -1, 1e-11);
+  EXPECT_NEAR(integral(-9, 9, [&](double x) { return p.density(x) * p.score(x); }), 0, 1e-12);
+  EXPECT_NEAR(integral(-9, 9, [&](double x) { return p.density(x) * p.score(x) * x; }), -1, 1e-11);
 }
 
 TEST(sliced_score_matching, averages_to_the_implicit_form_over_directions) {

@@ -4,25 +4,21 @@
 
 #include <random>
 
+#include "optimal/published_schedule.hpp"
 #include "refusal.hpp"
 #include "tweedie/oracle/mixture.hpp"
 #include "tweedie/program/unrolled.hpp"
 #include "tweedie/sampler/ddim.hpp"
-#include "tweedie/schedule/discrete.hpp"
 
 namespace tweedie {
 namespace {
 
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
+using tweedie_test::schedule;
 
 const auto ddim_planner = [](const grid& g) { return ddim(g); };
 const auto two_m = [](const grid& g) { return dpm_solver_plus_plus(g, 2); };
-
-const discrete_schedule& schedule() {
-  static const discrete_schedule s = scaled_linear_beta_schedule(1000);
-  return s;
-}
 
 double wasserstein(const program& plan, const VectorXd& variances) {
   double sum = 0;

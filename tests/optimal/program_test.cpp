@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 
+#include "optimal/published_schedule.hpp"
 #include "optimal/random_mixture.hpp"
 #include "refusal.hpp"
 #include "tweedie/grid/named.hpp"
@@ -12,17 +13,12 @@
 #include "tweedie/program/law.hpp"
 #include "tweedie/sampler/heun.hpp"
 #include "tweedie/schedule/continuous.hpp"
-#include "tweedie/schedule/discrete.hpp"
 
 namespace tweedie {
 namespace {
 
 using Eigen::MatrixXd;
-
-const discrete_schedule& schedule() {
-  static const discrete_schedule s = scaled_linear_beta_schedule(1000);
-  return s;
-}
+using tweedie_test::schedule;
 
 pilot_runs pilots_of(const random_mixture& problem, Eigen::Index count, unsigned seed) {
   return record_pilots(schedule(), problem, schedule()(999).sigma * normal_matrix(16, count, seed),

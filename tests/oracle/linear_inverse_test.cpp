@@ -5,7 +5,7 @@
 #include "refusal.hpp"
 #include "tweedie/tensor/random.hpp"
 
-namespace tweedie {
+namespace tweedie::linear_inverse_test {
 namespace {
 
 using Eigen::MatrixXd;
@@ -179,4 +179,4 @@ TEST(linear_inverse, works_in_float_and_refuses_other_sizes) {
 }
 
 }  // namespace
-}  // namespace tweedie
+}  // namespace tweedie::linear_inverse_test

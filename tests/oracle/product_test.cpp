@@ -7,7 +7,7 @@
 #include "tweedie/oracle/line.hpp"
 #include "tweedie/oracle/mixture.hpp"
 
-namespace tweedie {
+namespace tweedie::product_test {
 namespace {
 
 using Eigen::MatrixXd;
@@ -81,4 +81,4 @@ TEST(product, refuses_what_does_not_fit) {
 }
 
 }  // namespace
-}  // namespace tweedie
+}  // namespace tweedie::product_test

@@ -13,7 +13,7 @@
 #include "tweedie/schedule/discrete.hpp"
 #include "tweedie/tensor/random.hpp"
 
-namespace tweedie {
+namespace tweedie::stationary_test {
 namespace {
 
 using Eigen::MatrixXd;
@@ -150,4 +150,4 @@ TEST(stationary, refuses_what_is_no_power) {
 }
 
 }  // namespace
-}  // namespace tweedie
+}  // namespace tweedie::stationary_test

@@ -10,7 +10,7 @@
 #include "tweedie/program/lower.hpp"
 #include "tweedie/program/print.hpp"
 
-namespace tweedie {
+namespace tweedie::recorder_test {
 namespace {
 
 const node start{10, {0.6, 0.8}};
@@ -196,4 +196,4 @@ TEST(print, shows_formulas_and_cost) {
 }
 
 }  // namespace
-}  // namespace tweedie
+}  // namespace tweedie::recorder_test

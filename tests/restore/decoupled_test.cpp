@@ -5,17 +5,15 @@
 #include <Eigen/Dense>
 #include <cmath>
 
+#include "restore/measuring.hpp"
+
 namespace tweedie {
 namespace {
 
 using Eigen::Index;
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
-
-const MatrixXd& measuring() {
-  static const MatrixXd a = (MatrixXd(2, 3) << 1, 0.5, 0, 0, 1, -1).finished();
-  return a;
-}
+using tweedie_test::measuring;
 
 // A run that has come down to clean data, in its only step.
 struct stopped_run {

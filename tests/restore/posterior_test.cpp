@@ -4,6 +4,7 @@
 
 #include <Eigen/Dense>
 
+#include "restore/measuring.hpp"
 #include "tweedie/tweedie.hpp"
 
 namespace tweedie {
@@ -11,6 +12,7 @@ namespace {
 
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
+using tweedie_test::measuring;
 
 // Data N(mean, covariance), whose denoiser is E[x0 | x] = gain x + offset.
 struct gaussian_data {
@@ -47,10 +49,6 @@ const gaussian_data& data() {
     return gaussian_data{VectorXd::LinSpaced(3, -0.5, 1), c};
   }();
   return d;
-}
-const MatrixXd& measuring() {
-  static const MatrixXd a = (MatrixXd(2, 3) << 1, 0.5, 0, 0, 1, -1).finished();
-  return a;
 }
 const std::vector<double> seen{1.5, -0.2};
 VectorXd vector(std::span<const double> v) {

@@ -5,6 +5,7 @@
 #include <Eigen/Dense>
 #include <cmath>
 
+#include "restore/measuring.hpp"
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/schedule/discrete.hpp"
 
@@ -14,11 +15,7 @@ namespace {
 using Eigen::Index;
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
-
-const MatrixXd& measuring() {
-  static const MatrixXd a = (MatrixXd(2, 3) << 1, 0.5, 0, 0, 1, -1).finished();
-  return a;
-}
+using tweedie_test::measuring;
 
 // The estimate, the noise it is shown with and Adam, against the formulas of the paper: slopes by noises, not by x0.
 template <class S>

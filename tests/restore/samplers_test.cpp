@@ -3,6 +3,7 @@
 #include <Eigen/Dense>
 #include <cmath>
 
+#include "restore/measuring.hpp"
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/program/law.hpp"
 #include "tweedie/restore.hpp"
@@ -18,11 +19,7 @@ namespace {
 using Eigen::Index;
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
-
-const MatrixXd& measuring() {
-  static const MatrixXd a = (MatrixXd(2, 3) << 1, 0.5, 0, 0, 1, -1).finished();
-  return a;
-}
+using tweedie_test::measuring;
 
 // Data N(0, 0.7 I), whose denoiser is a multiple of x.
 constexpr double variance_of_data = 0.7;

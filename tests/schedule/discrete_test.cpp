@@ -6,7 +6,7 @@
 #include <limits>
 #include <vector>
 
-namespace tweedie {
+namespace tweedie::discrete_test {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -280,4 +280,4 @@ TEST(cauchy_schedule, has_its_log_snr) {
 }
 
 }  // namespace
-}  // namespace tweedie
+}  // namespace tweedie::discrete_test

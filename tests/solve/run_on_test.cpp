@@ -10,7 +10,7 @@
 #include "tweedie/schedule/discrete.hpp"
 #include "tweedie/solve/run.hpp"
 
-namespace tweedie {
+namespace tweedie::run_on_test {
 namespace {
 
 using array = std::valarray<double>;
@@ -136,4 +136,4 @@ TEST(run_on, refuses_what_a_device_cannot_do) {
 }
 
 }  // namespace
-}  // namespace tweedie
+}  // namespace tweedie::run_on_test

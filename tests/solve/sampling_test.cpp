@@ -18,7 +18,7 @@
 #include "tweedie/tensor/eigen_tensor.hpp"
 #include "tweedie/tensor/parallel.hpp"
 
-namespace tweedie {
+namespace tweedie::sampling_test {
 namespace {
 
 constexpr double data_mean = 0.4;
@@ -769,4 +769,4 @@ TEST(sampling, samples_have_the_law_of_the_program) {
 }
 
 }  // namespace
-}  // namespace tweedie
+}  // namespace tweedie::sampling_test
