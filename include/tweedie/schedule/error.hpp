@@ -95,8 +95,8 @@ TWEEDIE_INLINE std::string number(double value) {
 
 TWEEDIE_INLINE std::string describe(const char* function, std::string_view argument, double value,
                                     std::string_view valid) {
-  std::string text = std::string(function) + ": ";
-  text.append(argument).append(" = ").append(number(value)).append("; ").append(valid);
+  std::string text(function);
+  text.append(": ").append(argument).append(" = ").append(number(value)).append("; ").append(valid);
   return text;
 }
 
