@@ -110,6 +110,7 @@
 #include "tweedie/tensor/philox.hpp"
 #include "tweedie/tensor/philox_packet.hpp"
 #include "tweedie/tensor/pivoted_gram.hpp"
+#include "tweedie/tensor/pivoted_sums.hpp"
 #include "tweedie/tensor/quantile.hpp"
 #include "tweedie/tensor/random.hpp"
 #include "tweedie/tensor/storage.hpp"

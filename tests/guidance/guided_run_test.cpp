@@ -125,22 +125,26 @@ TYPED_TEST(guided_run, guides_what_it_is_told) {
 }
 
 // Projection, norm limit and rescaling of x0 estimates are those of a network that predicts x0.
-TEST(on_clean, is_the_rule_of_a_network_that_predicts_clean_data) {
-  const std::vector<double> x = start<double>(20);
+TYPED_TEST(guided_run, on_clean_is_the_rule_of_a_network_that_predicts_clean_data) {
+  using S = TypeParam;
+  const double tolerance = std::same_as<S, double> ? 1e-11 : std::same_as<S, float> ? 1e-4 : 0.3;
+  const std::vector<S> x = start<S>(35);
   const auto check = [&](const auto& rule) {
     for (const program& plan : plans()) {
       sampling clean(plan, {predicts_sample}, x, rule, gaussian_noise{5});
-      std::vector<double> noise(x.size());
+      std::vector<S> noise(x.size());
       while (clean.next()) {
         const auto [alpha, sigma] = clean.at().level;
         for (std::size_t b = 0; b < clean.branches(); ++b) {
           answer(b, clean.network_time(), clean.input(), noise);
           for (std::size_t i = 0; i < noise.size(); ++i)
-            clean.output(b)[i] = (clean.input()[i] - sigma * noise[i]) / alpha;
+            clean.output(b)[i] = static_cast<S>(
+                (static_cast<double>(clean.input()[i]) - sigma * static_cast<double>(noise[i])) /
+                alpha);
         }
       }
       expect_near(result(plan, x, on_clean{rule}, gaussian_noise{5}),
-                  {clean.state().begin(), clean.state().end()}, 1e-11);
+                  {clean.state().begin(), clean.state().end()}, tolerance);
     }
   };
   check(branch_weights{{-1, 2}});
@@ -150,6 +154,31 @@ TEST(on_clean, is_the_rule_of_a_network_that_predicts_clean_data) {
   check(zero_star{2});
   check(tangential{3});
   check(magnitude_aware{3, 1});
+  // Two rules on estimates, one after the other; where a rule acts does not matter.
+  check(only_where{zero_star{2}, step_interval{0.25, 0.75}});
+  check(zero_first{tangential{3}, 1});
+}
+
+// Wrapped around it, on_clean stays what it is: the estimates' matrix is asked for by itself alone.
+TEST(on_clean, may_be_nested) {
+  const std::vector<float> x = start<float>(35);
+  const auto same = [&](const auto& a, const auto& b) {
+    for (const program& plan : plans())
+      expect_near(result(plan, x, a, gaussian_noise{5}), result(plan, x, b, gaussian_noise{5}),
+                  3e-5);
+  };
+  const adaptive_projected projected{3, 0.2, 2, -0.5};
+  const step_interval middle{0.25, 0.75};
+  same(only_where{on_clean{projected}, middle}, on_clean{only_where{projected, middle}});
+  same(zero_first{on_clean{zero_star{2}}, 0}, on_clean{zero_star{2}});
+  same(varying{[](const guidance_point&) { return on_clean{zero_star{2}}; }},
+       on_clean{zero_star{2}});
+  // Rescaled after: by the deviations of outputs, not of estimates.
+  const rescaled outer{on_clean{projected}, 0.7};
+  const auto exact = result(ddim(nodes), std::vector<double>(x.begin(), x.end()), outer);
+  expect_near(result(ddim(nodes), x, outer), {exact.begin(), exact.end()}, 3e-5);
+  EXPECT_TRUE(reads_clean_only(on_clean{projected}));
+  EXPECT_FALSE(reads_clean_only(rescaled{on_clean{projected}, 0.7}));
 }
 
 TEST(guided_run_items, of_different_scales_are_items_alone) {

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "refusal.hpp"
@@ -137,6 +139,124 @@ TEST(pivoted_gram, turns_to_double_where_float_would_not_do) {
   auto broken = y[0];
   broken[7] = std::numeric_limits<float>::infinity();
   EXPECT_FALSE(std::isfinite(matrices<float>({broken, y[1]}, 1, {-1, 0}).quick[0]));
+}
+
+#if TWEEDIE_SUMS_IN_LANES
+// Whatever vectors the processor has, the bits of four lanes.
+template <std::size_t R, std::size_t From>
+void sums_by_width(std::size_t size) {
+  const auto rows = normals<float>(R, size);
+  const float* at[R];
+  for (std::size_t j = 0; j < R; ++j) at[j] = rows[j].data();
+  const float t[] = {0, -1, 0.7f, -1.3f};
+  constexpr std::size_t count = detail::sum_count<R, From>;
+  double narrow[count], wide[count];
+  detail::add_pivoted_floats<R, From>(at, t, size, narrow, 4);
+  for (const std::size_t lanes : {8u, 16u}) {
+    if (lanes > detail::widest_vector()) continue;
+    detail::add_pivoted_floats<R, From>(at, t, size, wide, lanes);
+    EXPECT_TRUE(std::equal(narrow, narrow + count, wide)) << R << From << ' ' << size;
+  }
+}
+
+TEST(pivoted_sums, have_the_same_bits_on_every_processor) {
+  for (const std::size_t size : {0u, 1u, 15u, 16u, 31u, 512u, 700u, 5000u}) {
+    sums_by_width<2, 0>(size);
+    sums_by_width<3, 0>(size);
+    sums_by_width<4, 0>(size);
+    sums_by_width<2, 1>(size);
+    sums_by_width<3, 1>(size);
+    sums_by_width<4, 1>(size);
+  }
+}
+#endif
+
+// The matrix of x0 estimates c_x x + c_y y, what is remembered and ones, beside sums in double of the estimates themselves.
+template <class S>
+void estimates_are_right(double alpha, double sigma, bool remembers, std::size_t size,
+                         double tolerance) {
+  const double c_x = 1 / alpha, c_y = -sigma / alpha;
+  constexpr std::size_t first = 3;
+  const std::size_t count = remembers ? 3 : 2, width = count + 1;
+  const auto z = normals<double>(5, first + size);
+  std::vector<std::vector<S>> rows(count + 1, std::vector<S>(first + size));
+  std::vector<list> estimates(width, list(first + size, 1));  // the last are ones
+  for (std::size_t i = 0; i < first + size; ++i) {
+    // Two clean estimates of one state, as outputs that predict its noise.
+    const double x = alpha * (0.5 * z[0][i] + 0.2) + sigma * z[1][i];
+    rows[count][i] = static_cast<S>(x);
+    for (const std::size_t b : {0u, 1u})
+      rows[b][i] = static_cast<S>((x - alpha * (0.5 * z[2 + b][i] + 0.3)) / sigma);
+    if (remembers) estimates[2][i] = static_cast<double>(rows[2][i] = static_cast<S>(z[4][i]));
+    for (const std::size_t b : {0u, 1u})
+      estimates[b][i] =
+          c_x * static_cast<double>(rows[count][i]) + c_y * static_cast<double>(rows[b][i]);
+  }
+  std::vector<const S*> at;
+  for (const auto& r : rows) at.push_back(r.data());
+  list t(count + 1, -1.0), ours(width * width, -7), exact(width * width, 0);
+  t[1] = 0;
+  if (remembers) t[2] = 0;
+  t.back() = c_y / c_x;
+  ASSERT_TRUE(detail::estimates_gram<S>(at, 2, 1, t, c_x, c_y, first, size, ours));
+  for (std::size_t j = 0; j < width; ++j)
+    for (std::size_t k = 0; k < width; ++k)
+      for (std::size_t i = first; i < first + size; ++i)
+        exact[j * width + k] += estimates[j][i] * estimates[k][i];
+  for (std::size_t j = 0; j < width; ++j)
+    for (std::size_t k = 0; k < width; ++k)
+      EXPECT_NEAR(ours[j * width + k], exact[j * width + k],
+                  tolerance * std::sqrt(exact[j * (width + 1)] * exact[k * (width + 1)]))
+          << j << k << ' ' << alpha;
+}
+
+TEST(estimates_gram, is_that_of_the_estimates_themselves) {
+  for (const bool remembers : {false, true})
+    for (const std::size_t size : {40u, 257u, 10'007u}) {
+      for (const auto& [alpha, sigma] :
+           {std::pair{0.8, 0.6}, {0.3, 0.95}, {0.999, 0.04}, {1.0, 80.0}}) {
+        // Elements of an estimate are rounded, products and weights before they cancel.
+        const double cancels = 1 + 2 * sigma / alpha;
+        estimates_are_right<float>(alpha, sigma, remembers, size, worst * cancels);
+        estimates_are_right<float16>(alpha, sigma, remembers, size, worst * cancels);
+        estimates_are_right<bfloat16>(alpha, sigma, remembers, size, worst * cancels);
+      }
+    }
+}
+
+TEST(estimates_gram, leaves_to_double_what_float_would_lose) {
+  constexpr std::size_t size = 300;
+  const auto y = normals<float>(3, size);
+  list out(9);
+  const auto quick = [&](std::vector<float> u, std::vector<float> c, std::vector<float> x,
+                         double c_x, double c_y) {
+    const std::vector<const float*> rows{u.data(), c.data(), x.data()};
+    return detail::estimates_gram<float>(rows, 2, 1, list{-1, 0, c_y / c_x}, c_x, c_y, 0, size,
+                                         out);
+  };
+  EXPECT_TRUE(quick(y[0], y[1], y[2], 1.25, -0.75));
+  EXPECT_TRUE(quick(y[1], y[1], y[2], 1.25, -0.75));       // equal outputs
+  EXPECT_FALSE(quick(y[0], y[1], y[2], 300, -299 * 300));  // hardly any signal
+  const std::vector<float> constant(size, 0.7f);
+  EXPECT_FALSE(quick(y[0], constant, constant, 1.25, -0.75));  // an estimate without spread
+  auto broken = y[0];
+  broken[7] = std::numeric_limits<float>::infinity();
+  EXPECT_FALSE(quick(broken, y[1], y[2], 1.25, -0.75));
+  // y_u = -x/2: its estimate is a difference of larger ones, and nearly nothing.
+  std::vector<float> u(size), x = y[2];
+  for (std::size_t i = 0; i < size; ++i) u[i] = x[i] * 0.999f;
+  EXPECT_FALSE(quick(u, y[1], x, 1, -1));
+  // A network that predicts x0 itself needs no state: a NaN there is not read.
+  x[3] = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<const float*> rows{y[0].data(), y[1].data(), x.data()};
+  ASSERT_TRUE(detail::estimates_gram<float>(rows, 2, 1, list{-1, 0, 0}, 0, 2, 0, size, out));
+  list plain(9);
+  const std::vector<const float*> both{y[0].data(), y[1].data()};
+  gram<float>(both, 0, size, plain);
+  for (const std::size_t j : {0u, 1u, 2u})
+    for (const std::size_t k : {0u, 1u, 2u})
+      EXPECT_NEAR(out[j * 3 + k], plain[j * 3 + k] * (j < 2 ? 2 : 1) * (k < 2 ? 2 : 1),
+                  4 * worst * size);
 }
 
 TEST(pivoted_gram, refuses_bad_input) {

@@ -37,6 +37,7 @@ struct zero_first {
   bool needs_gram() const { return tweedie::needs_gram(rule); }
   bool remembers() const { return tweedie::remembers(rule); }
   bool reads_state() const { return tweedie::reads_state(rule); }
+  bool reads_clean_only() const { return tweedie::reads_clean_only(rule); }
   void weights(const guidance_point& point, const stream_gram& g, std::span<double> guided,
                std::span<double> remembered) const {
     if (point.step >= steps) return rule.weights(point, g, guided, remembered);

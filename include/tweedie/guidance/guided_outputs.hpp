@@ -26,6 +26,7 @@ void item_weights(const char* function, const Rule& rule, const guidance_point& 
                   std::span<const S* const> rows, std::size_t first, std::size_t length,
                   std::span<double> gram, std::span<double> guided, std::span<double> remembered) {
   const bool reads = needs_gram(rule);
+  stream_gram matrix(gram, rows.size() + 1);
   if (reads) {
     // Outputs count from the conditional one, the state as the x0 estimate; `guided` is free until below.
     const std::size_t outputs = rule.branches(), pivot = outputs > 1 ? 1 : 0;
@@ -34,19 +35,25 @@ void item_weights(const char* function, const Rule& rule, const guidance_point& 
     guided[pivot] = 0;
     if (reads_state(rule) && point.clean.x != 0 && std::isfinite(point.clean.y / point.clean.x))
       guided.back() = point.clean.y / point.clean.x;
-    pivoted_gram<S>(rows, pivot, guided, first, length, gram);
+    if (reads_clean_only(rule) &&
+        estimates_gram<S>(rows, outputs, pivot, guided, point.clean.x, point.clean.y, first, length,
+                          gram.first(rows.size() * rows.size()))) {
+      matrix = stream_gram::of_estimates(gram.first(rows.size() * rows.size()), rows.size());
+    } else {
+      pivoted_gram<S>(rows, pivot, guided, first, length, gram);
+    }
   }
   std::fill(guided.begin(), guided.end(), 0.0);
   std::fill(remembered.begin(), remembered.end(), 0.0);
-  rule.weights(point, stream_gram(gram, rows.size() + 1), guided, remembered);
+  rule.weights(point, matrix, guided, remembered);
   for (const std::span<double> weights : {guided, remembered})
     for (std::size_t k = 0; k < weights.size(); ++k) {
       require(std::isfinite(weights[k]), function, "guidance weight", weights[k],
               "valid: finite; is every output that the rule reads?");
-      const double square = gram[k * (rows.size() + 2)];
-      if (reads && weights[k] != 0)
-        require(std::isfinite(square), function, "square of an output", square,
-                "valid: outputs that are finite");
+      if (!reads || weights[k] == 0 || k >= matrix.streams()) continue;
+      const double square = matrix(k, k);
+      require(std::isfinite(square), function, "square of an output", square,
+              "valid: outputs that are finite");
     }
 }
 

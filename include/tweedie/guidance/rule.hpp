@@ -46,10 +46,18 @@ class stream_gram {
   stream_gram(std::span<const double> values, std::size_t width)
       : values_(values), width_(width), streams_(width - 1) {}
 
+  /// Of streams that are x0 estimates already: `of_clean` changes nothing.
+  static stream_gram of_estimates(std::span<const double> values, std::size_t width) {
+    stream_gram out(values, width);
+    out.estimates_ = true;
+    return out;
+  }
+
   /// The same with the first `outputs` streams y_b seen as clean.x * state + clean.y * y_b; the state
   /// is the last stream, and no longer one of the streams.
   stream_gram of_clean(std::size_t outputs, state_output clean) const {
     stream_gram out = *this;
+    if (estimates_) return out;
     out.streams_ = streams_ - 1;
     out.seen_ = outputs;
     out.clean_ = clean;
@@ -99,6 +107,7 @@ class stream_gram {
   std::size_t width_;
   std::size_t streams_;
   std::size_t seen_ = 0;  // outputs seen as x0 estimates
+  bool estimates_ = false;
   state_output clean_{0, 1};
 };
 
@@ -106,7 +115,8 @@ class stream_gram {
 /// the streams into spans that come filled with 0 (`remembered` is empty for rules without memory).
 /// Optional members: `bool needs_gram() const`, without which the rule is not shown a matrix;
 /// `bool remembers() const`, with which there is one stream more, of zeros at the start of a run; and
-/// `bool reads_state() const`, with which the state is the last stream.
+/// `bool reads_state() const`, with which the state is the last stream; and `bool reads_clean_only() const` for rules that
+/// read it and look at the matrix by `of_clean` alone, which takes fewer sums.
 template <class R>
 concept guidance_rule = std::copy_constructible<R> &&
     requires(const R& rule, const guidance_point& point, const stream_gram& gram,
@@ -142,6 +152,15 @@ bool reads_state(const R& rule) {
     return false;
 }
 
+/// \copydoc needs_gram
+template <guidance_rule R>
+bool reads_clean_only(const R& rule) {
+  if constexpr (requires { rule.reads_clean_only(); })
+    return rule.reads_clean_only();
+  else
+    return false;
+}
+
 /// Constant weights, one per output: the simplest rule.
 struct branch_weights {
   std::vector<double> values;
@@ -164,6 +183,7 @@ struct varying {
   bool needs_gram() const { return tweedie::needs_gram(f(guidance_point{})); }
   bool remembers() const { return tweedie::remembers(f(guidance_point{})); }
   bool reads_state() const { return tweedie::reads_state(f(guidance_point{})); }
+  bool reads_clean_only() const { return tweedie::reads_clean_only(f(guidance_point{})); }
   void weights(const guidance_point& point, const stream_gram& gram, std::span<double> guided,
                std::span<double> remembered) const {
     f(point).weights(point, gram, guided, remembered);
@@ -183,6 +203,7 @@ struct only_where {
   bool needs_gram() const { return tweedie::needs_gram(rule); }
   bool remembers() const { return tweedie::remembers(rule); }
   bool reads_state() const { return tweedie::reads_state(rule); }
+  bool reads_clean_only() const { return tweedie::reads_clean_only(rule); }
   void weights(const guidance_point& point, const stream_gram& gram, std::span<double> guided,
                std::span<double> remembered) const {
     if (where(point)) return rule.weights(point, gram, guided, remembered);
@@ -209,6 +230,7 @@ struct on_clean {
   bool needs_gram() const { return tweedie::needs_gram(rule); }
   bool remembers() const { return tweedie::remembers(rule); }
   bool reads_state() const { return true; }
+  bool reads_clean_only() const { return !tweedie::reads_state(rule); }
   void weights(const guidance_point& point, const stream_gram& gram, std::span<double> guided,
                std::span<double> remembered) const {
     const std::size_t outputs = branches(), streams = guided.size() - 1;

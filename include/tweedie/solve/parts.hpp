@@ -91,6 +91,7 @@ void take_part(run_parts<S>& to, Part&& part) {
         needs_gram(part),
         remembers(part),
         reads_state(part),
+        reads_clean_only(part),
         [rule = P(std::forward<Part>(part))](
             const guidance_point& point, const stream_gram& gram, std::span<double> guided,
             std::span<double> remembered) { rule.weights(point, gram, guided, remembered); },
@@ -98,6 +99,7 @@ void take_part(run_parts<S>& to, Part&& part) {
   } else if constexpr (guidance_mixer<P, S>) {
     to.branch_weights.clear();
     to.guidance = {part.branches(),
+                   false,
                    false,
                    false,
                    false,

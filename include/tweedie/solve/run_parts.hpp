@@ -21,7 +21,7 @@ namespace tweedie::detail {
 template <storage_scalar S>
 struct erased_guidance {
   std::size_t outputs = 1;
-  bool gram = false, memory = false, state = false;
+  bool gram = false, memory = false, state = false, clean_only = false;
   std::function<void(const guidance_point&, const stream_gram&, std::span<double>,
                      std::span<double>)>
       rule;
@@ -31,6 +31,7 @@ struct erased_guidance {
   bool needs_gram() const { return gram; }
   bool remembers() const { return memory; }
   bool reads_state() const { return state; }
+  bool reads_clean_only() const { return clean_only; }
   void weights(const guidance_point& point, const stream_gram& of, std::span<double> guided,
                std::span<double> remembered) const {
     rule(point, of, guided, remembered);

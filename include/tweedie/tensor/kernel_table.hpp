@@ -30,7 +30,7 @@ struct kernel_table {
   void (*fill_uniform)(const void* noise_key, std::uint64_t first, void* out, std::size_t n);
   void (*gram)(const void* const* rows, std::size_t row_count, std::size_t first, std::size_t size,
                double* out);
-  void (*pivoted_sums)(const void* const* rows, std::size_t row_count, const float* t,
+  void (*pivoted_sums)(const void* const* rows, std::size_t row_count, bool all, const float* t,
                        std::size_t size, double* to);
 };
 

@@ -45,9 +45,9 @@ struct own_kernels {
                    std::size_t size, double* out) {
     own_gram<S>(streams(rows, row_count), first, size, out);
   }
-  static void pivoted_sums(const void* const* rows, std::size_t row_count, const float* t,
+  static void pivoted_sums(const void* const* rows, std::size_t row_count, bool all, const float* t,
                            std::size_t size, double* to) {
-    own_pivoted_sums<S>(streams(rows, row_count).data(), row_count, t, size, to);
+    own_pivoted_sums<S>(streams(rows, row_count).data(), row_count, all, t, size, to);
   }
 
   static constexpr kernel_table table{weigh_loop,   combine, apply,       fill_normal,

@@ -4,10 +4,11 @@
 //   r_j = b_j - t_j b_p                     the matrix of the rows r from that of the b, in double
 //
 // tensor/gram.hpp multiplies in double; these products are in the arithmetic type and summed in blocks
-// of 32, which are added in double. With t_j = -1 the b_j are differences from row p: what combinations
+// of 32, which are added in double (tensor/pivoted_sums.hpp). With t_j = -1 the b_j are differences from row p: what combinations
 // with small results depend on is summed by itself, and no digit of it is lost against r_p. With
 // row j the state x and r_j + t_j r_p a multiple of an x0 estimate c_x x + c_y y_p, t_j = c_y/c_x, the
-// same holds for estimates from nearly pure noise.
+// same holds for estimates from nearly pure noise. A matrix of estimates alone (guidance on clean data) needs no sums of r_p
+// itself, half of those of three rows.
 //
 // Inner products of the b are within 36 roundings of |b_j| |b_k| each, 2^-24 for all but double: 2e-6 at
 // most, commonly 1e-7. Where that would not do the sums in double are taken: for a row that is a fifth of
@@ -21,7 +22,7 @@
 #include <span>
 #include <utility>
 
-#include "tweedie/tensor/gram.hpp"
+#include "tweedie/tensor/pivoted_sums.hpp"
 
 namespace tweedie {
 
@@ -33,75 +34,68 @@ void pivoted_gram(std::span<const S* const> rows, std::size_t pivot, std::span<c
 
 namespace detail {
 
-inline constexpr std::size_t most_pivoted_rows = 4;
-
-// Lower triangle of the inner products of R rows b, row by row, then their sums. The pivot is row 0.
-template <std::size_t R, storage_scalar S>
-void add_pivoted(const S* const* rows, const float* t, std::size_t n, double* to) {
-  using P = packet<float>;
-  constexpr std::size_t sums = R * (R + 1) / 2 + R, step = 2 * lanes<float>, most_steps = 16;
-  constexpr std::size_t parts = R == 2 ? 2 : 1;  // as many as there are registers for
-  packet<double> total[sums];
-  std::fill(total, total + sums, pset1<packet<double>>(0.0));
-  P share[R];
-  for (std::size_t j = 1; j < R; ++j) share[j] = pset1<P>(t[j]);
-  P block[parts][sums];
-  const auto clear = [&] {
-    for (std::size_t p = 0; p < parts; ++p) std::fill(block[p], block[p] + sums, pset1<P>(0.0f));
-  };
-  const auto add = [&](const P(&r)[R], P(&s)[sums]) {
-    P b[R];
-    b[0] = r[0];
-    for_rows<R>([&](auto j) {
-      if constexpr (j > 0) b[j] = pmadd(share[j], r[0], r[j]);
-      for_rows<R>([&](auto k) {
-        if constexpr (k <= j) s[j * (j + 1) / 2 + k] = pmadd(b[j], b[k], s[j * (j + 1) / 2 + k]);
-      });
-      s[R * (R + 1) / 2 + j] = Eigen::internal::padd(s[R * (R + 1) / 2 + j], b[j]);
-    });
-  };
-  const auto fold = [&] {
-    for (std::size_t k = 0; k < sums; ++k)
-      for (std::size_t p = 0; p < parts; ++p) {
-        packet<double> halves[double_parts];
-        widen(block[p][k], halves);
-        for (const packet<double>& w : halves) total[k] = Eigen::internal::padd(total[k], w);
-      }
-  };
-  std::size_t i = 0;
-  while (i + step <= n) {
-    clear();
-    const std::size_t end = i + (std::min)(most_steps, (n - i) / step) * step;
-    for (; i < end; i += step) {
-      P low[R], high[R];
-      for_rows<R>([&](auto j) {
-        const packet_pair<S> both = load_pair(rows[j] + i);
-        low[j] = both.first;
-        high[j] = both.second;
-      });
-      add(low, block[0]);
-      add(high, block[parts - 1]);
+// Sums of the b: of all of them, or of all but the pivot's. b of row j is b number place[j].
+template <storage_scalar S>
+class pivoted_sums {
+ public:
+  pivoted_sums(std::span<const S* const> rows, std::size_t pivot, std::span<const double> t,
+               bool all, std::size_t first, std::size_t size)
+      : count_(rows.size()), from_(all ? 0 : 1), n_(static_cast<double>(size)) {
+    const S* streams[most_pivoted_rows] = {rows[pivot] + first};
+    for (std::size_t j = 0, next = 1; j < count_; ++j) {
+      if (j == pivot) continue;
+      place_[j] = next;
+      shares_[next] = static_cast<float>(t[j]);
+      streams[next++] = rows[j] + first;
     }
-    fold();
+    if constexpr (kernels_elsewhere)
+      kernels<S>().pivoted_sums(reinterpret_cast<const void* const*>(streams), count_, all, shares_,
+                                size, sums_);
+    else
+      own_pivoted_sums<S>(streams, count_, all, shares_, size, sums_);
   }
-  clear();
-  for (; i < n; i += lanes<float>) {
-    P last[R];
-    for_rows<R>([&](auto j) { last[j] = load_up_to(rows[j] + i, n - i); });
-    add(last, block[0]);
+
+  double share(std::size_t j) const { return static_cast<double>(shares_[place_[j]]); }
+  double product(std::size_t j, std::size_t k) const { return of_places(place_[j], place_[k]); }
+  double total(std::size_t j) const { return of_place(place_[j]); }
+
+  // False where the sums have too few digits.
+  bool keep_digits() const {
+    for (std::size_t b = from_; b < count_; ++b) {
+      const double sum = of_place(b), square = of_places(b, b), spread = square - sum * sum / n_;
+      if (b > 0 && square == 0 && sum == 0) continue;  // no difference, nothing remembered
+      if (!(square > n_ * 0x1p-100 && square < n_ * 0x1p100 && spread > square / 32)) return false;
+    }
+    return true;
   }
-  fold();
-  for (std::size_t k = 0; k < sums; ++k) to[k] = lane_sum(total[k]);
+
+ private:
+  double of_places(std::size_t a, std::size_t b) const {
+    const std::size_t high = (std::max)(a, b) - from_, low = (std::min)(a, b) - from_;
+    return sums_[high * (high + 1) / 2 + low];
+  }
+  double of_place(std::size_t b) const {
+    const std::size_t kept = count_ - from_;
+    return sums_[kept * (kept + 1) / 2 + b - from_];
+  }
+
+  std::size_t count_, from_;
+  double n_;
+  std::size_t place_[most_pivoted_rows] = {};
+  float shares_[most_pivoted_rows] = {};
+  double sums_[most_pivoted_rows * (most_pivoted_rows + 3) / 2] = {};
+};
+
+// The upper triangle from the lower one.
+inline void make_symmetric(std::span<double> matrix, std::size_t width) {
+  for (std::size_t j = 0; j < width; ++j)
+    for (std::size_t k = 0; k < j; ++k) matrix[k * width + j] = matrix[j * width + k];
 }
 
+// Whether there are sums in float for so many rows.
 template <storage_scalar S>
-void own_pivoted_sums(const S* const* rows, std::size_t count, const float* t, std::size_t n,
-                      double* to) {
-  if constexpr (!std::same_as<S, double>) {
-    if (count == 2) add_pivoted<2, S>(rows, t, n, to);
-    if (count == 3) add_pivoted<3, S>(rows, t, n, to);
-    if (count == 4) add_pivoted<4, S>(rows, t, n, to);
-  }
+bool may_be_quick(std::size_t rows) {
+  return !std::same_as<S, double> && rows >= 2 && rows <= most_pivoted_rows;
 }
 
 // False where the matrix would have too few digits.
@@ -109,48 +103,66 @@ template <storage_scalar S>
 bool quick_gram(std::span<const S* const> rows, std::size_t pivot, std::span<const double> t,
                 std::size_t first, std::size_t size, std::span<double> out) {
   const std::size_t count = rows.size(), width = count + 1;
-  const S* from[most_pivoted_rows] = {rows[pivot] + first};
-  float shares[most_pivoted_rows] = {};
-  std::size_t place[most_pivoted_rows] = {};  // of each row among `from`
-  for (std::size_t j = 0, next = 1; j < count; ++j) {
-    if (j == pivot) continue;
-    place[j] = next;
-    shares[next] = static_cast<float>(t[j]);
-    from[next++] = rows[j] + first;
-  }
-  double sums[most_pivoted_rows * (most_pivoted_rows + 3) / 2];
-  if constexpr (kernels_elsewhere)
-    kernels<S>().pivoted_sums(reinterpret_cast<const void* const*>(from), count, shares, size,
-                              sums);
-  else
-    own_pivoted_sums<S>(from, count, shares, size, sums);
-
-  const auto n = static_cast<double>(size);
-  const double* const totals = sums + count * (count + 1) / 2;
-  const auto product = [&](std::size_t a, std::size_t b) {
-    return sums[(std::max)(a, b) * ((std::max)(a, b) + 1) / 2 + (std::min)(a, b)];
-  };
-  for (std::size_t b = 0; b < count; ++b) {
-    const double square = product(b, b), spread = square - totals[b] * totals[b] / n;
-    if (b > 0 && square == 0 && totals[b] == 0) continue;  // no difference, nothing remembered
-    if (!(square > n * 0x1p-100 && square < n * 0x1p100 && spread > square / 32)) return false;
-  }
-  const auto share = [&](std::size_t j) { return static_cast<double>(shares[place[j]]); };
+  const pivoted_sums<S> sums(rows, pivot, t, true, first, size);
+  if (!sums.keep_digits()) return false;
+  const double own = sums.product(pivot, pivot);
   for (std::size_t j = 0; j < count; ++j) {
-    const std::size_t a = place[j];
-    out[count * width + j] = totals[a] - share(j) * totals[0];
-    for (std::size_t k = 0; k <= j; ++k) {
-      const std::size_t b = place[k];
-      out[j * width + k] = product(a, b) - share(j) * product(0, b) - share(k) * product(a, 0) +
-                           share(j) * share(k) * product(0, 0);
-    }
-    const double read = product(a, a) + share(j) * share(j) * product(0, 0);
+    out[count * width + j] = sums.total(j) - sums.share(j) * sums.total(pivot);
+    for (std::size_t k = 0; k <= j; ++k)
+      out[j * width + k] = sums.product(j, k) - sums.share(j) * sums.product(pivot, k) -
+                           sums.share(k) * sums.product(j, pivot) +
+                           sums.share(j) * sums.share(k) * own;
+    const double read = sums.product(j, j) + sums.share(j) * sums.share(j) * own;
     const double square = out[j * width + j];
     if (square != 0 && !(square > read / 32)) return false;
   }
-  out[count * width + count] = n;
-  for (std::size_t j = 0; j < width; ++j)
-    for (std::size_t k = 0; k < j; ++k) out[k * width + j] = out[j * width + k];
+  out[count * width + count] = static_cast<double>(size);
+  make_symmetric(out, width);
+  return true;
+}
+
+// The matrix of x0 estimates D_j = c_x x + c_y y_j of the first `outputs` rows y_j, of what else is between, and of ones; x is
+// the last row. With t_j = -1 for outputs and t_x = c_y/c_x it is D_j = c_x b_x + c_y b_j: the pivot's own stream
+// is in no sum. `out` has rows.size()^2 elements. False where float would not keep the digits.
+template <storage_scalar S>
+bool estimates_gram(std::span<const S* const> rows, std::size_t outputs, std::size_t pivot,
+                    std::span<const double> t, double c_x, double c_y, std::size_t first,
+                    std::size_t size, std::span<double> out) {
+  const std::size_t width = rows.size(), count = width - 1;
+  const auto own = [&](std::size_t j) { return j >= outputs ? 1 : j == pivot ? 0 : c_y; };
+  if (c_x == 0) {
+    pivoted_gram<S>(rows.first(count), pivot, t.first(count), first, size, out);
+    for (std::size_t j = 0; j < outputs; ++j)
+      for (std::size_t k = 0; k < width; ++k) {
+        out[j * width + k] *= c_y;
+        out[k * width + j] *= c_y;
+      }
+    return true;
+  }
+  // t is rounded to float, which moves an estimate by 2^-17 of the output.
+  if (!may_be_quick<S>(width) || !(std::abs(t[count]) <= 256)) return false;
+  const pivoted_sums<S> sums(rows, pivot, t, false, first, size);
+  if (!sums.keep_digits()) return false;
+  const double of_state = c_x * c_x * sums.product(count, count);
+  const auto product = [&](std::size_t j, std::size_t k) {
+    const auto with_state = [&](std::size_t i) {
+      return own(i) == 0 ? 0 : own(i) * c_x * sums.product(i, count);
+    };
+    double total = own(j) * own(k) == 0 ? 0 : own(j) * own(k) * sums.product(j, k);
+    if (k < outputs) total += with_state(j);
+    if (j < outputs) total += with_state(k);
+    return j < outputs && k < outputs ? total + of_state : total;
+  };
+  for (std::size_t j = 0; j < count; ++j) {
+    out[count * width + j] =
+        (own(j) == 0 ? 0 : own(j) * sums.total(j)) + (j < outputs ? c_x * sums.total(count) : 0);
+    for (std::size_t k = 0; k <= j; ++k) out[j * width + k] = product(j, k);
+    const double read = (own(j) == 0 ? 0 : own(j) * own(j) * sums.product(j, j)) + of_state;
+    const double square = out[j * width + j];
+    if (j < outputs && square != 0 && !(square > read / 32)) return false;
+  }
+  out[count * width + count] = static_cast<double>(size);
+  make_symmetric(out, width);
   return true;
 }
 
@@ -164,10 +176,9 @@ void pivoted_gram(std::span<const S* const> rows, std::size_t pivot, std::span<c
   detail::require_equal(name, "out.size()", out.size(), (rows.size() + 1) * (rows.size() + 1));
   detail::require(pivot < rows.size() && t[pivot] == 0, name, "pivot", static_cast<double>(pivot),
                   "valid: one of the rows, its t = 0");
-  if constexpr (!std::same_as<S, double>)
-    if (rows.size() >= 2 && rows.size() <= detail::most_pivoted_rows &&
-        detail::quick_gram<S>(rows, pivot, t, first, size, out))
-      return;
+  if (detail::may_be_quick<S>(rows.size()) &&
+      detail::quick_gram<S>(rows, pivot, t, first, size, out))
+    return;
   gram<S>(rows, first, size, out);
 }
 
