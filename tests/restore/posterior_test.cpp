@@ -107,6 +107,36 @@ TEST(restored, posterior_sampling_is_the_gradient_of_the_likelihood_at_the_estim
   }
 }
 
+// The plane N(0, [[1, 0.8], [0.8, 1]]) seen at x = (0.3, 1.2), alpha = 0.8, sigma = 0.6, its first coordinate measured as 1 with
+// deviation 0.1 (T65): the first slope of log p(y | x) is 0.930. DPS, which takes the estimate for x0 itself, has 27.7 at
+// the weight of its derivation: (s^2 + Var[x0_1 | x])/s^2 = 29.8 times as much.
+TEST(restored, posterior_sampling_overstates_the_slope_thirtyfold_where_moment_matching_is_exact) {
+  const signal_noise level{0.8, 0.6};
+  const double s = 0.1, h = 1e-5;
+  const VectorXd at = (VectorXd(2) << 0.3, 1.2).finished();
+  const MatrixXd first = (MatrixXd(1, 2) << 1, 0).finished();
+  const gaussian_data plane{VectorXd::Zero(2), (MatrixXd(2, 2) << 1, 0.8, 0.8, 1).finished()};
+  const auto slope = [&](const restoration& how) {
+    const VectorXd clean = plane.denoise(at, level);
+    const VectorXd shift = moved(restored(how, dense_operator{first}, std::vector<double>{1}, s,
+                                          plane.jacobian(level)),
+                                 clean, level) -
+                           clean;
+    return shift[0] * level.alpha / (level.sigma * level.sigma);
+  };
+  EXPECT_NEAR(slope(moment_matching()), 0.930, 5e-4);
+  EXPECT_NEAR(slope(posterior_sampling()), 27.7, 0.05);
+  // By differences of log N(1; E[x0_1 | x], Var[x0_1 | x] + s^2).
+  const double variance = level.sigma * level.sigma / level.alpha * plane.gain(level)(0, 0) + s * s;
+  const auto log_likelihood = [&](double x_1) {
+    const double d = 1 - plane.denoise((VectorXd(2) << x_1, 1.2).finished(), level)[0];
+    return -d * d / (2 * variance);
+  };
+  EXPECT_NEAR(slope(moment_matching()),
+              (log_likelihood(0.3 + h) - log_likelihood(0.3 - h)) / (2 * h), 1e-8);
+  EXPECT_NEAR(slope(posterior_sampling()) / slope(moment_matching()), variance / (s * s), 1e-10);
+}
+
 TEST(restored, null_space_gives_the_nearest_estimate_that_fits) {
   const MatrixXd& a = measuring();
   const VectorXd fitted =
