@@ -84,6 +84,40 @@ TYPED_TEST(likelihoods, by_the_errors_of_denoising) {
     EXPECT_NEAR(found.log_density[i], clean[i], 5 * found.deviation[i] + 5e-3) << i;
 }
 
+// A Gaussian with mean and covariance of the data takes noise away from denoising errors, of some data from probes too,
+// and leaves the value. Of Gaussian data nothing is left to chance.
+TYPED_TEST(likelihoods, by_the_difference_from_a_gaussian) {
+  constexpr bool known = std::same_as<TypeParam, oracle::gaussian<double>>;
+  // Mean 0; the covariance is that of the posterior where noise hides everything.
+  const oracle::gaussian<double> match(
+      VectorXd::Zero(2), oracle::covariance(this->data(), {1, 1e6}, VectorXd(VectorXd::Zero(2))),
+      1e-6);
+  const auto denoise = [&](signal_noise level, const MatrixXd& at) -> MatrixXd {
+    return this->data().denoise(level, at);
+  };
+  const information_range snrs{.levels = 100, .draws = 16, .seed = 3};
+  const auto alone = log_likelihood_by_information(denoise, x, snrs);
+  const auto beside = log_likelihood_by_information(denoise, match, x, snrs);
+  const VectorXd clean = oracle::log_density(this->data(), {1, 0}, x);
+  const auto product = central_difference_product(this->clean());
+  const auto probed = log_likelihood_by_probes(this->clean(), product, x, 8, 2, this->range);
+  const auto less = log_likelihood_by_probes(this->clean(), product, match, x, 8, 2, this->range);
+  for (Eigen::Index i = 0; i < x.cols(); ++i) {
+    EXPECT_NEAR(beside.log_density[i], clean[i], 5 * beside.deviation[i] + 2e-3) << i;
+    EXPECT_NEAR(less.log_density[i], this->exact[i], 5 * less.deviation[i] + 1e-5) << i;
+  }
+  if (known) {
+    EXPECT_LT((beside.log_density - clean).cwiseAbs().maxCoeff(), 1e-8);
+    EXPECT_LT(beside.deviation.maxCoeff(), 1e-8);
+    EXPECT_LT(less.deviation.maxCoeff(), 1e-7);
+  } else {
+    EXPECT_LT(beside.deviation.norm(), 0.7 * alone.deviation.norm());
+  }
+  if (std::same_as<TypeParam, oracle::rotated>) {  // of `two` the difference varies more
+    EXPECT_LT(less.deviation.norm(), 0.7 * probed.deviation.norm());
+  }
+}
+
 // A chain of Gaussian steps is a model of its own; with small steps its density is nearly that of the data.
 // The ELBO is below the bound of many paths.
 TYPED_TEST(likelihoods, by_importance_of_paths) {

@@ -8,7 +8,13 @@
 //
 // tr dD/dx is exact where an oracle knows it, or estimated without bias by v^T (dD/dx) v with
 // random v of unit covariance (Hutchinson 1989), one v for the whole trajectory; signs (Rademacher)
-// have the smaller variance, 2 (|J|_F^2 - sum_i J_ii^2) for symmetric J.
+// have the smaller variance, 2 (|J|_F^2 - sum_i J_ii^2) for symmetric J. With a Gaussian q near the data
+// only the difference of the two Jacobians is probed,
+//
+//   tr J = tr J_q + E v^T (J - J_q) v,   tr J_q = sum_i s_i^2/(s_i^2 + u^2)
+//
+// a control variate: exact for Gaussian data. Of data far from any Gaussian the difference may vary more than the
+// whole, which deviations tell.
 #pragma once
 
 #include <Eigen/Core>
@@ -112,6 +118,33 @@ auto hutchinson_trace(Clean clean, Product product, Eigen::MatrixXd probes) {
   };
 }
 
+/// The same by the difference from a Gaussian, as `oracle::gaussian` with mean and covariance of the data.
+/// \param reference reference.denoise(level, x), affine, and reference.variances(), along its principal axes
+template <class Clean, class Product, class Reference>
+requires requires(const Reference& q, const Eigen::MatrixXd& x) {
+  { q.denoise(signal_noise{}, x) } -> std::convertible_to<Eigen::MatrixXd>;
+  { q.variances().sum() } -> std::convertible_to<double>;
+}
+auto hutchinson_trace(Clean clean, Product product, Reference reference, Eigen::MatrixXd probes) {
+  const auto rest = [product = std::move(product), reference](
+                        const Eigen::MatrixXd& x, double u,
+                        const Eigen::MatrixXd& v) -> Eigen::MatrixXd {
+    const Eigen::MatrixXd of_reference =
+        reference.denoise(signal_noise{1, u}, v) -
+        reference.denoise(signal_noise{1, u}, Eigen::MatrixXd(0 * v));
+    return product(x, u, v) - of_reference;
+  };
+  return [reference = std::move(reference),
+          difference = hutchinson_trace(std::move(clean), rest, std::move(probes))](
+             const Eigen::MatrixXd& x, double u) {
+    denoised_with_trace e = difference(x, u);
+    double known = 0;
+    for (const double s : reference.variances()) known += s / (s + u * u);
+    e.trace.array() += known;
+    return e;
+  };
+}
+
 /// The exact trace, along one axis after the other: d products a call, for small d.
 template <class Clean, class Product>
 auto trace_by_axes(Clean clean, Product product) {
@@ -138,24 +171,51 @@ struct probed_likelihood {
   std::size_t evaluations = 0;  ///< of all probes at once, in batches of probes * columns
 };
 
-/// Log-likelihood with `probes` random signs an item, each kept along its trajectory.
-/// \throws std::invalid_argument for fewer than 2 probes, and as `log_likelihood`.
-template <class Clean, class Product>
-probed_likelihood log_likelihood_by_probes(const Clean& clean, const Product& product,
-                                           const Eigen::MatrixXd& x, int probes, std::uint64_t seed,
-                                           const likelihood_range& range = {}) {
-  detail::require(probes >= 2, "log_likelihood_by_probes", "probes", probes, "valid: at least 2");
+namespace detail {
+
+/// Means over `probes` random signs an item; trace_of(signs) is the denoiser that these probe.
+template <class TraceOf>
+probed_likelihood mean_over_probes(const TraceOf& trace_of, const Eigen::MatrixXd& x, int probes,
+                                   std::uint64_t seed, const likelihood_range& range) {
+  require(probes >= 2, "log_likelihood_by_probes", "probes", probes, "valid: at least 2");
   Eigen::MatrixXd signs(x.rows(), x.cols() * probes);
   fill_standard_uniform(signs, seed);
   signs = signs.unaryExpr([](double u) { return u < 0.5 ? -1.0 : 1.0; });
   const flow_likelihood all =
-      log_likelihood(hutchinson_trace(clean, product, signs), x.replicate(1, probes), range);
+      log_likelihood(trace_of(std::move(signs)), x.replicate(1, probes), range);
   const Eigen::ArrayXXd found = all.log_density.reshaped(x.cols(), probes);
   const Eigen::ArrayXd mean = found.rowwise().mean();
   const double pairs = static_cast<double>(probes) * (probes - 1);
   return {mean.matrix(),
           ((found.colwise() - mean).square().rowwise().sum() / pairs).sqrt().matrix(),
           all.evaluations};
+}
+
+}  // namespace detail
+
+/// Log-likelihood with `probes` random signs an item, each kept along its trajectory.
+/// \throws std::invalid_argument for fewer than 2 probes, and as `log_likelihood`.
+template <class Clean, class Product>
+probed_likelihood log_likelihood_by_probes(const Clean& clean, const Product& product,
+                                           const Eigen::MatrixXd& x, int probes, std::uint64_t seed,
+                                           const likelihood_range& range = {}) {
+  return detail::mean_over_probes(
+      [&](Eigen::MatrixXd signs) { return hutchinson_trace(clean, product, std::move(signs)); }, x,
+      probes, seed, range);
+}
+
+/// The same by the difference from a Gaussian, as in `hutchinson_trace`.
+/// \throws as above.
+template <class Clean, class Product, class Reference>
+probed_likelihood log_likelihood_by_probes(const Clean& clean, const Product& product,
+                                           const Reference& reference, const Eigen::MatrixXd& x,
+                                           int probes, std::uint64_t seed,
+                                           const likelihood_range& range = {}) {
+  return detail::mean_over_probes(
+      [&](Eigen::MatrixXd signs) {
+        return hutchinson_trace(clean, product, reference, std::move(signs));
+      },
+      x, probes, seed, range);
 }
 
 /// (dD/dx) v by central differences, with a step relative to the size of x: two more evaluations,
