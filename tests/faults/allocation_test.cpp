@@ -26,7 +26,7 @@
 #include "tweedie/solve/saved_bytes.hpp"
 #include "tweedie/tensor/parallel.hpp"
 
-namespace tweedie {
+namespace tweedie::allocation_test {
 namespace {
 
 using vector = std::vector<float>;
@@ -285,4 +285,4 @@ TEST(allocation, threads_that_cannot_start_are_joined) {
 }
 
 }  // namespace
-}  // namespace tweedie
+}  // namespace tweedie::allocation_test

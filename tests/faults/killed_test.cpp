@@ -20,7 +20,7 @@
 #include "tweedie/schedule/discrete.hpp"
 #include "tweedie/solve/saved_bytes.hpp"
 
-namespace tweedie {
+namespace tweedie::killed_test {
 namespace {
 
 namespace files = std::filesystem;
@@ -131,5 +131,5 @@ TEST(killed, at_any_moment_resumes_with_the_same_bits) {
 }
 
 }  // namespace
-}  // namespace tweedie
+}  // namespace tweedie::killed_test
 #endif

@@ -19,7 +19,7 @@
 #include "tweedie/solve/sampling.hpp"
 #include "tweedie/tensor/eigen.hpp"
 
-namespace tweedie {
+namespace tweedie::network_test {
 namespace {
 
 grid test_grid() { return karras(scaled_linear_beta_schedule(1000), 5); }
@@ -135,4 +135,4 @@ TEST(network, asked_from_several_threads_answers_as_from_one) {
 }
 
 }  // namespace
-}  // namespace tweedie
+}  // namespace tweedie::network_test

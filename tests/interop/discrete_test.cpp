@@ -125,6 +125,11 @@ TEST(DiscreteScheduler, RefusesWhatTheReferencesTakeForGranted) {
               entropy_bound_scheduler{0.5, 4}.temperature(4);
             }),
             "EntropyBoundScheduler.temperature: step = 4; valid: below 4");
+  const vq_diffusion_scheduler posteriors(3, 5);
+  std::vector<double> out(3);
+  const std::vector<double> log_clean(2, std::log(0.5));
+  EXPECT_EQ(refusal([&] { posteriors.log_posterior(log_clean, 2, 0, out); }),
+            "VQDiffusionScheduler.q_posterior: t = 0; valid: 1 ... 4");
 }
 
 TEST(DiscreteScheduler, CorrectorAfterTheLastStepIsRefused) {

@@ -49,6 +49,7 @@ TEST(entropy_of_samples, of_three_points_by_hand) {
   // r = 1, 1, 2; psi(3) - psi(1) = 1 + 1/2; the unit ball of the line has length 2.
   EXPECT_NEAR(entropy_of_samples(row({0, 1, 3}), 1), 1.5 + std::log(2) + std::log(2) / 3, 1e-15);
   EXPECT_THROW(entropy_of_samples(row({0, 0, 3}), 1), std::invalid_argument);
+  EXPECT_THROW(log_ratios_of_samples(row({0, 0, 3}), row({1, 2}), 1), std::invalid_argument);
 }
 
 TEST(entropy_of_samples, of_normals_within_its_standard_error) {

@@ -176,6 +176,10 @@ TEST(linear_inverse, works_in_float_and_refuses_other_sizes) {
               posterior(one(), {y.matrix * NAN, y.value, 1});
             }).find("oracle::posterior: matrix and values must be finite"),
             0U);
+  EXPECT_EQ(refusal([&] {
+              log_evidence(one(), {y.matrix, y.value, 0});
+            }).find("log_evidence: deviation = 0"),
+            0U);
 }
 
 }  // namespace

@@ -75,6 +75,10 @@ TEST(reverse_kernel, refuses_what_is_no_reverse_step) {
                                      VectorXd(VectorXd::Zero(2)));
             }).find("reverse_kernel: size of x = 2"),
             0U);
+  EXPECT_EQ(refusal([] {
+              oracle::reverse_kernel_gaussianity(two_on_the_line(), level(0.5), level(0.5), 0.3);
+            }).find("reverse_kernel: variance of the step = 0"),
+            0U);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 # cmake -D root=... [-D compiler=clang++ -D eigen=...] -P public_names.cmake
-# The public names are those recorded, every name of a namespace has a comment, and no name that clang sees is
-# missing from the list.
+# The public names are those recorded, every name of a namespace has a comment, every error that a comment promises
+# a test, and no name that clang sees is missing from the list.
 cmake_minimum_required(VERSION 3.22)
 set(recorded_file "${CMAKE_CURRENT_LIST_DIR}/public_names.txt")
 
@@ -22,6 +22,12 @@ execute_process(COMMAND "${root}/tools/public_names" --undocumented
   OUTPUT_VARIABLE undocumented COMMAND_ERROR_IS_FATAL ANY)
 if(undocumented)
   message(FATAL_ERROR "public names without a comment:\n${undocumented}")
+endif()
+
+execute_process(COMMAND "${root}/tools/public_names" --unexpected
+  OUTPUT_VARIABLE unexpected COMMAND_ERROR_IS_FATAL ANY)
+if(unexpected)
+  message(FATAL_ERROR "errors that comments promise and no test expects:\n${unexpected}")
 endif()
 
 # An independent list: what clang declares in namespace tweedie for one umbrella.
