@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "refusal.hpp"
+#include "tweedie/interop/huggingface.hpp"
 
 namespace tweedie::huggingface {
 namespace {
@@ -42,6 +43,18 @@ TEST(DiscreteScheduler, RefusesWhatItDoesNotKnow) {
               discrete_scheduler({{"_class_name", "DDIMScheduler"}}, 3);
             }).find("supported: AmusedScheduler, BlockRefinementScheduler"),
             std::string::npos);
+}
+
+// The other loader says where they are, with all their names.
+TEST(DiscreteScheduler, AreSentHereByTheOtherLoader) {
+  EXPECT_EQ(std::size(detail::token_classes), detail::discrete_classes.size());
+  for (const detail::discrete_class& known : detail::discrete_classes)
+    EXPECT_EQ(refusal([&] {
+                scheduler(json{{"_class_name", known.name}}, 3);
+              }),
+              "huggingface::scheduler: _class_name = \"" + std::string(known.name) +
+                  "\"; it samples tokens: call huggingface::discrete_scheduler "
+                  "(huggingface/discrete.hpp)");
 }
 
 // Wider tokens, and items run apart with their numbers, get the same.

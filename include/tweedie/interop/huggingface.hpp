@@ -22,7 +22,6 @@
 #include <vector>
 
 #include "tweedie/interop/huggingface/config.hpp"
-#include "tweedie/interop/huggingface/discrete.hpp"
 #include "tweedie/interop/huggingface/loaded_sampler.hpp"
 #include "tweedie/interop/huggingface/pipeline.hpp"
 #include "tweedie/interop/huggingface/start.hpp"
@@ -162,6 +161,11 @@ inline constexpr relative relatives[] = {
      "FlowMatchEulerDiscreteScheduler, with the times of its sampler as sigmas"},
 };
 
+// The classes of huggingface/discrete.hpp.
+inline constexpr const char* token_classes[] = {"AmusedScheduler", "BlockRefinementScheduler",
+                                                "DiscreteDDIMScheduler", "EntropyBoundScheduler",
+                                                "VQDiffusionScheduler"};
+
 /// What to write instead of an unknown class: its relative, or the supported name nearest in spelling
 /// (Levenshtein's distance), and all names.
 inline std::string instead_of(const std::string& name) {
@@ -274,10 +278,10 @@ TWEEDIE_INLINE loaded_sampler scheduler(const nlohmann::json& json, request how)
       detail::require_finite(c, sampler);
       return sampler;
     }
-  for (const detail::discrete_class& known : detail::discrete_classes)
-    if (name == known.name)
+  for (const char* known : detail::token_classes)
+    if (name == known)
       c.fail("_class_name",
-             "\"" + name + "\"; it samples tokens: call huggingface::discrete_scheduler");
+             "\"" + name + "\"; it samples tokens: call huggingface::discrete_scheduler (huggingface/discrete.hpp)");
   c.fail("_class_name", "\"" + name + "\"; " + detail::instead_of(name));
 }
 

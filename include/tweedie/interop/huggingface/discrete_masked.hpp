@@ -2,6 +2,7 @@
 // BlockRefinementScheduler, with the reference's numbers.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <numbers>

@@ -2,6 +2,7 @@
 // EntropyBoundScheduler, with the reference's numbers.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <span>

@@ -25,7 +25,7 @@ inline loaded_sampler load_deis_multistep(const config& c, const request& how) {
 
   loaded_sampler out = without_plan(c, how, levels, false);
   if (!levels.flow && c.has("prediction_type") &&
-      c.values()["prediction_type"] == "flow_prediction") {
+      c.values()["prediction_type"].get<std::string>() == "flow_prediction") {
     // The reference divides x - alpha x0 by the listed level s, not by sigma = s alpha.
     if (!std::holds_alternative<std::monostate>(out.transform))
       c.refuse("thresholding",

@@ -51,7 +51,8 @@ inline request flow_pipeline(const nlohmann::json& file, int steps, std::size_t 
                              std::optional<double> mu = std::nullopt) {
   tweedie::detail::require(steps >= 1, "huggingface::flow_pipeline", "steps", steps,
                            "valid: 1 or more");
-  nlohmann::json arguments{{"sigmas", tweedie::detail::linspace(1, 1.0 / steps, steps)}};
+  nlohmann::json arguments;
+  arguments["sigmas"] = tweedie::detail::linspace(1, 1.0 / steps, steps);
   if (config(file).flag("use_dynamic_shifting", false))
     arguments["mu"] = mu ? *mu : pipeline_log_shift(file, tokens);
   return {steps, options(arguments)};
