@@ -18,6 +18,8 @@
 
 #include "tweedie/program/lower.hpp"
 #include "tweedie/program/recorder.hpp"
+#include "tweedie/sampler/walk.hpp"
+#include "tweedie/schedule/discrete_schedule.hpp"
 #include "tweedie/schedule/error.hpp"
 #include "tweedie/solve/execution.hpp"
 #include "tweedie/tensor/instruction_set.hpp"

@@ -60,62 +60,23 @@ grid ending_clean(const Schedule& schedule, grid nodes) {
 }
 
 /// Throws unless alpha and sigma of node `index` are finite, not negative and not both 0.
-inline void check_level(const char* function, std::size_t index, signal_noise level) {
-  const auto [alpha, sigma] = level;
-  if (alpha >= 0 && sigma >= 0 && alpha + sigma > 0 && std::isfinite(alpha + sigma)) return;
-  const bool bad_alpha = !(alpha >= 0 && std::isfinite(alpha));
-  detail::fail(function, (bad_alpha ? "alpha of node " : "sigma of node ") + std::to_string(index),
-               bad_alpha ? alpha : sigma, "valid: alpha, sigma finite, >= 0 and not both 0");
-}
+void check_level(const char* function, std::size_t index, signal_noise level);
 
 /// Throws unless there is a step, or one node to stay at, and every level passes `check_level`;
 /// levels may rise and repeat. Leg i goes from node i to node i + 1.
-inline void check_levels(const char* function, const legs& steps) {
-  if (steps.stays_at) check_level(function, 0, steps.stays_at->level);
-  detail::require(!steps.empty() || steps.stays_at, function, "steps", 0,
-                  "valid: at least 1, a grid of 2 nodes");
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    check_level(function, i, steps[i].from.level);
-    check_level(function, i + 1, steps[i].to.level);
-  }
-}
+void check_levels(const char* function, const legs& steps);
 
 /// The same; throws unless every step goes to a strictly lower noise level, too.
-inline void check_descending(const char* function, const legs& steps) {
-  check_levels(function, steps);
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    const signal_noise a = steps[i].from.level;
-    const signal_noise b = steps[i].to.level;
-    // sigma_b / alpha_b < sigma_a / alpha_a without division by alpha = 0.
-    if (!(b.sigma * a.alpha < a.sigma * b.alpha))
-      detail::fail(function, "noise level of node " + std::to_string(i + 1), noise_level(b),
-                   "valid: strictly below that of node " + std::to_string(i) + ", " +
-                       detail::number(noise_level(a)));
-  }
-}
+void check_descending(const char* function, const legs& steps);
 
 /// The same as `check_levels`; throws if a step stays where it is, too.
-inline void check_walk(const char* function, const legs& steps) {
-  check_levels(function, steps);
-  for (std::size_t i = 0; i < steps.size(); ++i)
-    if (steps[i].from.level == steps[i].to.level)
-      detail::fail(function, "sigma of node " + std::to_string(i + 1), steps[i].to.level.sigma,
-                   "valid: different from the node before");
-}
+void check_walk(const char* function, const legs& steps);
 
 /// Throws if a step starts from pure noise, which has no finite noise level sigma / alpha.
-inline void check_signal(const char* function, const legs& steps) {
-  for (std::size_t i = 0; i < steps.size(); ++i)
-    if (!(steps[i].from.level.alpha > 0))
-      detail::fail(function, "alpha of node " + std::to_string(i), steps[i].from.level.alpha,
-                   "valid: alpha > 0; below_pure_noise(grid) starts where there is signal");
-}
+void check_signal(const char* function, const legs& steps);
 
 /// Throws unless a walk that passes `check_levels` ends in clean data.
-inline void check_ends_clean(const char* function, const legs& steps) {
-  const double sigma = steps.empty() ? steps.stays_at->level.sigma : steps.back().to.level.sigma;
-  detail::require(sigma == 0, function, "last sigma", sigma, "valid: 0, clean data");
-}
+void check_ends_clean(const char* function, const legs& steps);
 
 /// The nodes (or times, or levels) in opposite order: a walk from data to noise.
 template <class Element>
@@ -178,5 +139,60 @@ inline std::vector<double> noise_levels(const grid& nodes) {
   for (const node& n : nodes) levels.push_back(noise_level(n.level));
   return levels;
 }
+
+#if defined(TWEEDIE_DEFINES_ENGINE)
+
+TWEEDIE_INLINE void check_level(const char* function, std::size_t index, signal_noise level) {
+  const auto [alpha, sigma] = level;
+  if (alpha >= 0 && sigma >= 0 && alpha + sigma > 0 && std::isfinite(alpha + sigma)) return;
+  const bool bad_alpha = !(alpha >= 0 && std::isfinite(alpha));
+  detail::fail(function, detail::numbered(bad_alpha ? "alpha of node" : "sigma of node", index),
+               bad_alpha ? alpha : sigma, "valid: alpha, sigma finite, >= 0 and not both 0");
+}
+
+TWEEDIE_INLINE void check_levels(const char* function, const legs& steps) {
+  if (steps.stays_at) check_level(function, 0, steps.stays_at->level);
+  detail::require(!steps.empty() || steps.stays_at, function, "steps", 0,
+                  "valid: at least 1, a grid of 2 nodes");
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    check_level(function, i, steps[i].from.level);
+    check_level(function, i + 1, steps[i].to.level);
+  }
+}
+
+TWEEDIE_INLINE void check_descending(const char* function, const legs& steps) {
+  check_levels(function, steps);
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const signal_noise a = steps[i].from.level;
+    const signal_noise b = steps[i].to.level;
+    // sigma_b / alpha_b < sigma_a / alpha_a without division by alpha = 0.
+    if (!(b.sigma * a.alpha < a.sigma * b.alpha))
+      detail::fail(function, detail::numbered("noise level of node", i + 1), noise_level(b),
+                   detail::numbered("valid: strictly below that of node", i) + ", " +
+                       detail::number(noise_level(a)));
+  }
+}
+
+TWEEDIE_INLINE void check_walk(const char* function, const legs& steps) {
+  check_levels(function, steps);
+  for (std::size_t i = 0; i < steps.size(); ++i)
+    if (steps[i].from.level == steps[i].to.level)
+      detail::fail(function, detail::numbered("sigma of node", i + 1), steps[i].to.level.sigma,
+                   "valid: different from the node before");
+}
+
+TWEEDIE_INLINE void check_signal(const char* function, const legs& steps) {
+  for (std::size_t i = 0; i < steps.size(); ++i)
+    if (!(steps[i].from.level.alpha > 0))
+      detail::fail(function, detail::numbered("alpha of node", i), steps[i].from.level.alpha,
+                   "valid: alpha > 0; below_pure_noise(grid) starts where there is signal");
+}
+
+TWEEDIE_INLINE void check_ends_clean(const char* function, const legs& steps) {
+  const double sigma = steps.empty() ? steps.stays_at->level.sigma : steps.back().to.level.sigma;
+  detail::require(sigma == 0, function, "last sigma", sigma, "valid: 0, clean data");
+}
+
+#endif
 
 }  // namespace tweedie

@@ -8,6 +8,7 @@
 // The paper applies it to x0 estimates. Zero outputs: y_c = 0 has no direction, all of d is orthogonal.
 #pragma once
 
+#include <algorithm>
 #include <array>
 
 #include "tweedie/guidance/rule.hpp"

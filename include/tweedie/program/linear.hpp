@@ -23,7 +23,7 @@ class linear {
   };
 
   linear() = default;
-  explicit linear(int tensor) : terms_{{tensor, 1.0}} {}
+  explicit linear(int tensor);
 
   const std::vector<term>& terms() const { return terms_; }
 
@@ -57,6 +57,8 @@ class linear {
 };
 
 #if defined(TWEEDIE_DEFINES_ENGINE)
+
+TWEEDIE_INLINE linear::linear(int tensor) : terms_{{tensor, 1.0}} {}
 
 TWEEDIE_INLINE linear& linear::add(double factor, const linear& other) {
   if (other.terms_.empty()) return *this;

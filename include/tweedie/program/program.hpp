@@ -8,7 +8,6 @@
 // anybody's own kernels, since every weight is public.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <optional>
@@ -87,7 +86,9 @@ struct draw_kind {
 namespace detail {
 
 inline bool any_learned(const std::vector<draw_kind>& draws) {
-  return std::any_of(draws.begin(), draws.end(), [](const draw_kind& d) { return d.learned; });
+  for (const draw_kind& d : draws)
+    if (d.learned) return true;
+  return false;
 }
 
 }  // namespace detail
@@ -125,9 +126,7 @@ void check_program(const char* function, const program& plan);
 
 TWEEDIE_INLINE void check_program(const char* function, const program& plan) {
   std::size_t number = 0;
-  const auto where = [&](const char* what) {
-    return what + (" of stage " + std::to_string(number));
-  };
+  const auto where = [&](const char* what) { return detail::numbered(what, number); };
   const auto check_below = [&](const char* what, int index, std::size_t count) {
     if (index < 0 || static_cast<std::size_t>(index) >= count)
       detail::fail(function, where(what), index,
@@ -142,36 +141,38 @@ TWEEDIE_INLINE void check_program(const char* function, const program& plan) {
     check_below(what, index, static_cast<std::size_t>(plan.registers));
   };
   const auto check_node = [&](const node& at) {
-    check_finite("alpha", at.level.alpha);
-    check_finite("sigma", at.level.sigma);
+    check_finite("alpha of stage", at.level.alpha);
+    check_finite("sigma of stage", at.level.sigma);
   };
   detail::require(plan.registers >= 1, function, "registers", plan.registers, "valid: at least 1");
   for (const stage& s : plan.stages) {
     const auto& [inputs, outputs, weights] = s.pass;
     if (s.evaluate) {
-      check_register("evaluated register", s.evaluate->state);
+      check_register("evaluated register of stage", s.evaluate->state);
       check_node(s.evaluate->at);
     }
     for (const operand& in : inputs)
       if (in.from == operand_kind::stored)
-        check_register("input register", in.index);
+        check_register("input register of stage", in.index);
       else if (in.from == operand_kind::draw)
-        check_below("draw", in.index, plan.draws.size());
+        check_below("draw of stage", in.index, plan.draws.size());
       else if (!s.evaluate)
-        detail::fail(function, where("an input") + " is a product of an evaluation; there is none");
+        detail::fail(function,
+                     where("an input of stage") + " is a product of an evaluation; there is none");
     for (std::size_t j = 0; j < outputs.size(); ++j) {
-      check_register("output register", outputs[j]);
+      check_register("output register of stage", outputs[j]);
       for (std::size_t k = 0; k < j; ++k)
         if (outputs[j] == outputs[k])
-          detail::fail(function, where("output register"), outputs[j], "valid: written once");
+          detail::fail(function, where("output register of stage"), outputs[j],
+                       "valid: written once");
     }
     if (weights.size() != inputs.size() * outputs.size())
       detail::fail(
-          function, where("number of weights"), static_cast<double>(weights.size()),
+          function, where("number of weights of stage"), static_cast<double>(weights.size()),
           "valid: inputs times outputs, " + std::to_string(inputs.size() * outputs.size()));
-    for (const double weight : weights) check_finite("weight", weight);
+    for (const double weight : weights) check_finite("weight of stage", weight);
     if (s.mark) {
-      check_register("marked register", s.mark->state);
+      check_register("marked register of stage", s.mark->state);
       check_node(s.mark->at);
     }
     ++number;

@@ -52,7 +52,7 @@ inline void insert_ascending(std::vector<int>& list, int number) {
 class recorder {
  public:
   /// The initial sample is at `start`.
-  explicit recorder(const node& start) : start_(start) { add_tensor(kind::stored, 0, 0); }
+  explicit recorder(const node& start);
 
   /// The initial sample.
   linear state() const { return linear(0); }
@@ -61,10 +61,7 @@ class recorder {
   estimate evaluate(linear& x, const node& at);
 
   /// The same at an x that is one tensor already, or is not used again.
-  estimate evaluate(const linear& x, const node& at) {
-    linear state = x;
-    return evaluate(state, at);
-  }
+  estimate evaluate(const linear& x, const node& at);
 
   /// A fresh standard normal tensor.
   linear draw() { return draw(draw_kind{}); }
@@ -104,17 +101,9 @@ class recorder {
     }
   };
 
-  static std::size_t index(const linear& x) {
-    return static_cast<std::size_t>(x.terms().front().tensor);
-  }
   int current() const { return static_cast<int>(stages_.size()) - 1; }
-  int add_tensor(kind what, int stage, int number) {
-    tensors_.push_back({what, stage, number});
-    return static_cast<int>(tensors_.size()) - 1;
-  }
-  void begin_stage() {
-    if (!stages_.back().empty()) stages_.emplace_back();
-  }
+  int add_tensor(kind what, int stage, int number);
+  void begin_stage();
 
   void expand_within_stages();
   void place_draws();
@@ -124,10 +113,28 @@ class recorder {
   node start_;
   std::vector<tensor> tensors_;
   std::vector<draw_kind> draws_;
-  std::vector<recorded_stage> stages_{1};
+  std::vector<recorded_stage> stages_;
 };
 
 #if defined(TWEEDIE_DEFINES_ENGINE)
+
+TWEEDIE_INLINE recorder::recorder(const node& start) : start_(start), stages_(1) {
+  add_tensor(kind::stored, 0, 0);
+}
+
+TWEEDIE_INLINE int recorder::add_tensor(kind what, int stage, int number) {
+  tensors_.push_back({what, stage, number});
+  return static_cast<int>(tensors_.size()) - 1;
+}
+
+TWEEDIE_INLINE void recorder::begin_stage() {
+  if (!stages_.back().empty()) stages_.emplace_back();
+}
+
+TWEEDIE_INLINE estimate recorder::evaluate(const linear& x, const node& at) {
+  linear state = x;
+  return evaluate(state, at);
+}
 
 TWEEDIE_INLINE estimate recorder::evaluate(linear& x, const node& at) {
   store(x);
@@ -150,7 +157,9 @@ TWEEDIE_INLINE void recorder::mark(linear& x, const node& at) {
 }
 
 TWEEDIE_INLINE void recorder::store(linear& x) {
-  if (x.is_tensor() && tensors_[index(x)].what == kind::stored) return;
+  if (x.is_tensor() &&
+      tensors_[static_cast<std::size_t>(x.terms().front().tensor)].what == kind::stored)
+    return;
   const int kept = add_tensor(kind::stored, current(), 0);
   stages_.back().writes.push_back({kept, std::move(x)});
   x = linear(kept);

@@ -25,24 +25,28 @@ template <class Step>
 concept walk_step = std::is_invocable_r_v<linear, Step&, recorder&, const linear&, const leg&> ||
     std::is_invocable_r_v<linear, Step&, recorder&, const linear&, const leg&, std::size_t>;
 
+namespace detail {
+
+/// The loop, for a step of any type: step(context, r, x, leg, number of the leg).
+program walk_with(const char* function, const legs& steps, void* context,
+                  linear (*step)(void*, recorder&, const linear&, const leg&, std::size_t));
+
+}  // namespace detail
+
 /// The program of `step` along any legs, rising and repeated levels included.
 /// \throws std::invalid_argument, in the name of `function`, for no legs and no node to stay at, for levels
 ///   that are not finite, negative or (0, 0), and for levels so far apart that a weight is not finite.
 template <walk_step Step>
 program walk_anywhere(const char* function, const legs& steps, Step step) {
-  check_levels(function, steps);
-  recorder r(steps.start());
-  linear x = r.state();
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    if constexpr (std::is_invocable_v<Step&, recorder&, const linear&, const leg&>)
-      x = step(r, x, steps[i]);
-    else
-      x = step(r, x, steps[i], i);
-    r.mark(x, steps[i].to);
-  }
-  program plan = r.finish(x);
-  check_program(function, plan);
-  return plan;
+  return detail::walk_with(
+      function, steps, &step,
+      [](void* context, recorder& r, const linear& x, const leg& l, std::size_t i) -> linear {
+        Step& call = *static_cast<Step*>(context);
+        if constexpr (std::is_invocable_v<Step&, recorder&, const linear&, const leg&>)
+          return call(r, x, l);
+        else
+          return call(r, x, l, i);
+      });
 }
 
 /// The program of `step` along legs that fall.
@@ -59,5 +63,24 @@ inline linear renoised(recorder& r, const linear& x, signal_noise from, signal_n
   const renoise_weights up = renoise(from, to);
   return up.state * x + up.noise * r.draw();
 }
+
+#if defined(TWEEDIE_DEFINES_ENGINE)
+
+TWEEDIE_INLINE program detail::walk_with(const char* function, const legs& steps, void* context,
+                                         linear (*step)(void*, recorder&, const linear&, const leg&,
+                                                        std::size_t)) {
+  check_levels(function, steps);
+  recorder r(steps.start());
+  linear x = r.state();
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    x = step(context, r, x, steps[i], i);
+    r.mark(x, steps[i].to);
+  }
+  program plan = r.finish(x);
+  check_program(function, plan);
+  return plan;
+}
+
+#endif
 
 }  // namespace tweedie

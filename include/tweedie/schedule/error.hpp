@@ -57,6 +57,9 @@ template <class Error>
 
 std::string number(double value);
 
+/// "what 3": one of several things by its number.
+std::string numbered(const char* what, std::size_t number);
+
 std::string describe(const char* function, std::string_view argument, double value,
                      std::string_view valid);
 
@@ -91,6 +94,10 @@ TWEEDIE_INLINE std::string number(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.10g", value);
   return text;
+}
+
+TWEEDIE_INLINE std::string numbered(const char* what, std::size_t number) {
+  return std::string(what).append(" ").append(std::to_string(number));
 }
 
 TWEEDIE_INLINE std::string describe(const char* function, std::string_view argument, double value,
