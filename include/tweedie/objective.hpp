@@ -6,6 +6,7 @@
 #include "tweedie/distribution/normal_distribution.hpp"
 #include "tweedie/distribution/normal_divergence.hpp"
 #include "tweedie/objective/adversarial.hpp"
+#include "tweedie/objective/bound_steps.hpp"
 #include "tweedie/objective/chain_bound.hpp"
 #include "tweedie/objective/chain_weights.hpp"
 #include "tweedie/objective/consistency.hpp"

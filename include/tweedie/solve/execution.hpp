@@ -15,6 +15,7 @@
 
 #include "tweedie/program/lower.hpp"
 #include "tweedie/solve/noise.hpp"
+#include "tweedie/solve/pass_arguments.hpp"
 #include "tweedie/solve/prepared_pass.hpp"
 #include "tweedie/solve/run_parts.hpp"
 #include "tweedie/solve/stream_weights.hpp"
@@ -150,8 +151,6 @@ class execution {
   std::vector<prepared_stage> prepare(const lowered_program& plan, const memory_layout& layout);
   void make_draws(const prepared_pass<S>& p);
   void fused(const prepared_pass<S>& p);
-  void fused(const prepared_pass<S>& p, std::size_t first, std::size_t count,
-             const double* weights);
 
   std::size_t stride() const { return run_memory<S>::stride(size_); }
   std::size_t item_size() const { return items_ == 0 ? 0 : size_ / items_; }
@@ -176,16 +175,13 @@ class execution {
   memory_layout layout_;
   S* copied_ = nullptr;  // the caller's input buffer, where no register is there
   std::vector<prepared_stage> stages_;
-  // Arguments of one pass; as long as the longest.
-  std::vector<const S*> inputs_;
-  std::vector<S*> outputs_;
-  std::vector<double> weights_;
-  std::vector<double> head_;
-  std::vector<pass_draw<S>> draws_;
+  pass_arguments<S> arguments_;
   std::vector<noise_key> keys_;
   mutable std::vector<const S*> clean_inputs_;
   mutable std::vector<double> clean_weights_;
 };
+
+#if defined(TWEEDIE_DEFINES_ENGINE)
 
 // The caller's buffers, where there are any, stand in for tensors of the run.
 template <storage_scalar S>
@@ -212,9 +208,6 @@ std::vector<typename execution<S>::prepared_stage> execution<S>::prepare(
     const lowered_program& plan, const memory_layout& layout) {
   std::vector<prepared_stage> stages;
   std::size_t steps = 0;
-  const auto make_room = [](auto& arguments, std::size_t count) {
-    if (arguments.size() < count) arguments.resize(count);
-  };
   for (std::size_t s = 0; s < plan.stages.size(); ++s) {
     const lowered_stage& from = plan.stages[s];
     prepared_stage& to = stages.emplace_back();
@@ -229,12 +222,7 @@ std::vector<typename execution<S>::prepared_stage> execution<S>::prepare(
     to.remembers = remembers && !inside;
     for (const linear_pass& p : from.passes) {
       to.passes.emplace_back(from, p, layout, parts_, inside);
-      const prepared_pass<S>& made = to.passes.back();
-      make_room(inputs_, made.inputs.size());
-      make_room(outputs_, made.outputs.size());
-      make_room(weights_, made.weights.size());
-      make_room(head_, made.inputs.size());
-      make_room(draws_, made.draws.size());
+      arguments_.make_room(to.passes.back());
       for (const operand& in : p.inputs)
         to.transforms = to.transforms || (parts_.transform && in.from == operand_kind::clean);
       for (const int r : p.outputs)
@@ -337,7 +325,7 @@ void execution<S>::make_draws(const prepared_pass<S>& p) {
     const auto deviation = [&](S v) { return std::exp(middle + half_width * static_cast<A>(v)); };
     const S* const v = kind.learned ? variance() : nullptr;
     if (parts_.key) {
-      draws_[k] = {static_cast<std::uint32_t>(draw), values};
+      arguments_.set_draw(k, {static_cast<std::uint32_t>(draw), values});
       if (kind.learned)
         std::transform(v, v + size_, values, [&](S e) { return static_cast<S>(deviation(e)); });
     } else {
@@ -353,51 +341,16 @@ template <storage_scalar S>
 void execution<S>::fused(const prepared_pass<S>& p) {
   make_draws(p);
   stream_weights_.by_items([&](std::size_t first, std::size_t count, const double* weights) {
-    fused(p, first, count, weights);
+    const fused_pass<S> work =
+        arguments_.on_items(p, memory_, item_size(), first, count, weights, parts_, keys_);
+    if (parts_.apply)
+      parts_.apply(work, parts_.threads);
+    else
+      apply(work, {0, work.size()});
   });
 }
 
-// The pass on items [first, first + count).
-template <storage_scalar S>
-void execution<S>::fused(const prepared_pass<S>& p, std::size_t first, std::size_t count,
-                         const double* weights) {
-  const std::size_t inputs = p.inputs.size();
-  const std::size_t outputs = p.outputs.size();
-  const std::size_t columns = p.weights.size() / outputs;
-  const std::size_t offset = first * item_size();
-  std::copy(p.weights.begin(), p.weights.end(), weights_.begin());
-  std::copy(p.head.begin(), p.head.end(), head_.begin());
-  for (std::size_t i = 0; i < inputs; ++i) {
-    inputs_[i] = memory_[p.inputs[i].place] + offset;
-    for (std::size_t j = 0; j < outputs; ++j)
-      weights_[j * columns + i] = p.weight(j, i, columns, weights);
-    if (!p.head.empty()) head_[i] *= weights[p.inputs[i].factor];
-  }
-  for (std::size_t j = 0; j < outputs; ++j) outputs_[j] = memory_[p.outputs[j]] + offset;
-
-  fused_pass<S> work;
-  work.items = count;
-  work.item_size = item_size();
-  work.outputs = std::span<S* const>(outputs_).first(outputs);
-  work.inputs = std::span<const S* const>(inputs_).first(inputs);
-  work.weights = std::span<const double>(weights_).first(outputs * columns);
-  if (!p.head.empty())
-    work.head = {std::span<const double>(head_).first(p.head.size()), parts_.clipped->low,
-                 parts_.clipped->high};
-  pass_draw<S> draws[fused_pass<S>::most_draws];
-  if (parts_.key && !p.draws.empty()) {
-    for (std::size_t k = 0; k < p.draws.size(); ++k) {
-      draws[k] = draws_[k];
-      if (draws[k].scale) draws[k].scale += offset;
-    }
-    work.draws = std::span<const pass_draw<S>>(draws).first(p.draws.size());
-    work.item_keys = std::span<const noise_key>(keys_).subspan(first, count);
-  }
-  if (parts_.apply)
-    parts_.apply(work, parts_.threads);
-  else
-    apply(work, {0, work.size()});
-}
+#endif
 
 #if defined(TWEEDIE_COMPILED)
 extern template class execution<float>;

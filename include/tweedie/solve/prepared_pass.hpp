@@ -62,6 +62,8 @@ struct prepared_pass {
   arithmetic_t<S> factors[most_streams * outputs_at_once] = {};
 };
 
+#if defined(TWEEDIE_DEFINES_ENGINE)
+
 template <storage_scalar S>
 prepared_pass<S>::prepared_pass(const lowered_stage& stage, const linear_pass& pass,
                                 const memory_layout& at, const run_parts<S>& parts,
@@ -147,5 +149,7 @@ bool prepared_pass<S>::find_loop(const run_parts<S>& parts, const stream_weights
   version = given.version();
   return true;
 }
+
+#endif
 
 }  // namespace tweedie::detail
