@@ -31,6 +31,22 @@ inline constexpr auto inner_product = [](const auto& x, const auto& y) {
   return widened(x) * widened(y);
 };
 
+/// w/2 |score + c other|^2 per item, c = factor(item).
+template <class Score, class O, class Factor, class G>
+std::vector<double> score_errors(const char* name, const Score& score, const named_tensor<O>& other,
+                                 const Factor& factor, std::span<const double> weights,
+                                 reduction how, const named_tensor<G>& gradient) {
+  const auto kernel = [&](std::size_t i) {
+    return item_kernel{[c = factor(i)](const auto& s, const auto& o, auto& g) {
+                         g = s + c * o;
+                         return squared(widened(s) + c * widened(o));
+                       },
+                       weights[i] / 2, weights[i]};
+  };
+  return per_item(name, how, kernel, std::tuple(named("score", score), other),
+                  std::tuple(gradient));
+}
+
 }  // namespace detail
 
 /// w/2 |score - truth|^2 per item, w per item. Its mean over samples of p is half the Fisher divergence of the model from
@@ -41,16 +57,9 @@ std::vector<double> explicit_score_matching(const Score& score, const Truth& tru
                                             Gradient&& gradient) {
   constexpr const char* name = "explicit_score_matching";
   detail::require_per_item(name, "weights", weights.size(), traits_of<Score>::items(score));
-  const auto kernel = [&](std::size_t i) {
-    return detail::item_kernel{[](const auto& s, const auto& t, auto& g) {
-                                 g = s - t;
-                                 return detail::squared(detail::widened(s) - detail::widened(t));
-                               },
-                               weights[i] / 2, weights[i]};
-  };
-  return detail::per_item(name, how, kernel,
-                          std::tuple(detail::named("score", score), detail::named("truth", truth)),
-                          std::tuple(detail::named("gradient", gradient)));
+  return detail::score_errors(
+      name, score, detail::named("truth", truth), [](std::size_t) { return -1.0; }, weights, how,
+      detail::named("gradient", gradient));
 }
 
 /// w/2 |score + z/sigma|^2 per item; sigma > 0 and w per item (w = sigma^2 evens out the levels).
@@ -64,17 +73,9 @@ std::vector<double> denoising_score_matching(const Score& score, const Noise& z,
   detail::require_per_item(name, "weights", weights.size(), sigmas.size());
   for (const double sigma : sigmas)
     detail::require(sigma > 0, name, "sigma", sigma, "valid: sigma > 0");
-  const auto kernel = [&](std::size_t i) {
-    return detail::item_kernel{
-        [inverse = 1 / sigmas[i]](const auto& s, const auto& e, auto& g) {
-          g = s + inverse * e;
-          return detail::squared(detail::widened(s) + inverse * detail::widened(e));
-        },
-        weights[i] / 2, weights[i]};
-  };
-  return detail::per_item(name, how, kernel,
-                          std::tuple(detail::named("score", score), detail::named("z", z)),
-                          std::tuple(detail::named("gradient", gradient)));
+  return detail::score_errors(
+      name, score, detail::named("z", z), [&](std::size_t i) { return 1 / sigmas[i]; }, weights,
+      how, detail::named("gradient", gradient));
 }
 
 /// 1/2 |score|^2 + divergence per item; `gradient` is that of the first part, the divergence has

@@ -46,29 +46,21 @@ program decoupled_annealing(const grid& nodes, int inner, const Between& between
   check_signal(name, nodes);
   check_ends_clean(name, nodes);
   detail::require(inner >= 1, name, "inner", inner, "valid: at least 1");
-  recorder r(nodes.front());
-  linear x = r.state();
+  grid visited;
   for (std::size_t i = 0; i + 1 < nodes.size(); ++i) {
-    node from = nodes[i];
-    const double highest = noise_level(from.level);
+    visited.push_back(nodes[i]);
+    const double highest = noise_level(nodes[i].level);
     const double lowest = noise_level(nodes[nodes.size() - 2].level);
-    const bool last = i + 2 == nodes.size();
-    const int count = last ? 1 : inner;
-    for (int k = 1; k <= count; ++k) {
-      const node to =
-          k == count
-              ? nodes.back()
-              : between(highest * std::pow(lowest / highest, static_cast<double>(k) / (inner - 1)));
-      x = ddim_step(r, x, {from, to}, 0);
-      r.mark(x, to);
-      from = to;
-    }
-    if (last) break;
-    const auto [alpha, sigma] = nodes[i + 1].level;
-    x = alpha / nodes.back().level.alpha * x + sigma * r.draw();
-    r.mark(x, nodes[i + 1]);
+    const int count = i + 2 == nodes.size() ? 1 : inner;
+    for (int k = 1; k < count; ++k)
+      visited.push_back(
+          between(highest * std::pow(lowest / highest, static_cast<double>(k) / (inner - 1))));
+    visited.push_back(nodes.back());
   }
-  return r.finish(x);
+  return walk_anywhere(name, visited.empty() ? nodes : visited, [](recorder& r, const linear& x, const leg& l) {
+    if (l.from.level.sigma > 0) return ddim_step(r, x, l, 0);
+    return renoised(r, x, l.from.level, l.to.level);
+  });
 }
 
 /// Langevin steps in place of the exact draw, as published:

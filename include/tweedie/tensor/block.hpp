@@ -1,4 +1,4 @@
-// Blocks of numbers with the arithmetic of one: what loss kernels compute on.
+// A block of numbers that loss kernels treat as one number: arithmetic on it is that of every element.
 //
 // A block holds the elements of one hardware vector of float, in float or in double, so that blocks
 // of both kinds meet in one kernel: gradients are made in the arithmetic of the tensors, values
