@@ -23,12 +23,8 @@ int main(int count, char** arguments) try {
   const int steps = count > 1 ? std::atoi(arguments[1]) : 4000;
   const int width = count > 2 ? std::atoi(arguments[2]) : 384;
   const support::dataset data = support::draw_digits({});
-  const support::perceptron_shape shape{.input = data.pictures.rows(),
-                                        .output = data.pictures.rows(),
-                                        .width = width,
-                                        .blocks = 3,
-                                        .classes = data.classes(),
-                                        .time_features = 64};
+  const support::perceptron_shape shape =
+      digits::digit_shape(data.pictures.rows(), data.classes(), width);
   const auto schedule = tweedie::cosine_schedule(1000);
   const digits::training_options training{.steps = steps};
   digits::digit_network network(shape, 1);

@@ -33,12 +33,8 @@ void run(const options& options) {
               data.tile.height, data.tile.width, data.classes());
 
   const discrete_schedule schedule = cosine_schedule(1000);
-  const support::perceptron_shape shape{.input = data.pictures.rows(),
-                                        .output = data.pictures.rows(),
-                                        .width = options.width,
-                                        .blocks = options.blocks,
-                                        .classes = data.classes(),
-                                        .time_features = 64};
+  const support::perceptron_shape shape =
+      digit_shape(data.pictures.rows(), data.classes(), options.width, options.blocks);
   const training_options training{.steps = options.steps, .seed = options.seed};
   digit_network network(shape, options.seed);
   std::filesystem::create_directories(options.output);

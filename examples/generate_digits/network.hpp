@@ -14,6 +14,17 @@
 
 namespace digits {
 
+// Pictures, a time and a class in, pictures out.
+inline support::perceptron_shape digit_shape(Eigen::Index pixels, Eigen::Index classes,
+                                             Eigen::Index width = 384, Eigen::Index blocks = 3) {
+  return {.input = pixels,
+          .output = pixels,
+          .width = width,
+          .blocks = blocks,
+          .classes = classes,
+          .time_features = 64};
+}
+
 class digit_network {
  public:
   using perceptron = support::perceptron<float>;

@@ -40,12 +40,7 @@ void run(int count, char** arguments) {
   };
   const auto wanted = static_cast<std::uint64_t>(argument(1, 2000));
   const int last_call = argument(4, -1);
-  const support::perceptron_shape shape{.input = side * side,
-                                        .output = side * side,
-                                        .width = argument(3, 384),
-                                        .blocks = 3,
-                                        .classes = 10,
-                                        .time_features = 64};
+  const support::perceptron_shape shape = digits::digit_shape(side * side, 10, argument(3, 384));
   int rank = 0, ranks = 1;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);

@@ -19,9 +19,9 @@ function(run)
 endfunction()
 
 function(consume prefix)
-  run(${CMAKE_COMMAND} -S "${tests}/packaged" -B "${folder}/consumer"
+  run(${CMAKE_COMMAND} -S "${tests}/find_package" -B "${folder}/consumer"
     "-DCMAKE_CXX_COMPILER=${compiler}" "-DCMAKE_PREFIX_PATH=${prefix}" -DCMAKE_BUILD_TYPE=Debug
-    "-DEXPECTED_VERSION=${version}" "-DEXPECTED_PREFIX=${prefix}" ${ARGN})
+    "-DEXPECTED_VERSION=${version}" "-DEXPECTED_PREFIX=${prefix}" -DCONSUMER=small_consumer.cpp ${ARGN})
   run(${CMAKE_COMMAND} --build "${folder}/consumer")
   run("${folder}/consumer/consumer")
 endfunction()
