@@ -9,6 +9,7 @@
 #include "tweedie/guidance/particle_weights.hpp"
 #include "tweedie/guidance/particles.hpp"
 #include "tweedie/guidance/projected.hpp"
+#include "tweedie/guidance/regional.hpp"
 #include "tweedie/guidance/rule.hpp"
 #include "tweedie/guidance/several.hpp"
 #include "tweedie/guidance/threshold.hpp"

@@ -43,7 +43,9 @@ inline std::vector<double> negative_prompt_scale(double w) { return guidance_sca
 
 /// Branch weights {unconditional, condition 1, ..., condition n} of composed conditions,
 /// y_u + sum_i w_i (y_i - y_u) (Liu et al. 2022, eq. 11).
+/// \throws std::invalid_argument for no conditions, and scales that are not finite.
 inline std::vector<double> composed_scales(std::span<const double> scales) {
+  detail::require(!scales.empty(), "composed_scales", "conditions", 0, "valid: at least 1");
   std::vector<double> weights{1};
   for (const double w : scales) {
     detail::require(std::isfinite(w), "composed_scales", "scale", w, "valid: finite");

@@ -14,7 +14,7 @@
 //   while (s.next()) { unconditional(s.input(), s.output(0)); conditional(s.input(), s.output(1)); }
 //
 // Rules are values and nest: `rescaled{adaptive_projected{7.5}, 0.7}` first projects, then rescales.
-// What is no combination of whole streams is a mixer (guidance/frequency.hpp).
+// What is no combination of whole streams is a mixer (guidance/frequency.hpp, guidance/regional.hpp).
 #pragma once
 
 #include <algorithm>
