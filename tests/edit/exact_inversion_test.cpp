@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "edit/smooth_network.hpp"
+#include "refusal.hpp"
 #include "tweedie/grid/spacing.hpp"
 #include "tweedie/sampler/ddim.hpp"
 #include "tweedie/schedule/discrete.hpp"
@@ -58,6 +60,38 @@ TEST(exact_inversion, ddim_and_back_does_not) {
   run(ddim_inversion(reversed(nodes)), network_description{predicts_noise}, x, smooth_network);
   run(ddim(nodes), network_description{predicts_noise}, x, smooth_network);
   EXPECT_GT(std::abs(x[0] - 0.3), 1e-3);
+}
+
+// Every iteration brings the end nearer, by about the same factor, down to rounding.
+TEST(implicit_inversion, is_undone_by_ddim) {
+  const std::vector<double> picture{0.3, -1, 0.7, 0, 1};
+  for (const grid& nodes : grids()) {
+    if (nodes.size() == 3) continue;  // two steps are too wide for a network of slope 1.1
+    for (const auto& network :
+         {network_description{predicts_noise}, network_description{predicts_v}}) {
+      const auto missed = [&](int iterations) {
+        const program up = implicit_inversion(nodes, iterations);
+        EXPECT_EQ(up.evaluations(), (nodes.size() - 1) * static_cast<std::size_t>(iterations));
+        const auto back = ended(ddim(nodes), ended(up, picture, network), network);
+        double largest = 0;
+        for (std::size_t i = 0; i < 5; ++i)
+          largest = std::max(largest, std::abs(back[i] - picture[i]));
+        return largest;
+      };
+      const double few = missed(3), more = missed(6);
+      EXPECT_LT(more, 0.2 * few);
+      EXPECT_LT(missed(40), 1e-10) << nodes.size();
+    }
+  }
+}
+
+TEST(implicit_inversion, ends_at_the_level_of_the_first_node_and_refuses_no_iteration) {
+  const grid nodes = karras(scaled_linear_beta_schedule(1000), 4);
+  const program plan = implicit_inversion(nodes, 2);
+  EXPECT_EQ(plan.start.level, nodes.back().level);
+  EXPECT_EQ(plan.stages.back().mark->at.level, nodes.front().level);
+  EXPECT_EQ(refusal([&] { implicit_inversion(nodes, 0); }),
+            "implicit_inversion: iterations = 0; valid: at least 1");
 }
 
 TEST(exact_inversion, float_states_lose_what_the_comment_says) {

@@ -9,9 +9,10 @@
 //   BDIA    x_(i+1) = g (x_(i-1) - d(x_i, z; i, i-1)) + d(x_i, z; i, i+1)
 //           one state and the one before it      (Zhang, Niwa and Kleijn 2024, eq. 17)
 //
-// Each line gives either of its states from the other, so that a step is undone by arithmetic: no iteration,
+// Each line of these gives either of its states from the other, so that a step is undone by arithmetic: no iteration,
 // nothing approximated, whatever the network. DDIM inversion (`ddim_inversion`) returns in the limit of
-// small steps only, and `record_path` keeps a tensor a step.
+// small steps only, and `record_path` keeps a tensor a step. DDIM itself is undone by solving for the higher
+// state, x = d(x, z(x, t); t, s)'s inverse in its first argument, over and over (`implicit_inversion`).
 //
 // A round trip is one program, since two tensors come up with the picture: the walk rises, turns, and falls
 // again. Change the prompt at the turn; copy the run there (`sampling` is a value) for several edits.
@@ -102,6 +103,33 @@ inline program edict_round_trip(const grid& nodes, double p = 0.93) {
   }
   detail::edict_fall(r, x, y, nodes, p);
   return r.finish(x);
+}
+
+/// From the picture, which stands at the last of the falling `nodes`, up to the noise that `ddim(nodes)` takes back to it:
+/// x_t <- (alpha_t/alpha_s) x_s + (sigma_t - alpha_t/alpha_s sigma_s) z(x_t, t), `iterations` evaluations a step, the first
+/// with the noise of the step below (Pan et al. 2023, "Effective real image editing with accelerated iterative
+/// diffusion inversion"). The error of a step shrinks by (sigma_t - alpha_t/alpha_s sigma_s) |dz/dx| an iteration,
+/// and grows without end where that is above 1: take more steps.
+/// \throws std::invalid_argument unless the grid falls from a level with signal and iterations >= 1.
+inline program implicit_inversion(const grid& nodes, int iterations = 10) {
+  constexpr const char* name = "implicit_inversion";
+  detail::check_reversible(name, nodes);
+  detail::require(iterations >= 1, name, "iterations", iterations, "valid: at least 1");
+  recorder r(nodes.back());
+  linear low = r.state(), noise;
+  for (std::size_t i = nodes.size() - 1; i-- > 0;) {
+    const node &high = nodes[i], &below = nodes[i + 1];
+    linear x = detail::undo_transfer(low, noise, high.level, below.level);
+    for (int k = 0; k < iterations; ++k) {
+      r.store(x);
+      noise = r.evaluate(x, high).noise;
+      x = detail::undo_transfer(low, noise, high.level, below.level);
+    }
+    r.store(x);
+    r.mark(x, high);
+    low = x;
+  }
+  return r.finish(low);
 }
 
 /// BDIA from noise; its first step is DDIM. g = 0 is DDIM throughout, g = 1 the symmetric step. One evaluation a
