@@ -25,6 +25,7 @@
 #include <numbers>
 #include <utility>
 
+#include "tweedie/schedule/signal_noise.hpp"
 #include "tweedie/solve/ode.hpp"
 #include "tweedie/tensor/random.hpp"
 
