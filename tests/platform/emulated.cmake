@@ -1,11 +1,11 @@
-# cmake -Dcompiler= -Demulator= -Dgoogletest= -Deigen= -Djson= -Droot= -Dprogram= -P emulated.cmake
+# cmake -Dcompiler= -Dflags= -Demulator= -Dgoogletest= -Deigen= -Djson= -Droot= -Dprogram= -P emulated.cmake
 # Builds the tests of what depends on the processor, and the replay of five recorded files, statically, and
 # runs them under the emulator, without the statistical tests, whose numbers are those of any other processor.
 # `json`: the folder of nlohmann/json.hpp, which may be that of this machine's other headers; empty: no replay.
 cmake_minimum_required(VERSION 3.22)
 
 function(run_emulated program sources options arguments)
-  execute_process(COMMAND "${compiler}" -std=c++20 -static "-I${root}/include" "-I${root}/tests"
+  execute_process(COMMAND "${compiler}" ${flags} -std=c++20 -static "-I${root}/include" "-I${root}/tests"
     -isystem "${eigen}" ${options} ${sources} -lpthread -o "${program}"
     RESULT_VARIABLE result ERROR_VARIABLE said)
   if(NOT result EQUAL 0)
