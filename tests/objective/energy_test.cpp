@@ -26,19 +26,22 @@ double log_q(double x) { return normal_log_density(x, 0.0, std::log(2.0)); }
 // Expected loss of a model, with its derivative along a change of log_model.
 template <class Model, class Change>
 std::pair<double, double> contrasted(const Model& model, const Change& change, double ratio) {
+  constexpr int intervals = 3000;
+  constexpr double h = 30.0 / intervals;
   double slope = 0;
-  const double value = integral(-15, 15, [&](double x) {
+  const auto of_point = [&](double x) {
     double sum = 0, g = 0;
     const double at_model = model(x), at_noise = log_q(x);
     sum += std::exp(log_p(x)) * noise_contrastive_losses({&at_model, 1}, {&at_noise, 1},
                                                          contrastive_part::data, ratio, {&g, 1})[0];
-    slope += 0.01 * std::exp(log_p(x)) * g * change(x);
+    slope += h * std::exp(log_p(x)) * g * change(x);
     sum += ratio * std::exp(log_q(x)) *
            noise_contrastive_losses({&at_model, 1}, {&at_noise, 1}, contrastive_part::noise, ratio,
                                     {&g, 1})[0];
-    slope += 0.01 * ratio * std::exp(log_q(x)) * g * change(x);
+    slope += h * ratio * std::exp(log_q(x)) * g * change(x);
     return sum;
-  });
+  };
+  const double value = integral(-15, 15, of_point, intervals);
   return {value, slope};
 }
 

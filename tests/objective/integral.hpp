@@ -4,7 +4,7 @@ namespace tweedie_test {
 
 // Trapezoids of f over [low, high].
 template <class F>
-double integral(double low, double high, const F& f, int intervals = 20000) {
+double integral(double low, double high, const F& f, int intervals = 32000) {
   const double h = (high - low) / intervals;
   double sum = 0;
   for (int i = 0; i <= intervals; ++i)
